@@ -1,0 +1,53 @@
+//! The nouns of Olla: endpoints, models, the fleet snapshot and its live counters.
+//!
+//! This crate is the meeting point of the others. Configuration builds [`EndpointSpec`]s, health
+//! checks publish [`Model`]s and [`Status`], the proxy reads one [`Fleet`] snapshot per request and
+//! leaves one [`RequestRecord`].
+//!
+//! It must not know how any of that is done: no async runtime, no HTTP client, no YAML, no clock of
+//! its own, and no name of any backend kind.
+//!
+//! ```
+//! use olla_core::{BaseUrl, EndpointSpec, FleetCell, Model, Status};
+//!
+//! let spec = EndpointSpec::new("gpu-1", BaseUrl::parse("http://10.0.0.5:11434")?);
+//! let cell = FleetCell::new(vec![spec], Default::default());
+//!
+//! let id = cell.load().endpoints()[0].id;
+//! cell.publish_models(id, None, vec![Model::named("llama3.2:3b")]);
+//! cell.load().endpoints()[0].live.set_status(Status::Healthy);
+//!
+//! let fleet = cell.load();
+//! assert_eq!(fleet.lookup("Llama3.2:3B").len(), 1, "names match in any case when none matches exactly");
+//! # Ok::<(), olla_core::UrlError>(())
+//! ```
+
+mod base_url;
+mod endpoint;
+mod failure;
+mod fleet;
+mod glob;
+mod histogram;
+mod index;
+mod kind;
+mod live;
+mod model;
+mod path_rules;
+mod record;
+mod status;
+mod totals;
+
+pub use base_url::{BaseUrl, Target, UrlError};
+pub use endpoint::{DEFAULT_PRIORITY, EndpointSpec, ModelFilter, TlsTrust};
+pub use failure::{Failure, Fault};
+pub use fleet::{Endpoint, EndpointId, Fleet, FleetCell};
+pub use glob::{Glob, GlobError};
+pub use histogram::Histogram;
+pub use index::{Aliases, Lookup, Placement};
+pub use kind::KindId;
+pub use live::{Checkup, InFlight, Live};
+pub use model::{Model, ModelUse};
+pub use path_rules::{PathRuleError, PathRules, has_dot_segment};
+pub use record::{Attempt, Outcome, Recorder, RequestRecord};
+pub use status::Status;
+pub use totals::{Totals, TotalsView};

@@ -1,0 +1,150 @@
+//! What one request was and how it went: the single source of every counter, log line and statistic.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, Method, StatusCode, Uri};
+use smallvec::SmallVec;
+
+use crate::{Endpoint, Failure, Totals};
+
+/// The record of one proxied request, handed over once, when its response body has ended or was abandoned.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RequestRecord {
+    /// The request's identity, as in `X-Olla-Request-ID`.
+    pub id: HeaderValue,
+    /// When the request head arrived.
+    pub started: SystemTime,
+    /// Request method.
+    pub method: Method,
+    /// Request target as received; its query may hold secrets.
+    pub uri: Uri,
+    /// The client's address, where the transport tells.
+    pub client: Option<IpAddr>,
+    /// The model asked for, in the client's spelling.
+    pub model: Option<Arc<str>>,
+    /// Every attempt at a backend, in order.
+    pub attempts: SmallVec<[Attempt; 2]>,
+    /// The status sent to the client; `None` when the client left before a head was sent.
+    pub status: Option<StatusCode>,
+    /// Why Olla itself refused or failed the request: the stable code of its error.
+    pub error: Option<&'static str>,
+    /// Request body bytes.
+    pub bytes_in: u64,
+    /// Response body bytes.
+    pub bytes_out: u64,
+    /// Time from the request head to the first response body byte.
+    pub first_byte: Option<Duration>,
+    /// Time from the request head to the end of the response body.
+    pub duration: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// One attempt at one backend.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Where it went.
+    pub endpoint: Arc<Endpoint>,
+    /// Counters of the requested model there, when the model is known.
+    pub model_totals: Option<Arc<Totals>>,
+    /// Why it failed; `None` for the attempt whose response was used, if that went well.
+    pub failure: Option<Failure>,
+    /// How long it took until it failed or its response head arrived.
+    pub took: Duration,
+}
+
+/// How a request, or an attempt, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The client got a complete answer that is not a backend's or Olla's failure.
+    Success,
+    /// It failed, or the backend answered with a status that counts as a failure.
+    Failure,
+    /// The client left first.
+    Cancelled,
+}
+
+/// Receives each finished request. Implementations return at once: they run on the request path.
+pub trait Recorder: Send + Sync {
+    /// Takes note of a finished request.
+    fn record(&self, record: &RequestRecord);
+}
+
+// === impl RequestRecord ===
+
+impl RequestRecord {
+    /// Starts the record of a request that has just arrived.
+    #[must_use]
+    pub fn start(id: HeaderValue, method: Method, uri: Uri, client: Option<IpAddr>, now: SystemTime) -> Self {
+        Self {
+            id,
+            started: now,
+            method,
+            uri,
+            client,
+            model: None,
+            attempts: SmallVec::new(),
+            status: None,
+            error: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            first_byte: None,
+            duration: Duration::ZERO,
+            outcome: Outcome::Cancelled,
+        }
+    }
+
+    /// Counts each attempt with its endpoint and model, exactly once.
+    ///
+    /// The last attempt shares the request's fate; the ones before it failed.
+    pub fn count(&self) {
+        let now = self.started + self.duration;
+        let Some((last, earlier)) = self.attempts.split_last() else { return };
+        for attempt in earlier {
+            attempt.count(Outcome::Failure, attempt.took, 0, now);
+        }
+        let outcome = match last.failure {
+            Some(Failure::ClientGone) => Outcome::Cancelled,
+            Some(_) => Outcome::Failure,
+            None => self.outcome,
+        };
+        last.count(outcome, self.duration, self.bytes_out, now);
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// Notes an attempt at `endpoint`.
+    #[must_use]
+    pub fn new(endpoint: Arc<Endpoint>, model_totals: Option<Arc<Totals>>, took: Duration) -> Self {
+        Self { endpoint, model_totals, failure: None, took }
+    }
+
+    fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: SystemTime) {
+        self.endpoint.live.totals().record(outcome, latency, bytes, now);
+        if let Some(totals) = &self.model_totals {
+            totals.record(outcome, latency, bytes, now);
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Returns what a complete answer with this status means: 429 and 5xx are the backend's failure.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            Self::Failure
+        } else {
+            Self::Success
+        }
+    }
+}
