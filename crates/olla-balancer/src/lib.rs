@@ -1,1 +1,44 @@
-//! (crate documentation follows with its first code)
+//! Load-balancing strategies: choose one candidate and say why.
+//!
+//! A [`Strategy`] is given the [`Candidate`]s of one request, those already [`Tried`] and a [`Hint`]; it
+//! answers with a [`Pick`]. [`Balancer`] holds the strategies that a configuration can name; embedders may
+//! bring their own. [`Lease`] then counts the request as in flight until it is dropped.
+//!
+//! It must not wait, take a lock, look at a clock or remember anything outside
+//! [`Live`](olla_core::Live): all workers share the rotation through it.
+//!
+//! ```
+//! use olla_balancer::{Balancer, Candidate, Hint, Lease, Reason, Strategy, Tried};
+//! use olla_core::{BaseUrl, EndpointSpec, FleetCell, Status};
+//!
+//! let url = BaseUrl::parse("http://127.0.0.1:11434")?;
+//! let specs = ["a", "b"].map(|name| EndpointSpec::new(name, url.clone()));
+//! let fleet = FleetCell::new(specs.into(), Default::default()).load();
+//! for endpoint in fleet.endpoints() {
+//!     endpoint.live.set_status(Status::Healthy);
+//! }
+//!
+//! let candidates: Vec<_> =
+//!     fleet.endpoints().iter().map(|endpoint| Candidate { endpoint, placement: None }).collect();
+//! let balancer: Balancer = "least-connections".parse()?;
+//! let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).ok_or("none")?;
+//! assert_eq!(pick.reason, Reason::LeastLoaded);
+//!
+//! let lease = Lease::acquire(&candidates, pick).ok_or("no such candidate")?;
+//! assert_eq!(lease.endpoint().live.in_flight(), 1);
+//! drop(lease);
+//! assert_eq!(fleet.endpoints()[0].live.in_flight(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod balancer;
+mod field;
+mod lease;
+mod strategy;
+mod tried;
+mod turns;
+
+pub use balancer::{Balancer, UnknownBalancer};
+pub use lease::Lease;
+pub use strategy::{Candidate, Hint, Pick, Reason, Strategy};
+pub use tried::Tried;

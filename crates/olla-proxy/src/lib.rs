@@ -1,1 +1,60 @@
-//! (crate documentation follows with its first code)
+//! The embeddable LLM proxy: a tower `Service` that routes by model, balances, fails over and streams.
+//!
+//! It takes a request on the OpenAI surface (`/v1/…`), for all backends (`/olla/proxy/…`) or for one kind
+//! (`/olla/<prefix>/…`), finds the endpoints that can serve it in the fleet's current snapshot, and
+//! forwards it to the best one; when that fails before the client has seen a byte, to the next.
+//!
+//! It must not know how endpoints are configured or checked: it reads the fleet, and tells it of failures.
+//! It must not know any backend kind: those are profiles.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use olla_core::{BaseUrl, EndpointSpec, FleetCell, Model, Status};
+//! use olla_profiles::Profiles;
+//! use olla_proxy::Proxy;
+//!
+//! let profiles = Arc::new(Profiles::builtin());
+//! let mut spec = EndpointSpec::new("gpu-1", BaseUrl::parse("http://127.0.0.1:8000")?);
+//! spec.kind = profiles.resolve("vllm");
+//! let fleet = Arc::new(FleetCell::new(vec![spec], Default::default()));
+//!
+//! // Usually olla-health does this:
+//! let id = fleet.load().endpoints()[0].id;
+//! fleet.publish_models(id, None, vec![Model::named("Qwen/Qwen3-8B")]);
+//! fleet.load().endpoints()[0].live.set_status(Status::Healthy);
+//!
+//! let proxy = Proxy::builder(fleet, profiles).build();
+//! # fn is_service<S: tower_service::Service<http::Request<http_body_util::Empty<bytes::Bytes>>>>(_: S) {}
+//! is_service(proxy);
+//! # Ok::<(), olla_core::UrlError>(())
+//! ```
+
+mod body;
+mod candidates;
+mod error;
+mod headers;
+mod inspect;
+mod listing;
+mod policy;
+mod proxy;
+mod render;
+mod replay;
+mod request_id;
+mod respond;
+mod retry;
+mod rewrite;
+mod route;
+mod scan;
+mod serve;
+mod settings;
+mod ticket;
+mod upstream;
+
+pub use body::Body;
+pub use error::Error;
+pub use headers::OLLA_HEADERS;
+pub use policy::{RateLimits, Rates, TrustedProxies};
+pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
+pub use settings::{Fallback, Limits, Product, Retry, Settings, Timeouts};
+pub use upstream::{ConnectTimeouts, Fetched, Upstream};

@@ -1,1 +1,26 @@
-//! (crate documentation follows with its first code)
+//! The API dialects of LLM servers: what a path means in each, and how each spells an error.
+//!
+//! [`classify`] tells dialect and [`Operation`] from the path of a request. [`Dialect`] writes
+//! [`ErrorFacts`] as a whole response body or as the last event of a stream.
+//!
+//! It must know nothing of endpoints, transports or other crates of the workspace: bytes in, bytes out.
+//!
+//! ```
+//! use olla_translate::{Dialect, ErrorFacts, Operation, classify};
+//!
+//! let (dialect, operation) = classify("/api/chat");
+//! assert_eq!((dialect, operation), (Dialect::Ollama, Operation::Chat));
+//!
+//! let facts = ErrorFacts { status: 404, code: "model_not_found", message: "no such model", request_id: None };
+//! assert_eq!(dialect.error_body(&facts), r#"{"error":"no such model","code":"model_not_found"}"#);
+//! ```
+
+mod classify;
+mod dialect;
+mod error;
+mod operation;
+
+pub use classify::classify;
+pub use dialect::{Dialect, is_stream};
+pub use error::ErrorFacts;
+pub use operation::Operation;

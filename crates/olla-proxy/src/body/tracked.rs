@@ -1,0 +1,215 @@
+//! A backend's body on its way to the client: counted, limited in time, and never ended falsely.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use olla_balancer::Lease;
+use olla_core::{Failure, Outcome};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::warn;
+
+use crate::{ticket::Ticket, upstream::AnswerBody};
+
+/// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    body: AnswerBody,
+    ticket: Ticket,
+    /// Released at the end of the body, not when the server lets go of it.
+    lease: Option<Lease>,
+    status: StatusCode,
+    watch: Watch,
+    /// What to append to an open stream that breaks off, in the caller's dialect.
+    error_event: Option<ErrorEvent>,
+    /// Whether what has been sent ends with a whole event, so that another one may follow.
+    at_boundary: bool,
+    state: State,
+}
+
+/// Writes the last event of a stream that breaks off.
+pub(crate) type ErrorEvent = fn(Failure) -> Bytes;
+
+/// When a body has taken too long. Zero durations mean no limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) stall: Duration,
+    /// From the start of the request.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Watches for a stall with one lazy timer: it is only armed when there is nothing to forward, and
+/// looks at the time of the last frame when it fires.
+#[derive(Debug)]
+struct Watch {
+    limits: Limits,
+    last_frame: Instant,
+    // alloc: once per response that makes us wait.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Flowing,
+    /// The error event has been handed out; the next poll lets the server flush it.
+    Announced(Failure),
+    /// The next poll ends the body with the failure.
+    Aborting(Failure),
+    Ended,
+}
+
+// === impl Tracked ===
+
+impl Tracked {
+    pub(crate) fn new(
+        body: AnswerBody,
+        ticket: Ticket,
+        lease: Lease,
+        limits: Limits,
+        (status, error_event): (StatusCode, Option<ErrorEvent>),
+    ) -> Self {
+        let watch = Watch { limits, last_frame: Instant::now(), timer: None };
+        let mut tracked = Self {
+            body,
+            ticket,
+            lease: Some(lease),
+            status,
+            watch,
+            error_event,
+            at_boundary: true,
+            state: State::Flowing,
+        };
+        if tracked.body.is_end_stream() {
+            tracked.end();
+        }
+        tracked
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.lease = None;
+        self.ticket.finish(Outcome::of_status(self.status));
+    }
+
+    /// The body broke off: says so in the stream's own words where it has any, then aborts.
+    fn fail(
+        &mut self,
+        failure: Failure,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        self.ticket.broke(failure);
+        if let Some(lease) = self.lease.take() {
+            warn!(endpoint = %lease.endpoint().spec.name, request_id = ?self.ticket.id(), %failure, "response broke off");
+            lease.endpoint().live.request_probe();
+        }
+        self.ticket.finish(Outcome::Failure);
+        match self.error_event {
+            Some(event) if self.at_boundary && self.body.size_hint().exact().is_none() => {
+                self.state = State::Announced(failure);
+                cx.waker().wake_by_ref();
+                Poll::Ready(Some(Ok(Frame::data(event(failure)))))
+            }
+            _ => {
+                self.state = State::Ended;
+                Poll::Ready(Some(Err(failure)))
+            }
+        }
+    }
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match self.state {
+            State::Flowing => {}
+            State::Announced(failure) => {
+                // The server flushes when a body has nothing to give; the abort would discard the event.
+                self.state = State::Aborting(failure);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            State::Aborting(failure) => {
+                self.state = State::Ended;
+                return Poll::Ready(Some(Err(failure)));
+            }
+            State::Ended => return Poll::Ready(None),
+        }
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    self.ticket.sent(data.len());
+                    self.at_boundary = ends_event(data);
+                }
+                self.watch.saw_frame();
+                if self.body.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => self.fail(failure, cx),
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.watch.poll_expired(cx) {
+                Poll::Ready(failure) => self.fail(failure, cx),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.state == State::Ended || (self.state == State::Flowing && self.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Whether a piece of a stream ends an event: an empty line for server-sent events, a line of NDJSON.
+fn ends_event(data: &[u8]) -> bool {
+    data.ends_with(b"\n\n") || data.ends_with(b"\r\n\r\n") || data.ends_with(b"}\n")
+}
+
+// === impl Watch ===
+
+impl Watch {
+    fn saw_frame(&mut self) {
+        self.last_frame = Instant::now();
+    }
+
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        loop {
+            let Some((at, failure)) = self.expiry() else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if at <= Instant::now() {
+                return Poll::Ready(failure);
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+
+    fn expiry(&self) -> Option<(Instant, Failure)> {
+        let stall =
+            if self.limits.stall.is_zero() { None } else { self.last_frame.checked_add(self.limits.stall) };
+        match (stall, self.limits.deadline) {
+            (Some(stall), Some(deadline)) if deadline < stall => Some((deadline, Failure::Deadline)),
+            (Some(stall), _) => Some((stall, Failure::Stall)),
+            (None, deadline) => deadline.map(|at| (at, Failure::Deadline)),
+        }
+    }
+}

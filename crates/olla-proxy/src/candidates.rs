@@ -1,0 +1,275 @@
+//! Works out which endpoints could serve a request, and in which name they know its model.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::HeaderValue;
+use olla_balancer::Candidate;
+use olla_core::{Endpoint, Fleet, Placement};
+use olla_profiles::Profiles;
+use smallvec::SmallVec;
+
+use crate::{
+    Error,
+    inspect::{Inbound, NamedModel},
+    route::{Route, Scope},
+    settings::Fallback,
+};
+
+/// The endpoints that could serve a request, in the order of the configuration, and why these.
+#[derive(Debug)]
+pub(crate) struct Candidates<'f> {
+    pub(crate) list: SmallVec<[Candidate<'f>; 8]>,
+    /// For each candidate, the name to put into the body, where it differs from what the client wrote.
+    pub(crate) rename: SmallVec<[Option<&'f Arc<str>>; 8]>,
+    pub(crate) decision: Option<Decision>,
+}
+
+/// What `X-Olla-Routing-*` tell.
+#[derive(Debug, Clone)]
+pub(crate) struct Decision {
+    pub(crate) strategy: &'static str,
+    pub(crate) action: &'static str,
+    pub(crate) reason: HeaderValue,
+}
+
+/// Works out the candidates.
+pub(crate) fn resolve<'f>(
+    fleet: &'f Fleet,
+    inbound: &Inbound,
+    profiles: &Profiles,
+    fallback: Fallback,
+) -> Result<Candidates<'f>, Error> {
+    let reach = Reach { route: &inbound.route, profiles };
+    let reachable = reach.endpoints(fleet)?;
+    let Some(model) = &inbound.model else {
+        return Ok(Candidates::of_endpoints(&reachable, None));
+    };
+    if let Some(aliased) = by_alias(fleet, model, &reach) {
+        return Ok(aliased);
+    }
+    let named = by_name(fleet, model, &reach, fallback);
+    if named.list.is_empty() {
+        return fallback.without_model(model, &reachable, &inbound.route);
+    }
+    if !named.list.iter().any(is_available) {
+        return fallback.without_endpoint(model, &named, &reachable);
+    }
+    Ok(named)
+}
+
+/// Which endpoints a route may reach at all.
+struct Reach<'a> {
+    route: &'a Route,
+    profiles: &'a Profiles,
+}
+
+type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
+
+// === impl Reach ===
+
+impl Reach<'_> {
+    /// Returns the endpoints of the right kind that forward the path.
+    fn endpoints<'f>(&self, fleet: &'f Fleet) -> Result<Endpoints<'f>, Error> {
+        let in_scope: Endpoints<'f> = fleet.endpoints().iter().filter(|e| self.covers(e)).collect();
+        if !in_scope.iter().any(|e| is_available(&Candidate { endpoint: e, placement: None })) {
+            return Err(self.unavailable(!in_scope.is_empty()));
+        }
+        let forwarding: Endpoints<'f> = in_scope.into_iter().filter(|e| self.forwards(e)).collect();
+        if forwarding.is_empty() {
+            let path = self.route.rest.path().into();
+            return Err(Error::PathNotAllowed {
+                path,
+                kind: self.kind_name().unwrap_or_else(|| "any".into()),
+            });
+        }
+        Ok(forwarding)
+    }
+
+    fn admits(&self, endpoint: &Endpoint) -> bool {
+        self.covers(endpoint) && self.forwards(endpoint)
+    }
+
+    fn covers(&self, endpoint: &Endpoint) -> bool {
+        in_scope(endpoint, self.route.scope, self.profiles)
+    }
+
+    fn forwards(&self, endpoint: &Endpoint) -> bool {
+        forward_path(endpoint, self.profiles, self.route.rest.path()).is_some()
+    }
+
+    fn kind_name(&self) -> Option<Arc<str>> {
+        match self.route.scope {
+            Scope::All => None,
+            Scope::Kind(kind) | Scope::OpenAiCompatible(kind) => {
+                self.profiles.get(kind).map(|p| Arc::clone(&p.name))
+            }
+        }
+    }
+
+    fn unavailable(&self, exist: bool) -> Error {
+        let detail = if exist {
+            "none is healthy; GET /internal/status/endpoints says why"
+        } else {
+            "none is configured, or none has been recognised yet"
+        };
+        match self.kind_name() {
+            Some(kind) => Error::KindUnavailable { kind, detail },
+            None => Error::NoEndpoint { detail },
+        }
+    }
+}
+
+/// Returns whether an endpoint is one of those that a request is meant for.
+pub(crate) fn in_scope(endpoint: &Endpoint, scope: Scope, profiles: &Profiles) -> bool {
+    // An endpoint of an unrecognised kind has no profile that would say what may be sent there.
+    let Some(kind) = endpoint.kind else { return false };
+    match scope {
+        Scope::All => true,
+        Scope::Kind(wanted) => kind == wanted,
+        Scope::OpenAiCompatible(_) => profiles.get(kind).is_some_and(|p| p.openai_compatible),
+    }
+}
+
+/// Returns the path under which an endpoint serves `path`, or `None` when it must not be forwarded there.
+pub(crate) fn forward_path<'p>(
+    endpoint: &Endpoint,
+    profiles: &Profiles,
+    path: &'p str,
+) -> Option<Cow<'p, str>> {
+    let by_profile = endpoint.kind.and_then(|k| profiles.get(k)).is_some_and(|p| p.allows(path));
+    (by_profile || endpoint.spec.allow_paths.allow(path)).then_some(Cow::Borrowed(path))
+}
+
+/// Finds the endpoints that have the model under any of its names.
+fn by_name<'f>(
+    fleet: &'f Fleet,
+    model: &NamedModel,
+    reach: &Reach<'_>,
+    fallback: Fallback,
+) -> Candidates<'f> {
+    let mut found = Candidates::new(Decision::routed(fallback.strategy(), "model_found"));
+    for placement in fleet.lookup(&model.name) {
+        found.add(fleet, placement, spelling(placement, &model.name), reach);
+    }
+    found
+}
+
+/// Finds the endpoints that have one of an alias's models; the first listed wins on each endpoint.
+fn by_alias<'f>(fleet: &'f Fleet, model: &NamedModel, reach: &Reach<'_>) -> Option<Candidates<'f>> {
+    let targets = fleet.aliases().targets(&model.name)?;
+    let mut found = Candidates::new(Decision::routed("alias", ""));
+    for target in targets {
+        for placement in fleet.lookup(target) {
+            let new = found.list.iter().all(|c| c.endpoint.id != fleet.endpoints()[placement.endpoint].id);
+            if new {
+                found.add(fleet, placement, Some(spelling(placement, target).unwrap_or(target)), reach);
+            }
+        }
+    }
+    if !found.list.iter().any(is_available) {
+        return None;
+    }
+    let reason = format!("alias {:?} resolved to {} endpoint(s)", model.name, found.list.len());
+    let reason = HeaderValue::try_from(reason).unwrap_or(HeaderValue::from_static("alias resolved"));
+    found.decision = Some(Decision { strategy: "alias", action: "routed", reason });
+    Some(found)
+}
+
+/// Returns the name to use instead of `asked`, where the endpoint would not know that one.
+fn spelling<'f>(placement: &'f Placement, asked: &str) -> Option<&'f Arc<str>> {
+    let model = &placement.model;
+    let known = model.is_pattern() || *model.name == *asked || model.also.iter().any(|name| **name == *asked);
+    (!known).then_some(&model.name)
+}
+
+/// Whether a candidate can be used now, if only as a last resort.
+fn is_available(candidate: &Candidate<'_>) -> bool {
+    let live = &candidate.endpoint.live;
+    live.status().is_routable() || live.is_suspect()
+}
+
+// === impl Candidates ===
+
+impl<'f> Candidates<'f> {
+    fn new(decision: Decision) -> Self {
+        Self { list: SmallVec::new(), rename: SmallVec::new(), decision: Some(decision) }
+    }
+
+    fn of_endpoints(endpoints: &[&'f Arc<Endpoint>], decision: Option<Decision>) -> Self {
+        let list: SmallVec<_> =
+            endpoints.iter().map(|e| Candidate { endpoint: e, placement: None }).collect();
+        Self { rename: SmallVec::from_elem(None, list.len()), list, decision }
+    }
+
+    fn add(
+        &mut self,
+        fleet: &'f Fleet,
+        placement: &'f Placement,
+        rename: Option<&'f Arc<str>>,
+        reach: &Reach<'_>,
+    ) {
+        let Some(endpoint) = fleet.endpoints().get(placement.endpoint) else { return };
+        if reach.admits(endpoint) {
+            self.list.push(Candidate { endpoint, placement: Some(placement) });
+            self.rename.push(rename);
+        }
+    }
+}
+
+// === impl Fallback ===
+
+impl Fallback {
+    pub(crate) fn strategy(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::OptimisticNone | Self::OptimisticCompatible | Self::OptimisticAll => "optimistic",
+        }
+    }
+
+    fn without_model<'f>(
+        self,
+        model: &NamedModel,
+        reachable: &[&'f Arc<Endpoint>],
+        route: &Route,
+    ) -> Result<Candidates<'f>, Error> {
+        if self == Self::OptimisticAll {
+            let decision = Decision::fallback("model_not_found_fallback");
+            return Ok(Candidates::of_endpoints(reachable, Some(decision)));
+        }
+        let models_path = match route.scope {
+            Scope::All => "/v1/models".into(),
+            Scope::Kind(_) | Scope::OpenAiCompatible(_) => "the same prefix with /v1/models".into(),
+        };
+        Err(Error::ModelNotFound { model: Arc::clone(&model.name), models_path, reason: "model_not_found" })
+    }
+
+    fn without_endpoint<'f>(
+        self,
+        model: &NamedModel,
+        named: &Candidates<'f>,
+        reachable: &[&'f Arc<Endpoint>],
+    ) -> Result<Candidates<'f>, Error> {
+        let reason = match self {
+            Self::Strict => "model_unavailable",
+            Self::OptimisticNone => "model_unavailable_no_fallback",
+            Self::OptimisticCompatible => "model_unavailable_compatible_only",
+            Self::OptimisticAll => {
+                let decision = Decision::fallback("all_healthy_fallback");
+                return Ok(Candidates::of_endpoints(reachable, Some(decision)));
+            }
+        };
+        Err(Error::ModelUnavailable { model: Arc::clone(&model.name), endpoints: named.list.len(), reason })
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    fn routed(strategy: &'static str, reason: &'static str) -> Self {
+        Self { strategy, action: "routed", reason: HeaderValue::from_static(reason) }
+    }
+
+    fn fallback(reason: &'static str) -> Self {
+        Self { strategy: "optimistic", action: "fallback", reason: HeaderValue::from_static(reason) }
+    }
+}

@@ -1,0 +1,159 @@
+//! Everything that can go wrong with a request, seen from the client.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use olla_core::Failure;
+use thiserror::Error;
+
+/// Why a request was refused or failed. `render` turns each into a response in the caller's dialect.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path belongs to no route.
+    #[error("no such path; use /v1/…, /olla/proxy/… or /olla/<kind>/…")]
+    UnknownPath,
+    /// `/olla/<prefix>/` with a prefix that no backend kind has.
+    #[error("no backend kind has the prefix {0:?}; GET /internal/status/endpoints lists what is there")]
+    UnknownPrefix(Box<str>),
+    /// The path has dot segments or cannot be forwarded.
+    #[error("the path has . or .. segments, or cannot be forwarded")]
+    BadPath,
+    /// Backends of the right kind exist, but their profile does not forward this path.
+    #[error("{path} is not forwarded to {kind} backends; name it in the endpoint's allow_paths to permit it")]
+    PathNotAllowed {
+        /// The path, prefix removed.
+        path: Box<str>,
+        /// The kind, or `any`.
+        kind: Arc<str>,
+    },
+    /// The request body is over the limit.
+    #[error("the request body is larger than {limit_bytes} bytes (server.request_limits.max_body_size)")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The request head is over the limit.
+    #[error(
+        "the request headers are larger than {limit_bytes} bytes (server.request_limits.max_header_size)"
+    )]
+    HeadersTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The request body did not arrive in time.
+    #[error("the request body did not arrive within {limit:?} (server.read_timeout)")]
+    BodyTimeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The request body broke off.
+    #[error("the request body could not be read to its end")]
+    BodyBroken,
+    /// The client sends more than it may.
+    #[error("too many requests; try again in {} s", retry_after.as_secs().max(1))]
+    RateLimited {
+        /// When the next request will be admitted.
+        retry_after: Duration,
+    },
+    /// No endpoint has the model.
+    #[error("model {model:?} is not on any endpoint; GET {models_path} lists what is")]
+    ModelNotFound {
+        /// The name asked for.
+        model: Arc<str>,
+        /// Where the models are listed.
+        models_path: Box<str>,
+        /// The routing reason, also sent as `X-Olla-Routing-Reason`.
+        reason: &'static str,
+    },
+    /// Endpoints have the model, but none can be used now.
+    #[error("model {model:?} is on {endpoints} endpoint(s), none of which is available now")]
+    ModelUnavailable {
+        /// The name asked for.
+        model: Arc<str>,
+        /// How many endpoints have it.
+        endpoints: usize,
+        /// The routing reason, also sent as `X-Olla-Routing-Reason`.
+        reason: &'static str,
+    },
+    /// No backend of the kind in the path can be used.
+    #[error("No {kind} endpoints available: {detail}")]
+    KindUnavailable {
+        /// The kind.
+        kind: Arc<str>,
+        /// What is wrong, in words.
+        detail: &'static str,
+    },
+    /// No backend at all can be used.
+    #[error("no healthy endpoints available: {detail}")]
+    NoEndpoint {
+        /// What is wrong, in words.
+        detail: &'static str,
+    },
+    /// Every attempt failed before a response.
+    #[error("{attempts} attempt(s) failed; the last, at endpoint {endpoint:?}: {failure}")]
+    Upstream {
+        /// The endpoint of the last attempt.
+        endpoint: Arc<str>,
+        /// How it failed.
+        #[source]
+        failure: Failure,
+        /// How many attempts were made.
+        attempts: usize,
+    },
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Returns the status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownPath
+            | Self::UnknownPrefix(_)
+            | Self::PathNotAllowed { .. }
+            | Self::ModelNotFound { .. }
+            | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
+            Self::BadPath | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream { failure, .. } if failure.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Returns the stable code that clients may match on.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownPath => "unknown_path",
+            Self::UnknownPrefix(_) => "unknown_prefix",
+            Self::BadPath => "bad_path",
+            Self::PathNotAllowed { .. } => "path_not_allowed",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
+            Self::BodyTimeout { .. } => "body_timeout",
+            Self::BodyBroken => "body_broken",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::ModelNotFound { .. } => "model_not_found",
+            Self::ModelUnavailable { .. } => "model_unavailable",
+            Self::KindUnavailable { .. } => "kind_unavailable",
+            Self::NoEndpoint { .. } => "no_endpoint",
+            Self::Upstream { failure, .. } => failure.as_str(),
+        }
+    }
+
+    /// Returns when it is worth trying again, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
+            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}

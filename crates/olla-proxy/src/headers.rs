@@ -1,0 +1,114 @@
+//! Header names of Olla's own, and the rules of RFC 9110 §7.6 for those that a proxy must not pass on.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use smallvec::SmallVec;
+
+pub(crate) const X_OLLA_REQUEST_ID: HeaderName = HeaderName::from_static("x-olla-request-id");
+pub(crate) const X_OLLA_ENDPOINT: HeaderName = HeaderName::from_static("x-olla-endpoint");
+pub(crate) const X_OLLA_BACKEND_TYPE: HeaderName = HeaderName::from_static("x-olla-backend-type");
+pub(crate) const X_OLLA_MODEL: HeaderName = HeaderName::from_static("x-olla-model");
+pub(crate) const X_OLLA_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-olla-response-time");
+pub(crate) const X_OLLA_ROUTING_STRATEGY: HeaderName = HeaderName::from_static("x-olla-routing-strategy");
+pub(crate) const X_OLLA_ROUTING_DECISION: HeaderName = HeaderName::from_static("x-olla-routing-decision");
+pub(crate) const X_OLLA_ROUTING_REASON: HeaderName = HeaderName::from_static("x-olla-routing-reason");
+pub(crate) const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+pub(crate) const X_PROXIED_BY: HeaderName = HeaderName::from_static("x-proxied-by");
+pub(crate) const X_MODEL: HeaderName = HeaderName::from_static("x-model");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
+pub const OLLA_HEADERS: [HeaderName; 8] = [
+    X_OLLA_REQUEST_ID,
+    X_OLLA_ENDPOINT,
+    X_OLLA_BACKEND_TYPE,
+    X_OLLA_MODEL,
+    X_OLLA_RESPONSE_TIME,
+    X_OLLA_ROUTING_STRATEGY,
+    X_OLLA_ROUTING_DECISION,
+    X_OLLA_ROUTING_REASON,
+];
+
+/// Removes headers that concern one connection only, and those that `Connection` names.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: SmallVec<[HeaderName; 4]> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Adds ourselves to the chain of proxies (RFC 9110 §7.6.3).
+pub(crate) fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
+    let chain = headers.get(header::VIA).map(|chain| [chain.as_bytes(), b", ", via.as_bytes()].concat());
+    let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
+    headers.insert(header::VIA, chain.unwrap_or_else(|| via.clone()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removes_hop_by_hop_headers_and_those_named_in_connection() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "X-Private, close"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("keep-alive", "timeout=5"),
+            ("accept", "*/*"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+
+        remove_hop_by_hop(&mut headers);
+
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn joins_the_chain_of_proxies() {
+        let mut headers = HeaderMap::new();
+        let via = HeaderValue::from_static("1.1 olla/v1");
+
+        append_via(&mut headers, &via);
+        append_via(&mut headers, &via);
+
+        assert_eq!(headers[header::VIA], "1.1 olla/v1, 1.1 olla/v1");
+    }
+}

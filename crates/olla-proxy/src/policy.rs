@@ -1,0 +1,8 @@
+//! What a request must satisfy before it is routed.
+
+mod client;
+mod rate_limit;
+
+pub use client::TrustedProxies;
+pub(crate) use rate_limit::Quota;
+pub use rate_limit::{RateLimits, Rates};

@@ -1,0 +1,186 @@
+//! The service: one request in, one response out, never an error.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use olla_balancer::Strategy;
+use olla_core::{FleetCell, Recorder};
+use olla_profiles::Profiles;
+use tower_service::Service;
+
+use crate::{
+    Body, RateLimits, Settings, TrustedProxies, Upstream, request_id,
+    serve::{Asker, serve},
+    ticket::{Recorders, Ticket},
+};
+
+/// The client's address, as the transport knows it. An embedder's listener puts it into the request's
+/// extensions; without it, clients share one rate limit and backends are not told who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddr(pub IpAddr);
+
+/// An LLM proxy as a tower service.
+///
+/// Clones share everything. [`Proxy::worker`] shares everything but the pool of connections, for servers
+/// that run one single-threaded runtime on each core.
+#[derive(Clone)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    upstream: Upstream,
+}
+
+/// Collects the parts of a [`Proxy`].
+#[must_use = "call build()"]
+pub struct ProxyBuilder {
+    fleet: Arc<FleetCell>,
+    profiles: Arc<Profiles>,
+    settings: Settings,
+    strategy: Option<Arc<dyn Strategy>>,
+    recorders: Vec<Arc<dyn Recorder>>,
+    rate_limits: Option<Arc<RateLimits>>,
+    trusted_proxies: TrustedProxies,
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) fleet: Arc<FleetCell>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) settings: Settings,
+    pub(crate) strategy: Arc<dyn Strategy>,
+    pub(crate) recorders: Recorders,
+    pub(crate) rate_limits: Option<Arc<RateLimits>>,
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts building a proxy over a fleet whose endpoints are of these kinds.
+    pub fn builder(fleet: Arc<FleetCell>, profiles: Arc<Profiles>) -> ProxyBuilder {
+        ProxyBuilder {
+            fleet,
+            profiles,
+            settings: Settings::default(),
+            strategy: None,
+            recorders: Vec::new(),
+            rate_limits: None,
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+
+    /// Returns a proxy with an empty connection pool of its own.
+    #[must_use]
+    pub fn worker(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), upstream: Upstream::new(self.shared.settings.connect) }
+    }
+}
+
+impl<B> Service<Request<B>> for Proxy
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    // alloc: one box per request; the future is too large to be moved around.
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { shared, upstream } = self.clone();
+        Box::pin(async move {
+            let peer = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
+            let client = shared.trusted_proxies.client(peer, request.headers());
+            let id = request_id::of(request.headers());
+            let target = (request.method().clone(), request.uri().clone());
+            let mut ticket = Ticket::start(id, target, client, &shared.recorders);
+            let dialect = crate::route::dialect_of(request.uri());
+            Ok(match serve((&shared, &upstream), request, Asker { peer, client }, &mut ticket).await {
+                Ok(reply) => reply.respond(&shared, ticket),
+                Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("fleet", &self.shared.fleet).finish_non_exhaustive()
+    }
+}
+
+// === impl ProxyBuilder ===
+
+impl ProxyBuilder {
+    /// Sets the options. Default: [`Settings::default`].
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Balances with a strategy of the embedder's instead of the one in the settings.
+    pub fn strategy(mut self, strategy: Arc<dyn Strategy>) -> Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
+    /// Hands each finished request to this recorder too.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorders.push(recorder);
+        self
+    }
+
+    /// Limits the rate of requests. Default: no limit.
+    pub fn rate_limits(mut self, limits: Arc<RateLimits>) -> Self {
+        self.rate_limits = Some(limits);
+        self
+    }
+
+    /// Believes these proxies when they say who the client is. Default: nobody.
+    pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
+        self.trusted_proxies = trusted;
+        self
+    }
+
+    /// Builds the proxy.
+    #[must_use]
+    pub fn build(self) -> Proxy {
+        let upstream = Upstream::new(self.settings.connect);
+        let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
+        let shared = Shared {
+            fleet: self.fleet,
+            profiles: self.profiles,
+            settings: self.settings,
+            strategy,
+            recorders: self.recorders.into(),
+            rate_limits: self.rate_limits,
+            trusted_proxies: self.trusted_proxies,
+        };
+        Proxy { shared: Arc::new(shared), upstream }
+    }
+}
+
+impl fmt::Debug for ProxyBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+// === impl Shared ===
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Turns a refusal into a response in the caller's dialect.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use olla_core::{Failure, Outcome};
+use olla_translate::{Dialect, ErrorFacts};
+
+use crate::{
+    Body, Error,
+    candidates::Decision,
+    headers::{X_OLLA_REQUEST_ID, X_SERVED_BY},
+    inspect::Inbound,
+    policy::Quota,
+    respond::{Told, add_quota},
+    settings::{Fallback, Product},
+    ticket::Ticket,
+};
+
+/// A request that gets no backend's answer, and what there is to tell about why.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    error: Error,
+    told: Option<Box<Told>>,
+    quota: Option<Quota>,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// No candidate: the routing headers say so.
+    pub(crate) fn routing(error: Error, fallback: Fallback, inbound: &Inbound) -> Self {
+        let decision = error.routing_reason().map(|reason| Decision {
+            strategy: fallback.strategy(),
+            action: "rejected",
+            reason: HeaderValue::from_static(reason),
+        });
+        Self { told: Some(Box::new(Told::new(inbound, decision))), error, quota: None }
+    }
+
+    /// The client's rate limit: the headers tell how much is left.
+    pub(crate) fn over_quota(error: Error, quota: Quota) -> Self {
+        Self { error, told: None, quota: Some(quota) }
+    }
+
+    /// Renders the response and hands the record over.
+    pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
+        let Self { error, told, quota } = self;
+        let mut response = response(&error, dialect, ticket.id());
+        let headers = response.headers_mut();
+        headers.insert(X_SERVED_BY, product.served_by.clone());
+        if let Some(told) = &told {
+            told.add_to(headers);
+        }
+        add_quota(headers, quota);
+        ticket.refused(&error);
+        response
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, told: None, quota: None }
+    }
+}
+
+/// Renders an error: its status, a JSON body in the caller's dialect, `Retry-After` where it helps.
+#[must_use]
+pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue) -> Response<Body> {
+    let message = error.to_string();
+    let facts = ErrorFacts {
+        status: error.status().as_u16(),
+        code: error.code(),
+        message: &message,
+        request_id: request_id.to_str().ok(),
+    };
+    let body = dialect.error_body(&facts);
+    let mut response = Response::new(Body::whole(body));
+    *response.status_mut() = error.status();
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_OLLA_REQUEST_ID, request_id.clone());
+    if let Some(after) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    response
+}
+
+/// Renders what is appended to an open stream that breaks off.
+pub(crate) fn stream_error(dialect: Dialect, failure: Failure) -> Bytes {
+    let message = format!("the backend's response broke off: {failure}");
+    let facts = ErrorFacts { status: 502, code: failure.as_str(), message: &message, request_id: None };
+    dialect.error_event(&facts)
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Returns the token of `X-Olla-Routing-Reason`, for errors that are routing decisions.
+    fn routing_reason(&self) -> Option<&'static str> {
+        match self {
+            Self::ModelNotFound { reason, .. } | Self::ModelUnavailable { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// Records a refusal: ours are failures when they are not the client's fault.
+    fn refused(&mut self, error: &Error) {
+        self.failed(error.code());
+        self.answered(error.status());
+        self.finish(Outcome::of_status(error.status()));
+    }
+}

@@ -1,0 +1,161 @@
+//! A complete request body that can be sent more than once.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
+
+use std::{convert::Infallible, ops::Range};
+
+type Chunks = SmallVec<[Bytes; 4]>;
+
+/// A request body held in memory, in the chunks it arrived in. Cloning shares the bytes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replay {
+    chunks: Chunks,
+    len: u64,
+}
+
+/// One sending of a [`Replay`], or of nothing.
+#[derive(Debug)]
+pub(crate) struct ReplayBody {
+    chunks: smallvec::IntoIter<[Bytes; 4]>,
+    remaining: u64,
+}
+
+// === impl Replay ===
+
+impl Replay {
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.len += chunk.len() as u64;
+        self.chunks.push(chunk);
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Returns a body that sends all chunks.
+    pub(crate) fn body(&self) -> ReplayBody {
+        ReplayBody { remaining: self.len, chunks: self.chunks.clone().into_iter() }
+    }
+
+    /// Returns this body with the bytes of `range` replaced; every other byte is shared with the original.
+    pub(crate) fn splice(&self, range: Range<u64>, replacement: Bytes) -> Self {
+        let mut spliced = Self::default();
+        let mut replacement = Some(replacement);
+        let mut offset = 0;
+        for chunk in &self.chunks {
+            let len = chunk.len() as u64;
+            let before = range.start.saturating_sub(offset).min(len) as usize;
+            let after = range.end.saturating_sub(offset).min(len) as usize;
+            spliced.push_some(chunk.slice(..before));
+            if offset + len > range.start
+                && let Some(replacement) = replacement.take()
+            {
+                spliced.push_some(replacement);
+            }
+            spliced.push_some(chunk.slice(after.max(before)..));
+            offset += len;
+        }
+        spliced
+    }
+
+    fn push_some(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.push(chunk);
+        }
+    }
+}
+
+// === impl ReplayBody ===
+
+impl ReplayBody {
+    /// Returns a body without a byte.
+    pub(crate) fn empty() -> Self {
+        Replay::default().body()
+    }
+}
+
+impl Body for ReplayBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let chunk = self.chunks.next();
+        if let Some(chunk) = &chunk {
+            self.remaining -= chunk.len() as u64;
+        }
+        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replay(chunks: &[&'static str]) -> Replay {
+        let mut replay = Replay::default();
+        for chunk in chunks {
+            replay.push(Bytes::from_static(chunk.as_bytes()));
+        }
+        replay
+    }
+
+    fn text(replay: &Replay) -> String {
+        replay.chunks.iter().map(|c| std::str::from_utf8(c).unwrap()).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn splicing_equals_replacing_in_one_string(
+            parts in proptest::collection::vec("[a-z]{1,5}", 1..6),
+            at in 0usize..20,
+            len in 1usize..10,
+            with in "[A-Z]{0,4}",
+        ) {
+            let whole: String = parts.concat();
+            let start = at.min(whole.len() - 1);
+            let end = (start + len).min(whole.len());
+            let mut body = Replay::default();
+            for part in parts {
+                body.push(Bytes::from(part));
+            }
+
+            let spliced = body.splice(start as u64..end as u64, Bytes::from(with.clone()));
+
+            let expected = format!("{}{with}{}", &whole[..start], &whole[end..]);
+            proptest::prop_assert_eq!(spliced.len(), expected.len() as u64);
+            proptest::prop_assert_eq!(text(&spliced), expected);
+            proptest::prop_assert_eq!(text(&body), whole);
+        }
+    }
+
+    #[test]
+    fn a_body_ends_after_its_last_chunk() {
+        let mut body = replay(&["ab", "c"]).body();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+
+        for _ in 0..2 {
+            assert!(!body.is_end_stream());
+            assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+        }
+
+        assert!(body.is_end_stream());
+    }
+}

@@ -1,0 +1,168 @@
+//! Turns a backend's answer, or a document of our own, into the client's response.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header, response};
+use olla_core::{Endpoint, Outcome};
+use olla_translate::{Dialect, is_stream};
+
+use crate::{
+    Body,
+    body::{ErrorEvent, Limits, Tracked},
+    candidates::Decision,
+    headers::*,
+    inspect::{Inbound, NamedModel},
+    policy::Quota,
+    proxy::Shared,
+    render::stream_error,
+    retry::Served,
+    rewrite::seconds,
+    ticket::Ticket,
+};
+
+/// What a request gets: a backend's answer, or a document that Olla wrote itself.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    content: Content,
+    quota: Option<Quota>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Own(Bytes),
+    Served(Box<(Served, Told)>),
+}
+
+/// What Olla tells the client of how it routed the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    dialect: Dialect,
+    decision: Option<Decision>,
+    model: Option<NamedModel>,
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// A JSON document.
+    pub(crate) fn own(document: Bytes, quota: Option<Quota>) -> Self {
+        Self { content: Content::Own(document), quota }
+    }
+
+    pub(crate) fn served(served: Served, told: Told, quota: Option<Quota>) -> Self {
+        Self { content: Content::Served(Box::new((served, told))), quota }
+    }
+
+    /// Builds the response. The record is handed over when its body has ended.
+    pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Response<Body> {
+        let mut response = match self.content {
+            Content::Own(document) => own(document, shared, ticket),
+            Content::Served(served) => forward(*served, shared, ticket),
+        };
+        add_quota(response.headers_mut(), self.quota);
+        response
+    }
+}
+
+fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
+    ticket.answered(http::StatusCode::OK);
+    ticket.sent(document.len());
+    let mut response = Response::new(Body::whole(document));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
+    headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
+    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
+    ticket.finish(Outcome::Success);
+    response
+}
+
+/// The backend's status, headers and body, less what concerns only its connection or secrets, plus
+/// `X-Olla-*`.
+fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) -> Response<Body> {
+    let Served { answer, lease } = served;
+    let (mut head, body) = answer.into_parts();
+    remove_private(&mut head.headers, lease.endpoint());
+    add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
+    told.add_to(&mut head.headers);
+    ticket.answered(head.status);
+
+    let timeouts = &shared.settings.timeouts;
+    let limits = Limits { stall: timeouts.stall, deadline: timeouts.deadline(&ticket) };
+    let (status, error_event) = (head.status, told.error_event(&head));
+    let tracked = Tracked::new(body, ticket, lease, limits, (status, error_event));
+    Response::from_parts(head, Body::tracked(tracked))
+}
+
+// === impl Told ===
+
+impl Told {
+    pub(crate) fn new(inbound: &Inbound, decision: Option<Decision>) -> Self {
+        Self { dialect: inbound.route.dialect, decision, model: inbound.model.clone() }
+    }
+
+    /// Adds `X-Olla-Routing-*` and `X-Olla-Model`.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        if let Some(decision) = &self.decision {
+            headers.insert(X_OLLA_ROUTING_STRATEGY, HeaderValue::from_static(decision.strategy));
+            headers.insert(X_OLLA_ROUTING_DECISION, HeaderValue::from_static(decision.action));
+            headers.insert(X_OLLA_ROUTING_REASON, decision.reason.clone());
+        }
+        if let Some(value) = self.model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
+            headers.insert(X_OLLA_MODEL, value);
+        }
+    }
+
+    /// Returns how to announce a failure inside this body, or `None` when it is no open stream of text.
+    fn error_event(&self, head: &response::Parts) -> Option<ErrorEvent> {
+        let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        if head.headers.contains_key(header::CONTENT_ENCODING) || !is_stream(content_type) {
+            return None;
+        }
+        Some(match self.dialect {
+            Dialect::OpenAi => |failure| stream_error(Dialect::OpenAi, failure),
+            Dialect::Anthropic => |failure| stream_error(Dialect::Anthropic, failure),
+            Dialect::Ollama => |failure| stream_error(Dialect::Ollama, failure),
+        })
+    }
+}
+
+/// Adds `X-RateLimit-*`.
+pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Option<Quota>) {
+    let Some(quota) = quota else { return };
+    headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(quota.limit));
+    headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(quota.remaining));
+    headers.insert(X_RATELIMIT_RESET, HeaderValue::from(quota.reset_unix_seconds));
+}
+
+fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
+    remove_hop_by_hop(headers);
+    for name in [header::SET_COOKIE, header::AUTHORIZATION, X_API_KEY, X_AUTH_TOKEN] {
+        headers.remove(name);
+    }
+    for (name, _) in &*endpoint.spec.headers {
+        headers.remove(name);
+    }
+    // Only this Olla speaks for Olla: the backend may be another one.
+    if headers.keys().any(is_olla) {
+        let olla: Vec<HeaderName> = headers.keys().filter(|name| is_olla(name)).cloned().collect();
+        for name in olla {
+            headers.remove(name);
+        }
+    }
+}
+
+fn is_olla(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-olla-")
+}
+
+fn add_own(headers: &mut HeaderMap, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {
+    let product = &shared.settings.product;
+    headers.insert(X_SERVED_BY, product.served_by.clone());
+    append_via(headers, &product.via);
+    headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
+    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
+    headers.insert(X_OLLA_ENDPOINT, endpoint.spec.name_value.clone());
+    if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {
+        headers.insert(X_OLLA_BACKEND_TYPE, profile.name_value.clone());
+    }
+}

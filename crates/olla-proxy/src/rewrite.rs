@@ -1,0 +1,145 @@
+//! Turns the client's request into the one a backend gets.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request, uri::PathAndQuery};
+use olla_core::Endpoint;
+use smallvec::SmallVec;
+
+use crate::{
+    Error,
+    headers::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP},
+    inspect::{Inbound, NamedModel},
+    replay::{Replay, ReplayBody},
+    serve::Asker,
+    settings::Product,
+};
+
+/// What every attempt at a backend has in common.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    method: Method,
+    target: PathAndQuery,
+    headers: HeaderMap,
+    /// Removed from `headers`; given to endpoints that forward them.
+    credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    body: Replay,
+    model: Option<NamedModel>,
+}
+
+const CREDENTIALS: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::COOKIE, headers::X_API_KEY, headers::X_AUTH_TOKEN];
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
+    pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
+        let Inbound { head, route, body, model } = inbound;
+        let request::Parts { method, mut headers, uri, .. } = head;
+        let host = headers.remove(header::HOST).or_else(|| authority(&uri));
+        headers::remove_hop_by_hop(&mut headers);
+        headers.remove(header::CONTENT_LENGTH);
+        // The body is complete: there is nothing left to ask the backend's permission for.
+        headers.remove(header::EXPECT);
+        let credentials = take_credentials(&mut headers);
+        headers.insert(X_PROXIED_BY, product.served_by.clone());
+        headers::append_via(&mut headers, &product.via);
+        add_forwarded(&mut headers, asker.peer, host);
+        if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
+            headers.insert(X_MODEL, value);
+        }
+        Self { method, target: route.rest, headers, credentials, body, model }
+    }
+
+    /// Returns the request for one endpoint; `rename` is the model's name there, if it is another.
+    pub(crate) fn request(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        rename: Option<&str>,
+    ) -> Result<Request<ReplayBody>, Error> {
+        let spec = &endpoint.spec;
+        let target = match (path == self.target.path(), spec.base.path()) {
+            (true, "") => self.target.clone(),
+            (true, _) => self.join(endpoint, self.target.as_str())?,
+            (false, _) => {
+                let query = self.target.query().map(|q| format!("?{q}")).unwrap_or_default();
+                self.join(endpoint, &format!("{path}{query}"))?
+            }
+        };
+        let mut request = Request::new(self.body_for(rename).body());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.into();
+        let headers = request.headers_mut();
+        *headers = self.headers.clone();
+        headers.insert(header::HOST, spec.base.authority().clone());
+        if spec.forward_credentials {
+            headers.extend(self.credentials.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        for (name, value) in &*spec.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    fn join(&self, endpoint: &Endpoint, target: &str) -> Result<PathAndQuery, Error> {
+        let spec = &endpoint.spec;
+        spec.base.join(target, spec.preserve_path).map_err(|_| Error::BadPath)
+    }
+
+    fn body_for(&self, rename: Option<&str>) -> Replay {
+        match (rename, &self.model) {
+            (Some(name), Some(model)) => {
+                let quoted = serde_json::Value::from(name).to_string();
+                self.body.splice(model.span.clone(), Bytes::from(quoted))
+            }
+            _ => self.body.clone(),
+        }
+    }
+
+    /// Returns the path of the request, prefix removed.
+    pub(crate) fn path(&self) -> &str {
+        self.target.path()
+    }
+}
+
+fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderValue); 2]> {
+    let mut taken = SmallVec::new();
+    for name in CREDENTIALS {
+        if let header::Entry::Occupied(entry) = headers.entry(&name) {
+            taken.extend(entry.remove_entry_mult().1.map(|value| (name.clone(), value)));
+        }
+    }
+    taken
+}
+
+fn add_forwarded(headers: &mut HeaderMap, peer: Option<IpAddr>, host: Option<HeaderValue>) {
+    if let Some(client) = peer {
+        // alloc: an address as text; the value is new with each connection.
+        let client = HeaderValue::try_from(client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        let chain =
+            headers.get(X_FORWARDED_FOR).map(|chain| [chain.as_bytes(), b", ", client.as_bytes()].concat());
+        let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
+        headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| client.clone()));
+        headers.entry(X_REAL_IP).or_insert(client);
+    }
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
+}
+
+/// HTTP/2 carries the host in the request target (RFC 9113 §8.3.1).
+fn authority(uri: &http::Uri) -> Option<HeaderValue> {
+    HeaderValue::from_str(uri.authority()?.as_str()).ok()
+}
+
+/// Formats a duration as `X-Olla-Response-Time` does: `0.341s`.
+pub(crate) fn seconds(elapsed: std::time::Duration) -> HeaderValue {
+    let mut text = String::with_capacity(12);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("0.000s"))
+}

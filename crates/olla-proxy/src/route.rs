@@ -1,0 +1,144 @@
+//! Reads the request target: which backends it is meant for, and what it asks of them.
+
+use http::{Method, Uri, uri::PathAndQuery};
+use olla_core::{KindId, has_dot_segment};
+use olla_profiles::Profiles;
+use olla_translate::{Dialect, classify};
+
+use crate::Error;
+
+/// Which backends a request is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Every backend.
+    All,
+    /// Every backend whose kind is OpenAI-compatible.
+    OpenAiCompatible(KindId),
+    /// Backends of one kind.
+    Kind(KindId),
+}
+
+/// What a request target says.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) scope: Scope,
+    pub(crate) dialect: Dialect,
+    /// Path and query for the backend, byte for byte as the client sent them, prefix removed.
+    pub(crate) rest: PathAndQuery,
+    /// Whether the backend may see the request twice: it is idempotent (RFC 9110 §9.2.2) or an inference
+    /// call, which changes nothing.
+    pub(crate) replayable: bool,
+}
+
+const PREFIX: &str = "/olla";
+const ALL_BACKENDS: &str = "proxy";
+
+/// Reads the request target.
+pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Route, Error> {
+    let whole = uri.path_and_query().ok_or(Error::BadPath)?;
+    if has_dot_segment(whole.path()) {
+        return Err(Error::BadPath);
+    }
+    let (scope, rest) = match below(whole.as_str(), PREFIX) {
+        Some(scoped) => {
+            let (segment, rest) = first_segment(scoped);
+            (scope(segment, profiles).ok_or_else(|| Error::UnknownPrefix(segment.into()))?, as_target(rest)?)
+        }
+        None if whole.path().starts_with("/v1/") => (Scope::All, whole.clone()),
+        None => return Err(Error::UnknownPath),
+    };
+    let (dialect, operation) = classify(rest.path());
+    let replayable = method.is_idempotent() || operation.is_inference();
+    Ok(Route { scope, dialect, rest, replayable })
+}
+
+/// Returns the dialect in which a target's errors are written, even when the target is no route.
+pub(crate) fn dialect_of(uri: &Uri) -> Dialect {
+    match below(uri.path(), PREFIX) {
+        Some(scoped) => classify(first_segment(scoped).1).0,
+        None => classify(uri.path()).0,
+    }
+}
+
+fn scope(segment: &str, profiles: &Profiles) -> Option<Scope> {
+    if segment == ALL_BACKENDS {
+        return Some(Scope::All);
+    }
+    let kind = profiles.by_prefix(segment)?;
+    let spans = profiles.get(kind).is_some_and(|p| p.spans_openai_compatible);
+    Some(if spans { Scope::OpenAiCompatible(kind) } else { Scope::Kind(kind) })
+}
+
+/// Returns what follows `/prefix/`, if the path lies below it.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)?.strip_prefix('/')
+}
+
+/// Splits `litellm/v1/models?x` into `litellm` and `/v1/models?x`.
+fn first_segment(path: &str) -> (&str, &str) {
+    path.split_at(path.find(['/', '?']).unwrap_or(path.len()))
+}
+
+fn as_target(rest: &str) -> Result<PathAndQuery, Error> {
+    // alloc: the prefix is cut off once per request.
+    let target = match rest.as_bytes().first() {
+        Some(b'/') => rest.parse(),
+        _ => format!("/{rest}").parse(),
+    };
+    target.map_err(|_| Error::BadPath)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(target: &str) -> Result<Route, Error> {
+        let profiles = Profiles::builtin();
+        read(&Method::POST, &target.parse().unwrap(), &profiles)
+    }
+
+    fn rest(target: &str) -> String {
+        route(target).unwrap().rest.to_string()
+    }
+
+    #[test]
+    fn cuts_the_prefix_off_and_keeps_every_other_byte() {
+        assert_eq!(rest("/olla/litellm/v1/chat/completions"), "/v1/chat/completions");
+        assert_eq!(rest("/olla/proxy/v1/models/a%2Fb?x=%20y&z"), "/v1/models/a%2Fb?x=%20y&z");
+        assert_eq!(rest("/v1/chat/completions?a=b"), "/v1/chat/completions?a=b");
+    }
+
+    #[test]
+    fn a_prefix_needs_no_trailing_slash() {
+        assert_eq!(rest("/olla/litellm"), "/");
+        assert_eq!(rest("/olla/litellm/"), "/");
+        assert_eq!(rest("/olla/litellm?x=1"), "/?x=1");
+    }
+
+    #[test]
+    fn scopes_follow_the_prefix() {
+        let profiles = Profiles::builtin();
+
+        assert_eq!(route("/v1/chat/completions").unwrap().scope, Scope::All);
+        assert_eq!(route("/olla/proxy/").unwrap().scope, Scope::All);
+        let vllm = profiles.resolve("vllm").unwrap();
+        assert_eq!(route("/olla/vllm/v1/models").unwrap().scope, Scope::Kind(vllm));
+        let openai = profiles.resolve("openai-compatible").unwrap();
+        assert_eq!(route("/olla/openai/v1/models").unwrap().scope, Scope::OpenAiCompatible(openai));
+        assert_eq!(route("/olla/lm_studio/x").unwrap().scope, route("/olla/lmstudio/x").unwrap().scope);
+    }
+
+    #[test]
+    fn refuses_what_is_no_route_and_what_climbs() {
+        assert!(matches!(route("/olla/nothing/v1"), Err(Error::UnknownPrefix(p)) if &*p == "nothing"));
+        assert!(matches!(route("/ollama"), Err(Error::UnknownPath)));
+        assert!(matches!(route("/olla/proxy/../internal"), Err(Error::BadPath)));
+        assert!(matches!(route("/olla/litellm/v1/%2e%2e/key/generate"), Err(Error::BadPath)));
+    }
+
+    #[test]
+    fn inference_may_be_repeated_and_administration_may_not() {
+        assert!(route("/v1/chat/completions").unwrap().replayable);
+        assert!(!route("/olla/litellm/key/generate").unwrap().replayable);
+    }
+}

@@ -1,0 +1,53 @@
+//! The path of a request, one stage a line. Each stage lives in the file of its name.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Body as HttpBody;
+
+use crate::{
+    candidates, inspect, listing,
+    proxy::Shared,
+    render::Refusal,
+    respond::{Reply, Told},
+    retry,
+    rewrite::Outbound,
+    route,
+    ticket::Ticket,
+    upstream::Upstream,
+};
+
+/// Who is asking: the other end of the connection, and the client behind trusted proxies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) client: Option<IpAddr>,
+}
+
+/// Works out the reply to one request.
+pub(crate) async fn serve<B>(
+    (shared, upstream): (&Shared, &Upstream),
+    request: Request<B>,
+    asker: Asker,
+    ticket: &mut Ticket,
+) -> Result<Reply, Refusal>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client)).transpose()?;
+    let route = route::read(request.method(), request.uri(), &shared.profiles)?;
+    let fleet = shared.fleet.load();
+    if let Some(document) = listing::answer(request.method(), &route, &fleet, &shared.profiles)? {
+        return Ok(Reply::own(document, quota));
+    }
+    let inbound = inspect::read(request, route, &shared.settings.limits).await?;
+    ticket.read_body(&inbound);
+    let candidates = candidates::resolve(&fleet, &inbound, &shared.profiles, shared.settings.fallback)
+        .map_err(|error| Refusal::routing(error, shared.settings.fallback, &inbound))?;
+    let told = Told::new(&inbound, candidates.decision.clone());
+    let replayable = inbound.route.replayable;
+    let outbound = Outbound::new(inbound, asker, &shared.settings.product);
+    let served = retry::run((shared, upstream), &outbound, (&candidates, replayable), ticket).await?;
+    Ok(Reply::served(served, told, quota))
+}

@@ -1,0 +1,148 @@
+//! What an embedder may set.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use http::{HeaderValue, StatusCode};
+use olla_balancer::Balancer;
+
+use crate::ConnectTimeouts;
+
+/// The options of a [`Proxy`](crate::Proxy). `Default` suits a single-user machine and an embedder alike.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How a backend is chosen among equals. Default: the one with the fewest requests in flight.
+    pub balancer: Balancer,
+    /// What to do with a request for a model that is not available. Default: [`Fallback::Strict`].
+    pub fallback: Fallback,
+    /// Limits of a request.
+    pub limits: Limits,
+    /// Limits of opening a connection to a backend.
+    pub connect: ConnectTimeouts,
+    /// Limits of a response.
+    pub timeouts: Timeouts,
+    /// When another backend is tried.
+    pub retry: Retry,
+    /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
+    pub product: Product,
+}
+
+/// Which requests may go to a backend that does not list their model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// `strict`: none.
+    #[default]
+    Strict,
+    /// `optimistic` with `none`: none, with reasons of its own.
+    OptimisticNone,
+    /// `optimistic` with `compatible_only`: none, with reasons of its own.
+    OptimisticCompatible,
+    /// `optimistic` with `all`: all, to any healthy backend.
+    OptimisticAll,
+}
+
+/// Limits of a request. Zero turns a limit off.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest body, bytes. Default 100 MiB.
+    pub max_body_bytes: u64,
+    /// Largest head, bytes, counted as name, value and four for each field. Default 1 MiB.
+    pub max_header_bytes: u64,
+    /// Longest time for the body to arrive. Default 30 s.
+    pub body_timeout: Duration,
+}
+
+/// Limits of a response. Zero turns a limit off.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// From the request to the response head. Default 10 min: a cold model may have to be loaded first, and
+    /// a response that is not streamed has no head before its last token.
+    pub first_byte: Duration,
+    /// Between two pieces of a response body. Default 10 min.
+    pub stall: Duration,
+    /// The whole exchange. Default: none.
+    pub total: Duration,
+}
+
+/// When another backend is tried.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// Attempts for one request; `None` tries every candidate once. Default `None`.
+    pub max_attempts: Option<NonZeroUsize>,
+    /// Whether a connection failure or timeout moves on. Default true.
+    pub on_failure: bool,
+    /// Response statuses that move on while another candidate is left. Default 429, 502, 503, 504.
+    pub on_status: Vec<StatusCode>,
+}
+
+/// How this proxy names itself to clients and backends.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pub(crate) served_by: HeaderValue,
+    pub(crate) via: HeaderValue,
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            balancer: Balancer::default(),
+            fallback: Fallback::default(),
+            limits: Limits::default(),
+            connect: ConnectTimeouts::default(),
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            product: Product::new(env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 100 * 1024 * 1024,
+            max_header_bytes: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+// === impl Timeouts ===
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { first_byte: Duration::from_secs(600), stall: Duration::from_secs(600), total: Duration::ZERO }
+    }
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        let on_status = vec![
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
+        Self { max_attempts: None, on_failure: true, on_status }
+    }
+}
+
+// === impl Product ===
+
+impl Product {
+    /// Names a version of Olla, as in `v1.2.3`. A version that cannot stand in a header is left out.
+    #[must_use]
+    pub fn new(version: &str) -> Self {
+        let value =
+            |text: String, bare| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(bare));
+        Self {
+            served_by: value(format!("Olla/{version}"), "Olla"),
+            via: value(format!("1.1 olla/{version}"), "1.1 olla"),
+        }
+    }
+}

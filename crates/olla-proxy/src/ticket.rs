@@ -1,0 +1,120 @@
+//! The record of a request in the making: handed over exactly once, also when the client leaves.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::inspect::Inbound;
+use http::{HeaderValue, Method, StatusCode, Uri};
+use olla_core::{Attempt, Endpoint, Failure, Outcome, Recorder, RequestRecord, Totals};
+
+/// Receivers of finished requests.
+pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
+
+/// Follows a request until its response body has ended. Dropping it early means that the client left.
+pub(crate) struct Ticket {
+    record: Box<RequestRecord>,
+    started: Instant,
+    attempt_started: Instant,
+    recorders: Recorders,
+    finished: bool,
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    pub(crate) fn start(
+        id: HeaderValue,
+        (method, uri): (Method, Uri),
+        client: Option<IpAddr>,
+        recorders: &Recorders,
+    ) -> Self {
+        let record = RequestRecord::start(id, method, uri, client, SystemTime::now());
+        let started = Instant::now();
+        let recorders = Arc::clone(recorders);
+        Self { record: Box::new(record), started, attempt_started: started, recorders, finished: false }
+    }
+
+    pub(crate) fn id(&self) -> &HeaderValue {
+        &self.record.id
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn attempts(&self) -> &[Attempt] {
+        &self.record.attempts
+    }
+
+    pub(crate) fn read_body(&mut self, inbound: &Inbound) {
+        self.record.bytes_in = inbound.body.len();
+        self.record.model = inbound.model.as_ref().map(|m| Arc::clone(&m.name));
+    }
+
+    pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, totals: Option<Arc<Totals>>) {
+        self.attempt_started = Instant::now();
+        self.record.attempts.push(Attempt::new(endpoint, totals, Duration::ZERO));
+    }
+
+    /// Notes that the current attempt has failed, or that its response head has arrived.
+    pub(crate) fn end_attempt(&mut self, failure: Option<Failure>) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.took = self.attempt_started.elapsed();
+            attempt.failure = failure;
+        }
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.record.status = Some(status);
+    }
+
+    pub(crate) fn failed(&mut self, code: &'static str) {
+        self.record.error = Some(code);
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if self.record.first_byte.is_none() {
+            self.record.first_byte = Some(self.started.elapsed());
+        }
+        self.record.bytes_out += bytes as u64;
+    }
+
+    /// Notes that the response body broke off.
+    pub(crate) fn broke(&mut self, failure: Failure) {
+        self.record.error = Some(failure.as_str());
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.failure = Some(failure);
+        }
+    }
+
+    /// Hands the record over. Later calls do nothing.
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.record.outcome = outcome;
+        self.record.duration = self.started.elapsed();
+        self.record.count();
+        for recorder in &*self.recorders {
+            recorder.record(&self.record);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.broke(Failure::ClientGone);
+            self.finish(Outcome::Cancelled);
+        }
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("record", &self.record).finish_non_exhaustive()
+    }
+}

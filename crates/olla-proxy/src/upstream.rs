@@ -1,0 +1,139 @@
+//! The client side: pooled HTTP/1.1 connections to backends.
+//!
+//! The only place that names hyper's client. One [`Upstream`] belongs to one worker: connections are
+//! driven by tasks of the runtime that opened them and are never shared between threads that compete.
+
+mod answer;
+mod connect;
+mod pool;
+mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use olla_core::{Endpoint, Failure, Target, TlsTrust};
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) use answer::{Answer, AnswerBody};
+pub use connect::ConnectTimeouts;
+
+use crate::replay::ReplayBody;
+use connect::Connector;
+use pool::{Pool, Pooled};
+
+/// Sends requests to backends over pooled connections. Cloning shares the pool.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    connector: Connector,
+    pool: Pool,
+}
+
+/// A small, complete answer, as health checks and model listings want it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// Response status.
+    pub status: StatusCode,
+    /// Response headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// When a request gives up waiting for its response head, and whether it may be sent twice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendPolicy {
+    /// Limit from the start of the sending to the response head, connecting excluded.
+    pub(crate) head_timeout: Duration,
+    /// Whether the backend may see the request a second time: it is idempotent, or an inference call.
+    pub(crate) replayable: bool,
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// Creates a client with an empty pool.
+    #[must_use]
+    pub fn new(timeouts: ConnectTimeouts) -> Self {
+        Self { connector: Connector::new(timeouts), pool: Pool::default() }
+    }
+
+    /// Sends a request to an endpoint and returns its response head.
+    ///
+    /// A pooled connection that the backend has closed in the meantime is replaced by a fresh one, once,
+    /// when the request may be sent twice or has not been sent at all.
+    pub(crate) async fn send(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut request: Request<ReplayBody>,
+        again: impl FnOnce() -> Option<Request<ReplayBody>>,
+        policy: SendPolicy,
+    ) -> Result<Answer, Failure> {
+        if let Some(pooled) = self.pool.take(endpoint.id) {
+            match pooled.send(request, policy.head_timeout).await {
+                Ok(answer) => return Ok(answer),
+                Err((Failure::Stale, Some(unsent))) => request = *unsent,
+                Err((Failure::Stale, None)) if policy.replayable => {
+                    request = again().ok_or(Failure::ResetBeforeHead)?;
+                }
+                Err((Failure::Stale, None)) => return Err(Failure::ResetBeforeHead),
+                Err((failure, _)) => return Err(failure),
+            }
+        }
+        let spec = &endpoint.spec;
+        let sender = self.connector.connect(&spec.base, &spec.trust).await?;
+        let fresh = Pooled::fresh(sender, self.pool.slot(endpoint.id));
+        fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| match failure {
+            Failure::Stale => Failure::ResetBeforeHead,
+            other => other,
+        })
+    }
+
+    /// Asks for one small document over a connection of its own, and reads at most `limit_bytes` of body.
+    ///
+    /// Redirects are not followed. The caller sets the time limit by dropping the future.
+    ///
+    /// # Errors
+    /// Returns how the exchange failed; a body over the limit is [`Failure::Truncated`].
+    pub async fn fetch(
+        &self,
+        target: &Target,
+        trust: &TlsTrust,
+        headers: HeaderMap,
+        limit_bytes: usize,
+    ) -> Result<Fetched, Failure> {
+        let sender = self.connector.connect(&target.base, trust).await?;
+        let mut request = Request::new(ReplayBody::empty());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = target.path.clone().into();
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(header::HOST, target.base.authority().clone());
+        request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        let answer =
+            Pooled::unpooled(sender).send(request, FETCH_LIMIT).await.map_err(
+                |(failure, _)| match failure {
+                    Failure::Stale => Failure::ResetBeforeHead,
+                    other => other,
+                },
+            )?;
+        let (head, body) = answer.into_parts();
+        let body = http_body_util::Limited::new(body, limit_bytes);
+        let body = body.collect().await.map_err(|_| Failure::Truncated)?.to_bytes();
+        Ok(Fetched { status: head.status, headers: head.headers, body })
+    }
+}
+
+/// An upper bound for a caller that sets no time limit of its own.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+
+/// Waits for `head` until the limit.
+async fn within<T>(limit: Duration, head: impl Future<Output = T>) -> Result<T, Failure> {
+    // A zero limit means none; so does one beyond what the clock can hold.
+    let deadline = if limit.is_zero() { None } else { Instant::now().checked_add(limit) };
+    match deadline {
+        Some(deadline) => timeout_at(deadline, head).await.map_err(|_| Failure::HeadTimeout),
+        None => Ok(head.await),
+    }
+}

@@ -1,0 +1,96 @@
+//! A backend's response: its head, and a body that returns the connection when it has been read.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Response, response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use olla_core::Failure;
+
+use super::pool::Return;
+
+/// A response whose head has arrived.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    head: response::Parts,
+    body: AnswerBody,
+}
+
+/// The body of a backend's response. Dropping it early closes the connection and so cancels the request.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    incoming: Incoming,
+    give_back: Option<Return>,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    pub(super) fn new(response: Response<Incoming>, give_back: Option<Return>) -> Self {
+        let (head, incoming) = response.into_parts();
+        let mut body = AnswerBody { incoming, give_back };
+        body.settle();
+        Self { head, body }
+    }
+
+    pub(crate) fn status(&self) -> http::StatusCode {
+        self.head.status
+    }
+
+    pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
+        (self.head, self.body)
+    }
+}
+
+// === impl AnswerBody ===
+
+impl AnswerBody {
+    /// Returns the connection to its pool once nothing more is to be read from it.
+    fn settle(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.put_back();
+        }
+    }
+
+    fn put_back(&mut self) {
+        if let Some(give_back) = self.give_back.take() {
+            give_back.put_back();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                self.settle();
+                Some(Ok(frame))
+            }
+            // Whatever hyper calls it, the body has not been received in full (RFC 9112 §8).
+            Some(Err(_)) => Some(Err(Failure::Truncated)),
+            None => {
+                self.put_back();
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
