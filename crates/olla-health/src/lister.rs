@@ -1,0 +1,172 @@
+//! The model listings of one endpoint, one after another: when, and what a result changes.
+
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use olla_core::{Endpoint, EndpointId, KindId, Model};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+use tracing::{info, warn};
+
+use crate::{Fetch, ListingFailure, listing, monitor::Shared};
+
+/// The shortest time between two listings that nobody asked for: an endpoint that flaps is not flooded.
+const SHORTEST_GAP: Duration = Duration::from_secs(1);
+/// The longest wait after all tries have failed.
+const LONGEST_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// Where the outcome of an ordered listing goes: the number of models the endpoint has now.
+pub(crate) type Reply = oneshot::Sender<Result<usize, ListingFailure>>;
+
+/// Lists the models of one endpoint for as long as it exists.
+pub(crate) struct Lister<F> {
+    shared: Arc<Shared<F>>,
+    id: EndpointId,
+    /// The kind as the prober announced it.
+    kind: Option<KindId>,
+    /// When the next listing is due; `None` until the prober announces the endpoint again.
+    due: Option<Instant>,
+    /// The earliest time for a listing that nobody asked for.
+    earliest: Instant,
+    /// Failed tries in a row.
+    failures: u32,
+}
+
+// === impl Lister ===
+
+impl<F: Fetch> Lister<F> {
+    pub(crate) fn new(shared: Arc<Shared<F>>, id: EndpointId) -> Self {
+        Self { shared, id, kind: None, due: None, earliest: Instant::now(), failures: 0 }
+    }
+
+    /// Lists whenever it is time, when the endpoint has recovered, and when ordered.
+    pub(crate) async fn run(
+        mut self,
+        mut announced: watch::Receiver<Option<KindId>>,
+        mut orders: mpsc::Receiver<Reply>,
+    ) {
+        loop {
+            let mut order = None;
+            tokio::select! {
+                Ok(()) = announced.changed() => {
+                    self.kind = *announced.borrow_and_update();
+                    self.failures = 0;
+                    self.due = Some(self.earliest);
+                    continue;
+                }
+                Some(reply) = orders.recv() => order = Some(reply),
+                () = until(self.due) => {}
+            }
+            let Some(endpoint) = self.shared.endpoint(self.id) else { return };
+            let status = endpoint.live.status();
+            let outcome = if status.is_routable() {
+                self.earliest = Instant::now() + SHORTEST_GAP;
+                let outcome = self.list(&endpoint).await;
+                self.due = self.next_listing(&outcome);
+                outcome
+            } else {
+                // The prober announces the endpoint when it is back.
+                self.due = None;
+                Err(ListingFailure::NotRoutable(status))
+            };
+            if let Some(reply) = order {
+                if matches!(outcome, Err(ListingFailure::NotRoutable(_))) {
+                    endpoint.live.request_probe();
+                }
+                // Whoever ordered it may have left.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    async fn list(&self, endpoint: &Endpoint) -> Result<usize, ListingFailure> {
+        match self.fetch(endpoint).await {
+            Ok(models) => Ok(self.adopt(endpoint, models)),
+            Err(failure) => {
+                self.keep(endpoint, &failure);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn fetch(&self, endpoint: &Endpoint) -> Result<Vec<Model>, ListingFailure> {
+        let Shared { client, profiles, settings, listings, .. } = &*self.shared;
+        if !settings.discovery_enabled {
+            return Err(ListingFailure::Disabled);
+        }
+        // Held for one try only: a wait between tries must not keep other endpoints from being listed.
+        let Ok(_turn) = listings.acquire().await else { return Err(ListingFailure::Unwatched) };
+        listing::fetch(client, profiles, (&endpoint.spec, self.kind), settings.timeout).await
+    }
+
+    /// Replaces the endpoint's models and returns how many it has now.
+    fn adopt(&self, endpoint: &Endpoint, listed: Vec<Model>) -> usize {
+        let changed = self.shared.cell.publish_models(self.id, self.kind, listed);
+        let models = self.shared.endpoint(self.id).map_or(0, |endpoint| endpoint.models.len());
+        {
+            let mut note = endpoint.live.checkup();
+            note.listed_at = Some(SystemTime::now());
+            note.listing_error = None;
+            note.settled = true;
+        }
+        if changed {
+            info!(endpoint = &*endpoint.spec.name, models, "models listed");
+        }
+        models
+    }
+
+    /// Keeps the endpoint's models and notes why.
+    fn keep(&self, endpoint: &Endpoint, failure: &ListingFailure) {
+        // The kind may be news even where the list is not.
+        let present = endpoint.models.iter().map(|model| Model::clone(model)).collect();
+        self.shared.cell.publish_models(self.id, self.kind, present);
+        let error = match failure {
+            ListingFailure::Disabled => None,
+            failure => Some(failure.to_string().into_boxed_str()),
+        };
+        let mut note = endpoint.live.checkup();
+        note.settled = true;
+        if note.listing_error != error {
+            if let Some(error) = &error {
+                warn!(endpoint = &*endpoint.spec.name, error, "models cannot be listed");
+            }
+            note.listing_error = error;
+        }
+    }
+
+    fn next_listing(&mut self, outcome: &Result<usize, ListingFailure>) -> Option<Instant> {
+        let settings = &self.shared.settings;
+        let pause = match outcome {
+            Ok(_) => {
+                self.failures = 0;
+                settings.interval
+            }
+            // Nothing changes until the prober announces a kind.
+            Err(ListingFailure::Disabled | ListingFailure::Unrecognised) => return None,
+            Err(_) if self.failures < settings.retry_attempts => {
+                self.failures += 1;
+                let factor = 1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
+                return Some(
+                    Instant::now() + settings.retry_backoff.saturating_mul(factor).min(settings.interval),
+                );
+            }
+            Err(_) => {
+                self.failures = 0;
+                settings.interval.min(LONGEST_AFTER_FAILURE)
+            }
+        };
+        Some((Instant::now() + pause).max(self.earliest))
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

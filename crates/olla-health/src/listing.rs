@@ -1,0 +1,78 @@
+//! One model listing: asks, and reads the answer as the endpoint's kind writes it.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use olla_core::{EndpointSpec, Failure, KindId, Model, Status, UrlError};
+use olla_profiles::{ListingError, Profiles};
+use thiserror::Error;
+
+use crate::{Fetch, client::Client};
+
+/// Why an endpoint's models could not be listed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListingFailure {
+    /// Only declared models are used.
+    #[error("model discovery is switched off; only declared models are used")]
+    Disabled,
+    /// `type: auto`, and no profile's signature fits.
+    #[error("the kind of this backend is not recognised; set the endpoint's `type`")]
+    Unrecognised,
+    /// The endpoint is not in use. A health check has been asked for.
+    #[error("the endpoint is {0}; it is being checked again")]
+    NotRoutable(Status),
+    /// The path does not make a URL.
+    #[error("the path of the model list is not usable")]
+    Path(#[source] UrlError),
+    /// No complete answer.
+    #[error("the model list did not arrive: {0}")]
+    Failed(Failure),
+    /// An answer other than 200.
+    #[error("the model list was answered with {}; {}", .0.as_u16(), remedy(*.0))]
+    Refused(StatusCode),
+    /// More than 10 MiB.
+    #[error("the model list is longer than 10 MiB")]
+    TooLong,
+    /// Not in the shape that the profile declares.
+    #[error(transparent)]
+    Unreadable(#[from] ListingError),
+    /// The endpoint is no longer, or not yet, watched.
+    #[error("the endpoint is not watched")]
+    Unwatched,
+}
+
+/// Lists the models of an endpoint, unfiltered.
+///
+/// # Errors
+/// Fails when the kind is unknown, no complete 200 arrives in time, or its body is not a list of models.
+pub(crate) async fn fetch<F: Fetch>(
+    client: &Client<F>,
+    profiles: &Profiles,
+    (spec, kind): (&EndpointSpec, Option<KindId>),
+    time_limit: Duration,
+) -> Result<Vec<Model>, ListingFailure> {
+    let profile = kind.and_then(|kind| profiles.get(kind)).ok_or(ListingFailure::Unrecognised)?;
+    let target = match &spec.listing {
+        Some(target) => target.clone(),
+        None => spec.base.target(&profile.listing_path).map_err(ListingFailure::Path)?,
+    };
+    let answer = client.list(spec, target, time_limit).await.map_err(ListingFailure::Failed)?;
+    if answer.status != StatusCode::OK {
+        return Err(ListingFailure::Refused(answer.status));
+    }
+    if answer.cut_off {
+        return Err(ListingFailure::TooLong);
+    }
+    Ok(profile.parse_listing(&answer.body)?)
+}
+
+fn remedy(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        300..=399 => "redirects are not followed: set `model_url` to where it leads",
+        401 | 403 | 500 => "if the backend expects a key, check the endpoint's `auth`",
+        404 | 405 => "check the endpoint's `type`, or set `model_url`",
+        429 => "the backend asks for fewer requests",
+        _ => "it will be asked again",
+    }
+}

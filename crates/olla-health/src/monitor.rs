@@ -1,0 +1,231 @@
+//! Watches every endpoint of the fleet: one task each, so that a slow backend delays nobody else.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use olla_core::{Endpoint, EndpointId, EndpointSpec, FleetCell, KindId, Model, Status};
+use olla_profiles::Profiles;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    Fetch, ListingFailure,
+    check::{self, Known},
+    client::Client,
+    lister::{Lister, Reply},
+    listing,
+    prober::Prober,
+    schedule::LONGEST_INTERVAL,
+};
+
+/// Checks the health of every endpoint and lists its models, until it is dropped.
+pub struct Monitor<F> {
+    shared: Arc<Shared<F>>,
+    watches: Mutex<HashMap<EndpointId, Watch>>,
+}
+
+/// How model discovery works, and who asks. Health intervals belong to the endpoints.
+#[derive(Debug, Clone)]
+pub struct MonitorSettings {
+    /// Whether models are listed at all; without, only declared models are used. Default true.
+    pub discovery_enabled: bool,
+    /// Time between two listings of an endpoint. Default 5 min.
+    pub interval: Duration,
+    /// Time limit of one listing. Default 30 s.
+    pub timeout: Duration,
+    /// Listings under way at a time, at least 1. Default 5.
+    pub concurrent_workers: usize,
+    /// Further tries after a listing that failed. Default 3.
+    pub retry_attempts: u32,
+    /// Wait before the first further try; doubles each time, up to `interval`. Default 1 s.
+    pub retry_backoff: Duration,
+    /// Version in the `User-Agent` of probes and listings.
+    pub version: String,
+}
+
+/// The outcome of an ordered listing of one endpoint.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refreshed {
+    /// The endpoint's name.
+    pub endpoint: Arc<str>,
+    /// How many models it has now, or why they could not be listed.
+    pub outcome: Result<usize, ListingFailure>,
+}
+
+/// What a single visit to an endpoint found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Examination {
+    /// The health, as a check would set it.
+    pub status: Status,
+    /// Why it is not healthy, and what to do.
+    pub reason: Option<Box<str>>,
+    /// How long the health check took.
+    pub latency: Duration,
+    /// The kind, configured or recognised.
+    pub kind: Option<KindId>,
+    /// The models that the backend lists and the endpoint's filter admits; `None` unless it is routable.
+    pub models: Option<Result<Vec<Model>, ListingFailure>>,
+}
+
+/// What all watches need.
+pub(crate) struct Shared<F> {
+    pub(crate) cell: Arc<FleetCell>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) client: Client<F>,
+    pub(crate) settings: MonitorSettings,
+    /// One permit for each listing that may be under way.
+    pub(crate) listings: Semaphore,
+}
+
+/// The task that watches one endpoint; dropping this ends it.
+struct Watch {
+    orders: mpsc::Sender<Reply>,
+    task: JoinHandle<()>,
+}
+
+// === impl Monitor ===
+
+impl<F: Fetch> Monitor<F> {
+    /// Creates a monitor that does nothing until [`watch_new`](Self::watch_new) is called.
+    #[must_use]
+    pub fn new(
+        cell: Arc<FleetCell>,
+        profiles: Arc<Profiles>,
+        fetch: Arc<F>,
+        mut settings: MonitorSettings,
+    ) -> Self {
+        settings.interval = settings.interval.min(LONGEST_INTERVAL);
+        let client = Client::new(fetch, &settings.version);
+        let listings = Semaphore::new(settings.concurrent_workers.clamp(1, Semaphore::MAX_PERMITS));
+        let shared = Arc::new(Shared { cell, profiles, client, settings, listings });
+        Self { shared, watches: Mutex::default() }
+    }
+
+    /// Starts a task for each endpoint that has none yet, and ends those of endpoints that are gone.
+    ///
+    /// Call it once to begin and again whenever endpoints were added. Each endpoint is checked at once.
+    ///
+    /// # Panics
+    /// Panics outside a tokio runtime.
+    pub fn watch_new(&self) {
+        let fleet = self.shared.cell.load();
+        let mut watches = self.watches();
+        watches.retain(|id, _| fleet.get(*id).is_some());
+        for endpoint in fleet.endpoints() {
+            watches.entry(endpoint.id).or_insert_with(|| self.watch(endpoint.id));
+        }
+    }
+
+    /// Lists the models of every endpoint now and returns what came of it, in the order of the fleet.
+    ///
+    /// An endpoint that is down is not asked for its models but checked again, which lists them if it is
+    /// back. No failure is retried before this returns.
+    pub async fn refresh(&self) -> Vec<Refreshed> {
+        let fleet = self.shared.cell.load();
+        join_all(fleet.endpoints().iter().map(|endpoint| async {
+            let outcome = self.order(endpoint.id).await.unwrap_or(Err(ListingFailure::Unwatched));
+            Refreshed { endpoint: Arc::clone(&endpoint.spec.name), outcome }
+        }))
+        .await
+    }
+
+    /// Visits an endpoint once, whether it is in the fleet or not, and changes nothing there.
+    pub async fn check_once(&self, spec: &EndpointSpec) -> Examination {
+        let Shared { client, profiles, settings, .. } = &*self.shared;
+        let finding = check::run(client, profiles, spec, Known { kind: None, routable: false }).await;
+        let models = if finding.verdict.status.is_routable() {
+            let mut listed = listing::fetch(client, profiles, (spec, finding.kind), settings.timeout).await;
+            if let Ok(models) = &mut listed {
+                models.retain(|model| spec.filter.admits(&model.name));
+            }
+            Some(listed)
+        } else {
+            None
+        };
+        Examination {
+            status: finding.verdict.status,
+            reason: finding.verdict.reason,
+            latency: finding.latency,
+            kind: finding.kind,
+            models,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<F> {
+        &self.shared
+    }
+
+    fn watch(&self, id: EndpointId) -> Watch {
+        let (announce, announced) = watch::channel(None);
+        // One order waits while one is served; who orders more waits in line.
+        let (orders, ordered) = mpsc::channel(1);
+        let prober = Prober::new(Arc::clone(&self.shared), id, announce);
+        let lister = Lister::new(Arc::clone(&self.shared), id);
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = prober.run() => {}
+                () = lister.run(announced, ordered) => {}
+            }
+        });
+        Watch { orders, task }
+    }
+
+    async fn order(&self, id: EndpointId) -> Option<Result<usize, ListingFailure>> {
+        let orders = self.watches().get(&id)?.orders.clone();
+        let (reply, outcome) = oneshot::channel();
+        orders.send(reply).await.ok()?;
+        outcome.await.ok()
+    }
+
+    fn watches(&self) -> MutexGuard<'_, HashMap<EndpointId, Watch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> fmt::Debug for Monitor<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+// === impl MonitorSettings ===
+
+impl Default for MonitorSettings {
+    fn default() -> Self {
+        Self {
+            discovery_enabled: true,
+            interval: Duration::from_secs(300),
+            timeout: Duration::from_secs(30),
+            concurrent_workers: 5,
+            retry_attempts: 3,
+            retry_backoff: Duration::from_secs(1),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl<F> Shared<F> {
+    /// Returns the endpoint as the fleet holds it now.
+    pub(crate) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        self.cell.load().get(id).cloned()
+    }
+}
+
+// === impl Watch ===
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,141 @@
+//! The checks of one endpoint, one after another: when, and what a result changes.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, SystemTime},
+};
+
+use olla_core::{Endpoint, EndpointId, KindId, Live, Status};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tracing::{info, warn};
+
+use crate::{
+    Fetch,
+    check::{self, Finding, Known},
+    monitor::Shared,
+    schedule,
+    verdict::Verdict,
+};
+
+/// Checks one endpoint for as long as it exists.
+pub(crate) struct Prober<F> {
+    shared: Arc<Shared<F>>,
+    id: EndpointId,
+    /// The kind as the last check found it.
+    kind: Option<KindId>,
+    /// The kind as last announced.
+    announced: Option<KindId>,
+    /// Tells the lister that the endpoint can be asked for its models, and how.
+    announce: watch::Sender<Option<KindId>>,
+}
+
+// === impl Prober ===
+
+impl<F: Fetch> Prober<F> {
+    pub(crate) fn new(
+        shared: Arc<Shared<F>>,
+        id: EndpointId,
+        announce: watch::Sender<Option<KindId>>,
+    ) -> Self {
+        Self { shared, id, kind: None, announced: None, announce }
+    }
+
+    /// Checks, waits and checks again until the endpoint is gone.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let Some(endpoint) = self.shared.endpoint(self.id) else { return };
+            let live = &endpoint.live;
+            forget_requests(live).await;
+            let started = Instant::now();
+            let was_suspect = live.is_suspect();
+            let known = Known { kind: self.kind, routable: live.status().is_routable() };
+
+            let finding = check::run(&self.shared.client, &self.shared.profiles, &endpoint.spec, known).await;
+
+            let ended = Instant::now();
+            if !was_suspect && live.is_suspect() && finding.verdict.status.is_routable() {
+                // A request failed while this check was under way: an older good answer proves nothing.
+                sleep_until(ended + schedule::SHORTEST_GAP).await;
+                continue;
+            }
+            let next = self.next_check(&endpoint, &finding, (started, ended));
+            self.record(&endpoint, finding, next - ended);
+            match live.status() {
+                Status::RateLimited => sleep_until(next).await,
+                _ => tokio::select! {
+                    () = sleep_until(next) => {}
+                    () = requested(live) => sleep_until(ended + schedule::SHORTEST_GAP).await,
+                },
+            }
+        }
+    }
+
+    fn next_check(
+        &self,
+        endpoint: &Endpoint,
+        finding: &Finding,
+        (started, ended): (Instant, Instant),
+    ) -> Instant {
+        if let Some(quiet) = finding.verdict.quiet {
+            return ended + quiet;
+        }
+        let failed = if finding.verdict.status.is_routable() {
+            0
+        } else {
+            endpoint.live.checkup().failed_checks.saturating_add(1)
+        };
+        let delay = schedule::delay(endpoint.spec.check_interval, failed, fastrand::f64());
+        (started + delay).max(ended + schedule::SHORTEST_GAP)
+    }
+
+    /// Makes the result known: to routing, to whoever reads the check-up note, to the log, to the lister.
+    fn record(&mut self, endpoint: &Endpoint, finding: Finding, until_next: Duration) {
+        let Finding { verdict: Verdict { status, reason, .. }, kind, latency } = finding;
+        let previous = {
+            let mut note = endpoint.live.checkup();
+            let now = SystemTime::now();
+            note.checked_at = Some(now);
+            note.next_check = Some(now + until_next);
+            note.check_latency = Some(latency);
+            note.failed_checks = if status.is_routable() { 0 } else { note.failed_checks.saturating_add(1) };
+            note.reason.clone_from(&reason);
+            // A good check is followed by a listing, and that settles the endpoint.
+            note.settled |= !status.is_routable();
+            endpoint.live.set_status(status)
+        };
+        if status != previous {
+            log_change(&endpoint.spec.name, (previous, status), reason.as_deref());
+        }
+        self.kind = kind;
+        if status.is_routable() && (!previous.is_routable() || self.announced != kind) {
+            self.announced = kind;
+            self.announce.send_replace(kind);
+        }
+    }
+}
+
+fn log_change(endpoint: &str, (from, to): (Status, Status), reason: Option<&str>) {
+    if to == Status::Healthy {
+        info!(endpoint, %from, %to, reason, "health changed");
+    } else {
+        warn!(endpoint, %from, %to, reason, "health changed");
+    }
+}
+
+async fn requested(live: &Live) {
+    poll_fn(|cx| live.poll_probe_requested(cx)).await;
+}
+
+/// The check that is about to begin answers every request for one made so far.
+async fn forget_requests(live: &Live) {
+    poll_fn(|cx| {
+        let _ = live.poll_probe_requested(cx);
+        Poll::Ready(())
+    })
+    .await;
+}

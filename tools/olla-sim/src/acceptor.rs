@@ -1,0 +1,135 @@
+//! One listening socket and its connections. A worker is one such loop; several share an address through
+//! `SO_REUSEPORT`. Closing the gate closes the socket, so that connects are refused by the kernel.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::connection;
+use crate::state::{Gate, State};
+
+const BACKLOG: i32 = 1024;
+
+/// Where a worker listens, and whether it shares the address with others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) addr: SocketAddr,
+    pub(crate) shared: bool,
+}
+
+/// Opens a listening socket.
+pub(crate) fn bind(Place { addr, shared }: Place) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(shared)?;
+    #[cfg(not(unix))]
+    if shared {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "several workers need SO_REUSEPORT"));
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves until the engine stops. Ends every connection when it returns or is dropped.
+pub(crate) async fn run(state: Arc<State>, first: std::net::TcpListener, place: Place) {
+    let mut gate = state.gate.subscribe();
+    let mut connections = JoinSet::new();
+    let mut socket = Some(first);
+    loop {
+        let now = *gate.borrow_and_update();
+        match now {
+            Gate::Stopped => break,
+            Gate::Open => {
+                let bound = match socket.take() {
+                    Some(open) => Ok(open),
+                    None => bind(place),
+                };
+                match bound.and_then(TcpListener::from_std) {
+                    Ok(listener) => listen(&state, listener, &mut gate, &mut connections).await,
+                    // Somebody took the port while it was free; it may come back.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+            Gate::Refusing(until) => {
+                socket = None;
+                stay_closed(&state, until, &mut gate).await;
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+/// Accepts until the gate changes.
+async fn listen(
+    state: &Arc<State>,
+    listener: TcpListener,
+    gate: &mut watch::Receiver<Gate>,
+    connections: &mut JoinSet<()>,
+) {
+    let _listening = Listening::begin(state);
+    // Dropped before the guard: whoever sees the count fall finds the port closed.
+    let listener = listener;
+    loop {
+        tokio::select! {
+            _ = gate.changed() => return,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => spawn(state, stream, connections),
+                // Out of descriptors, most likely: let some close.
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+}
+
+fn spawn(state: &Arc<State>, stream: TcpStream, connections: &mut JoinSet<()>) {
+    state.ledger.connections.fetch_add(1, Relaxed);
+    connections.spawn(connection::serve(stream, Arc::clone(state)));
+}
+
+async fn stay_closed(state: &State, until: Option<tokio::time::Instant>, gate: &mut watch::Receiver<Gate>) {
+    let Some(until) = until else {
+        let _ = gate.changed().await;
+        return;
+    };
+    tokio::select! {
+        _ = gate.changed() => {}
+        () = tokio::time::sleep_until(until) => {
+            state.gate.send_if_modified(|gate| {
+                let was_closed = *gate == Gate::Refusing(Some(until));
+                if was_closed {
+                    *gate = Gate::Open;
+                }
+                was_closed
+            });
+        }
+    }
+}
+
+/// Counts a listening socket while it lives.
+struct Listening<'a> {
+    state: &'a State,
+}
+
+impl<'a> Listening<'a> {
+    fn begin(state: &'a State) -> Self {
+        state.listening.send_modify(|count| *count += 1);
+        Listening { state }
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.state.listening.send_modify(|count| *count -= 1);
+    }
+}

@@ -1,0 +1,274 @@
+//! A load generator that trusts nothing: a response counts as good only if it is 200 and complete, and every other
+//! outcome is counted by what went wrong.
+//!
+//! In a closed loop each connection sends its next request when it has its answer. With a rate, requests have a
+//! schedule; one that has to wait for a free connection is measured from its scheduled time, so that a slow server
+//! cannot hide its delays by slowing the generator down (coordinated omission).
+
+mod client;
+mod histogram;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use client::{Client, Outcome};
+use histogram::Histogram;
+pub use histogram::Quantiles;
+
+/// What load to make.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The address to connect to.
+    pub addr: SocketAddr,
+    /// Value of `Host`.
+    pub host: String,
+    /// Path and query.
+    pub target: String,
+    /// Header fields beyond the usual ones.
+    pub headers: Vec<(String, String)>,
+    /// The request body.
+    pub body: Bytes,
+    /// Connections, each with one request at a time.
+    pub connections: usize,
+    /// When to end.
+    pub limit: Limit,
+    /// Requests per second; as many as possible if absent.
+    pub rate: Option<f64>,
+    /// A request that takes longer has failed.
+    pub timeout: Duration,
+}
+
+/// When a run ends. Requests in progress are finished.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    /// After so many requests.
+    Requests(u64),
+    /// After so much time.
+    Time(Duration),
+}
+
+/// What happened. Times are milliseconds.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests answered 200 and completely.
+    pub ok: u64,
+    /// Failures by kind.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Responses by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Good responses by the engine that answered (`x-sim-engine`).
+    pub engines: BTreeMap<String, u64>,
+    /// Duration of the run.
+    pub seconds: f64,
+    /// Good responses per second.
+    pub rps: f64,
+    /// Time to the end of a good response.
+    pub latency_ms: Quantiles,
+    /// Time to the first byte of the body of a good response.
+    pub ttft_ms: Quantiles,
+    /// Time between arrivals of body bytes in good event streams.
+    pub inter_chunk_ms: Quantiles,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+}
+
+/// What one connection, or all together, have seen.
+#[derive(Debug, Default)]
+struct Tally {
+    requests: u64,
+    ok: u64,
+    errors: BTreeMap<&'static str, u64>,
+    statuses: BTreeMap<u16, u64>,
+    engines: BTreeMap<String, u64>,
+    latency: Histogram,
+    ttft: Histogram,
+    inter_chunk: Histogram,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+/// Hands out requests: which number, and from when it is measured.
+#[derive(Debug)]
+struct Schedule {
+    start: Instant,
+    limit: Limit,
+    rate: Option<f64>,
+    next: AtomicU64,
+}
+
+/// Makes the load and returns what happened.
+pub async fn run(plan: Plan) -> Report {
+    let schedule =
+        Schedule { start: Instant::now(), limit: plan.limit, rate: plan.rate, next: AtomicU64::new(0) };
+    let schedule = Arc::new(schedule);
+    let plan = Arc::new(plan);
+    let mut connections = JoinSet::new();
+    for _ in 0..plan.connections {
+        connections.spawn(drive(Arc::clone(&plan), Arc::clone(&schedule)));
+    }
+    let mut total = Tally::default();
+    while let Some(tally) = connections.join_next().await {
+        match tally {
+            Ok(tally) => total.add(tally),
+            Err(_) => *total.errors.entry("generator").or_default() += 1,
+        }
+    }
+    total.report(schedule.start.elapsed())
+}
+
+/// Builds the body of a chat request of about `size_bytes`; never smaller than what the fields need.
+#[must_use]
+pub fn chat_body(model: &str, size_bytes: usize, stream: bool) -> Bytes {
+    let body = |text: &str| {
+        let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
+        if let (true, Some(fields)) = (stream, body.as_object_mut()) {
+            fields.insert("stream".to_owned(), json!(true));
+        }
+        body.to_string()
+    };
+    let bare = body("Hello there").len();
+    let padding = "word ".repeat(size_bytes.saturating_sub(bare).div_ceil(5));
+    let padding = padding.get(..size_bytes.saturating_sub(bare)).unwrap_or_default();
+    body(&format!("Hello there{padding}")).into()
+}
+
+/// One connection to the end of the run.
+async fn drive(plan: Arc<Plan>, schedule: Arc<Schedule>) -> Tally {
+    let mut tally = Tally::default();
+    let mut client = Client::new(&plan);
+    while let Some(since) = schedule.next().await {
+        let outcome = tokio::time::timeout(plan.timeout, client.exchange(since)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            client.disconnect();
+            Outcome::failed("timeout")
+        });
+        tally.note(outcome, since);
+    }
+    (tally.bytes_sent, tally.bytes_received) = client.bytes();
+    tally
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Waits for the time of the next request; `None` at the end of the run. Returns from when it is measured.
+    async fn next(&self) -> Option<Instant> {
+        let index = self.next.fetch_add(1, Relaxed);
+        if matches!(self.limit, Limit::Requests(count) if index >= count) {
+            return None;
+        }
+        let due = match self.rate {
+            Some(rate) => {
+                self.start + Duration::try_from_secs_f64(index as f64 / rate).unwrap_or(Duration::MAX / 4)
+            }
+            None => Instant::now(),
+        };
+        if matches!(self.limit, Limit::Time(time) if due.saturating_duration_since(self.start) >= time) {
+            return None;
+        }
+        let now = Instant::now();
+        if due <= now {
+            return Some(due);
+        }
+        tokio::time::sleep_until(due.into()).await;
+        // This connection was free: that the timer fired late is the generator's doing, not the server's.
+        Some(Instant::now())
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    fn note(&mut self, outcome: Outcome, since: Instant) {
+        self.requests += 1;
+        if let Some(status) = outcome.status {
+            *self.statuses.entry(status).or_default() += 1;
+        }
+        if let Some(error) = outcome.error {
+            *self.errors.entry(error).or_default() += 1;
+            return;
+        }
+        self.ok += 1;
+        self.latency.record(since.elapsed());
+        if let Some(ttft) = outcome.ttft {
+            self.ttft.record(ttft);
+        }
+        for gap in outcome.gaps {
+            self.inter_chunk.record(gap);
+        }
+        if let Some(engine) = outcome.engine {
+            *self.engines.entry(engine).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, other: Tally) {
+        self.requests += other.requests;
+        self.ok += other.ok;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.latency.add(&other.latency);
+        self.ttft.add(&other.ttft);
+        self.inter_chunk.add(&other.inter_chunk);
+        merge(&mut self.errors, other.errors);
+        merge(&mut self.statuses, other.statuses);
+        merge(&mut self.engines, other.engines);
+    }
+
+    fn report(self, time: Duration) -> Report {
+        let seconds = time.as_secs_f64();
+        Report {
+            requests: self.requests,
+            ok: self.ok,
+            errors: self.errors,
+            statuses: self.statuses,
+            engines: self.engines,
+            seconds,
+            rps: self.ok as f64 / seconds.max(f64::MIN_POSITIVE),
+            latency_ms: self.latency.quantiles(),
+            ttft_ms: self.ttft.quantiles(),
+            inter_chunk_ms: self.inter_chunk.quantiles(),
+            bytes_sent: self.bytes_sent,
+            bytes_received: self.bytes_received,
+        }
+    }
+}
+
+fn merge<K: Ord>(into: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *into.entry(key).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_body_has_the_size_that_was_asked_for() {
+        for size in [200, 201, 1000, 4096] {
+            assert_eq!(chat_body("m", size, true).len(), size);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_request_is_measured_from_its_scheduled_time() {
+        let start = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        let schedule =
+            Schedule { start, limit: Limit::Requests(2), rate: Some(10.0), next: AtomicU64::new(1) };
+
+        assert_eq!(schedule.next().await, Some(start + Duration::from_millis(100)));
+        assert_eq!(schedule.next().await, None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What all connections of one engine share: who it is, what it serves, its faults and its ledger.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::fault::{Armed, Faults};
+use crate::kind::Kind;
+use crate::ledger::Ledger;
+use crate::script::Pace;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
+    pub(crate) pace: Pace,
+    pub(crate) faults: Faults,
+    pub(crate) ledger: Ledger,
+    /// Whether connects are accepted.
+    pub(crate) gate: watch::Sender<Gate>,
+    /// Sockets that listen now.
+    pub(crate) listening: watch::Sender<usize>,
+    models: RwLock<Arc<[String]>>,
+    epoch: AtomicU64,
+}
+
+/// Whether connects are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// Nothing listens, until then if a time is given.
+    Refusing(Option<Instant>),
+    /// Nothing listens and every connection is closed, for good.
+    Stopped,
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn new(name: Arc<str>, kind: Kind, pace: Pace, record_limit: usize) -> Self {
+        State {
+            name,
+            kind,
+            pace,
+            faults: Faults::default(),
+            ledger: Ledger::new(record_limit),
+            gate: watch::Sender::new(Gate::Open),
+            listening: watch::Sender::new(0),
+            models: RwLock::new(Arc::from([])),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn models(&self) -> Arc<[String]> {
+        Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_models(&self, models: Arc<[String]>) {
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = models;
+        // Release: whoever sees the new epoch also sees the new models.
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes whenever an earlier answer may no longer be the right one.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_faults(&self, faults: Vec<Armed>) {
+        self.faults.set(faults);
+    }
+
+    /// Whether this engine answers for `model`: by name, by Ollama's implied `:latest`, or by a listed wildcard.
+    pub(crate) fn serves(&self, model: &str) -> bool {
+        self.models().iter().any(|listed| {
+            listed == model
+                || (self.kind == Kind::Ollama && listed.strip_suffix(":latest") == Some(model))
+                || listed.strip_suffix('*').is_some_and(|prefix| model.starts_with(prefix))
+        })
+    }
+
+    /// Closes the listeners, and returns when they are closed.
+    pub(crate) async fn refuse(&self, time: Option<Duration>) {
+        let until = time.and_then(|time| Instant::now().checked_add(time));
+        self.gate.send_replace(Gate::Refusing(until));
+        let closed = self.wait_listening(|count| count == 0);
+        match until {
+            // A very short time may be over before anybody looks.
+            Some(until) => drop(tokio::time::timeout_at(until, closed).await),
+            None => closed.await,
+        }
+    }
+
+    pub(crate) async fn wait_listening(&self, reached: impl Fn(usize) -> bool) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.listening.subscribe().wait_for(|count| reached(*count)).await;
+    }
+}
