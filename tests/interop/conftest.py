@@ -1,49 +1,16 @@
-"""Fixtures: the real backends, started once and side by side, and Olla in front of them."""
-
-import sys
-from pathlib import Path
-from types import SimpleNamespace
+"""Fixtures: the real backends, started once, and Olla in front of them."""
 
 import pytest
 
-import litellm_proxy
-import tiny_model
-from litellm_proxy import LiteLlm
+import backends as real
 from olla import START_SECONDS, Olla, endpoint, static
-from processes import Process, free_port
-from provider import Provider
-
-HERE = Path(__file__).parent
-# Random enough for LiteLLM, which refuses well-known and short keys. It protects nothing.
-MASTER_KEY = "sk-b7c1e05f9a3d4826b0f4c95d1e7a6832"
 
 
 @pytest.fixture(scope="session")
 def backends(tmp_path_factory):
-    """Starts everything slow at once: three LiteLLM, one llama.cpp, the provider behind LiteLLM."""
-    directory = tmp_path_factory.mktemp("backends")
-    provider = Provider()
-    model = directory / "tiny.gguf"
-    tiny_model.write(model)
-    port = free_port()
-    llamacpp = Process(
-        [sys.executable, str(HERE / "llamacpp_server.py"), str(model), str(port)],
-        f"http://127.0.0.1:{port}", "/health", directory / "llamacpp.log",
-    )
-    litellm = LiteLlm("litellm", directory, provider.url)
-    twin = LiteLlm("twin", directory, provider.url)
-    keyed = LiteLlm("keyed", directory, provider.url, master_key=MASTER_KEY)
-    processes = [llamacpp, litellm, twin, keyed]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.wait_ready(litellm_proxy.START_SECONDS)
-        yield SimpleNamespace(litellm=litellm, twin=twin, keyed=keyed, llamacpp=llamacpp, provider=provider)
-    finally:
-        for process in processes:
-            process.stop()
-        provider.stop()
+    """The real backends; nothing but the failover test stops one of them."""
+    with real.running(tmp_path_factory.mktemp("backends")) as backends:
+        yield backends
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,21 @@ import yaml
 
 from processes import Process, free_port
 
-# What each model of Olla's LiteLLM page says when asked. Names, prefixes included, are those of the page.
-ANSWERS = {
-    "gpt-4": "Hello from gpt-4",
-    "gpt-3.5-turbo": "Hello from gpt-3.5-turbo",
-    "claude-3-opus": "Hello from claude-3-opus",
-    "claude-3-sonnet": "Hello from claude-3-sonnet",
-    "claude-3-bedrock": "Hello from claude-3-bedrock",
-    "gemini-pro": "Hello from gemini-pro",
-    "llama-70b": "Hello from llama-70b",
-    "openai/gpt-4": "Hello from openai/gpt-4",
-    "anthropic/claude-3-opus-20240229": "Hello from anthropic/claude-3-opus-20240229",
-    "bedrock/anthropic.claude-3-sonnet": "Hello from bedrock/anthropic.claude-3-sonnet",
+# The models of Olla's LiteLLM page, prefixes included, and the provider model behind each.
+MODELS = {
+    "gpt-4": "openai/gpt-4",
+    "gpt-3.5-turbo": "openai/gpt-3.5-turbo",
+    "claude-3-opus": "anthropic/claude-3-opus-20240229",
+    "claude-3-sonnet": "anthropic/claude-3-sonnet-20240229",
+    "claude-3-bedrock": "bedrock/anthropic.claude-3-sonnet",
+    "gemini-pro": "gemini/gemini-pro",
+    "llama-70b": "together_ai/meta-llama/Llama-3-70b-chat-hf",
+    "openai/gpt-4": "openai/gpt-4",
+    "anthropic/claude-3-opus-20240229": "anthropic/claude-3-opus-20240229",
+    "bedrock/anthropic.claude-3-sonnet": "bedrock/anthropic.claude-3-sonnet",
 }
+# What each of them says when asked.
+ANSWERS = {name: f"Hello from {name}" for name in MODELS}
 EMBEDDING_MODEL = "text-embedding-ada-002"
 EMBEDDING = [0.1, 0.2, 0.3]
 # Model name -> the failure LiteLLM plays and the status it answers with.
@@ -39,7 +41,7 @@ def config(provider_url: str) -> dict:
     def model(name: str, **params) -> dict:
         return {"model_name": name, "litellm_params": {"api_key": "none", **params}}
 
-    models = [model(name, model="openai/gpt-4", mock_response=answer) for name, answer in ANSWERS.items()]
+    models = [model(name, model=MODELS[name], mock_response=answer) for name, answer in ANSWERS.items()]
     models += [model(name, model=f"openai/{name}", mock_response=error) for name, (error, _) in FAILURES.items()]
     models += [
         model(EMBEDDING_MODEL, model=f"openai/{EMBEDDING_MODEL}", mock_response=EMBEDDING),

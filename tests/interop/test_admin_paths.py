@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from conftest import MASTER_KEY
+from backends import MASTER_KEY
 from olla import endpoint, static
 
 AUTH = {"type": "bearer", "token": MASTER_KEY}

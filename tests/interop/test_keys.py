@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from conftest import MASTER_KEY
+from backends import MASTER_KEY
 from olla import endpoint, static
 from processes import eventually
 

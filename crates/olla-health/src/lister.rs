@@ -53,6 +53,8 @@ impl<F: Fetch> Lister<F> {
         loop {
             let mut order = None;
             tokio::select! {
+                // An announcement comes first: it says how to read the list that is ordered.
+                biased;
                 Ok(()) = announced.changed() => {
                     self.kind = *announced.borrow_and_update();
                     self.failures = 0;

@@ -1,11 +1,6 @@
 //! The checks of one endpoint, one after another: when, and what a result changes.
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    task::Poll,
-    time::{Duration, SystemTime},
-};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::SystemTime};
 
 use olla_core::{Endpoint, EndpointId, KindId, Live, Status};
 use tokio::{
@@ -33,6 +28,9 @@ pub(crate) struct Prober<F> {
     /// Tells the lister that the endpoint can be asked for its models, and how.
     announce: watch::Sender<Option<KindId>>,
 }
+
+/// When a check began and ended.
+type Timing = (Instant, Instant);
 
 // === impl Prober ===
 
@@ -63,8 +61,7 @@ impl<F: Fetch> Prober<F> {
                 sleep_until(ended + schedule::SHORTEST_GAP).await;
                 continue;
             }
-            let next = self.next_check(&endpoint, &finding, (started, ended));
-            self.record(&endpoint, finding, next - ended);
+            let next = self.record(&endpoint, finding, (started, ended));
             match live.status() {
                 Status::RateLimited => sleep_until(next).await,
                 _ => tokio::select! {
@@ -75,38 +72,27 @@ impl<F: Fetch> Prober<F> {
         }
     }
 
-    fn next_check(
-        &self,
-        endpoint: &Endpoint,
-        finding: &Finding,
-        (started, ended): (Instant, Instant),
-    ) -> Instant {
-        if let Some(quiet) = finding.verdict.quiet {
-            return ended + quiet;
-        }
-        let failed = if finding.verdict.status.is_routable() {
-            0
-        } else {
-            endpoint.live.checkup().failed_checks.saturating_add(1)
-        };
-        let delay = schedule::delay(endpoint.spec.check_interval, failed, fastrand::f64());
-        (started + delay).max(ended + schedule::SHORTEST_GAP)
-    }
-
     /// Makes the result known: to routing, to whoever reads the check-up note, to the log, to the lister.
-    fn record(&mut self, endpoint: &Endpoint, finding: Finding, until_next: Duration) {
-        let Finding { verdict: Verdict { status, reason, .. }, kind, latency } = finding;
-        let previous = {
+    ///
+    /// Returns when the next check is due.
+    fn record(&mut self, endpoint: &Endpoint, finding: Finding, (started, ended): Timing) -> Instant {
+        let Finding { verdict: Verdict { status, reason, quiet }, kind, latency } = finding;
+        let (previous, next) = {
             let mut note = endpoint.live.checkup();
+            note.failed_checks = if status.is_routable() { 0 } else { note.failed_checks.saturating_add(1) };
+            let delay = schedule::delay(endpoint.spec.check_interval, note.failed_checks, fastrand::f64());
+            let next = match quiet {
+                Some(quiet) => ended + quiet,
+                None => (started + delay).max(ended + schedule::SHORTEST_GAP),
+            };
             let now = SystemTime::now();
             note.checked_at = Some(now);
-            note.next_check = Some(now + until_next);
+            note.next_check = Some(now + (next - ended));
             note.check_latency = Some(latency);
-            note.failed_checks = if status.is_routable() { 0 } else { note.failed_checks.saturating_add(1) };
             note.reason.clone_from(&reason);
             // A good check is followed by a listing, and that settles the endpoint.
             note.settled |= !status.is_routable();
-            endpoint.live.set_status(status)
+            (endpoint.live.set_status(status), next)
         };
         if status != previous {
             log_change(&endpoint.spec.name, (previous, status), reason.as_deref());
@@ -116,6 +102,7 @@ impl<F: Fetch> Prober<F> {
             self.announced = kind;
             self.announce.send_replace(kind);
         }
+        next
     }
 }
 

@@ -142,6 +142,10 @@ fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
     for (name, _) in &*endpoint.spec.headers {
         headers.remove(name);
     }
+    // llama.cpp sends it empty, which allows nobody and would hide an answer that does.
+    if headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_some_and(HeaderValue::is_empty) {
+        headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    }
     // Only this Olla speaks for Olla: the backend may be another one.
     if headers.keys().any(is_olla) {
         let olla: Vec<HeaderName> = headers.keys().filter(|name| is_olla(name)).cloned().collect();

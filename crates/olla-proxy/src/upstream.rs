@@ -10,7 +10,7 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, Failure, Target, TlsTrust};
@@ -38,8 +38,10 @@ pub struct Fetched {
     pub status: StatusCode,
     /// Response headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The body, or as much of it as the limit allows.
     pub body: Bytes,
+    /// Whether the body was longer than the limit.
+    pub cut_off: bool,
 }
 
 /// When a request gives up waiting for its response head, and whether it may be sent twice.
@@ -96,7 +98,7 @@ impl Upstream {
     /// Redirects are not followed. The caller sets the time limit by dropping the future.
     ///
     /// # Errors
-    /// Returns how the exchange failed; a body over the limit is [`Failure::Truncated`].
+    /// Returns how the exchange failed.
     pub async fn fetch(
         &self,
         target: &Target,
@@ -119,10 +121,23 @@ impl Upstream {
                 },
             )?;
         let (head, body) = answer.into_parts();
-        let body = http_body_util::Limited::new(body, limit_bytes);
-        let body = body.collect().await.map_err(|_| Failure::Truncated)?.to_bytes();
-        Ok(Fetched { status: head.status, headers: head.headers, body })
+        let (body, cut_off) = read_up_to(body, limit_bytes).await?;
+        Ok(Fetched { status: head.status, headers: head.headers, body, cut_off })
     }
+}
+
+async fn read_up_to(mut body: AnswerBody, limit_bytes: usize) -> Result<(Bytes, bool), Failure> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
+        let room = limit_bytes - read.len();
+        if chunk.len() > room {
+            read.extend_from_slice(&chunk[..room]);
+            return Ok((read.freeze(), true));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok((read.freeze(), false))
 }
 
 /// An upper bound for a caller that sets no time limit of its own.

@@ -1,1 +1,162 @@
-//! (documentation follows)
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Env;
+
+/// What the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    /// The configuration file, if one is named.
+    pub(crate) config: Option<PathBuf>,
+    /// A directory of profiles, if one is named.
+    pub(crate) profiles: Option<PathBuf>,
+    /// What to do.
+    pub(crate) action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Serve requests.
+    Serve,
+    /// Check the configuration and report.
+    Check {
+        /// Contact each endpoint, too.
+        probe: bool,
+    },
+    /// Serve two simulated backends and a proxy for them.
+    Demo {
+        /// The port of the proxy; 0 takes any free one.
+        port: u16,
+    },
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "olla-server", version, about = "Proxy and load balancer for LLM inference")]
+struct Arguments {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", global = true, overrides_with = "config")]
+    config: Option<PathBuf>,
+
+    /// Directory with further backend profiles (*.yaml)
+    #[arg(long, value_name = "DIR", global = true, overrides_with = "profiles")]
+    profiles: Option<PathBuf>,
+
+    /// Check the configuration, report, and exit
+    #[arg(long)]
+    validate_config: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Check the configuration, report, and exit
+    Check {
+        /// Contact each endpoint and say how to fix what fails
+        #[arg(long)]
+        probe: bool,
+    },
+    /// Run with two simulated backends, for a first look without any LLM
+    Demo {
+        /// Port to listen on; 0 takes any free one
+        #[arg(long, value_name = "PORT", default_value_t = 40114)]
+        port: u16,
+    },
+}
+
+/// Reads the command line, program name included.
+///
+/// # Errors
+/// Returns what to print instead, and how to exit: code 0 for help and version, 2 for a mistake.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    env: &Env,
+) -> Result<Invocation, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().map(with_two_dashes).collect();
+    if env.get("OLLA_SHOW_VERSION") == Some("true") {
+        arguments.push("--version".into());
+    }
+    let Arguments { config, profiles, validate_config, command } = Arguments::try_parse_from(arguments)?;
+    let action = match command {
+        Some(Command::Check { probe }) => Action::Check { probe },
+        Some(Command::Demo { port }) => Action::Demo { port },
+        None if validate_config => Action::Check { probe: false },
+        None => Action::Serve,
+    };
+    Ok(Invocation { config, profiles, action })
+}
+
+/// Turns `-config` into `--config`: long flags used to take one dash or two.
+fn with_two_dashes(argument: OsString) -> OsString {
+    const LONG: &[&str] = &["config", "profiles", "validate-config", "version", "help"];
+    let name = argument.to_str().and_then(|text| text.strip_prefix('-')).unwrap_or_default();
+    let name = name.split('=').next().unwrap_or(name);
+    if !LONG.contains(&name) {
+        return argument;
+    }
+    let mut long = OsString::from("-");
+    long.push(&argument);
+    long
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Invocation, i32> {
+        let arguments = line.split(' ').filter(|word| !word.is_empty()).map(OsString::from);
+        parse(std::iter::once("olla-server".into()).chain(arguments), &Env::default())
+            .map_err(|e| e.exit_code())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn serves_unless_told_otherwise() {
+        for (line, action) in [
+            ("", Action::Serve),
+            ("--validate-config", Action::Check { probe: false }),
+            ("check", Action::Check { probe: false }),
+            ("check --probe", Action::Check { probe: true }),
+            ("demo", Action::Demo { port: 40114 }),
+            ("demo --port 0", Action::Demo { port: 0 }),
+        ] {
+            assert_eq!(parsed(line).map(|i| i.action), Ok(action), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_take_one_dash_or_two_and_the_last_one_counts() {
+        for line in ["-c a", "--config a", "-config a", "-config=a", "-c b --config=a", "check -c a"] {
+            assert_eq!(parsed(line).map(|i| i.config), Ok(Some("a".into())), "{line}");
+        }
+        assert_eq!(parsed("-profiles p").map(|i| i.profiles), Ok(Some("p".into())));
+    }
+
+    #[test]
+    fn a_mistake_exits_with_2_and_help_with_0() {
+        for line in ["--nonsense", "-x", "serve", "demo --port 70000", "--config"] {
+            assert_eq!(parsed(line), Err(2), "{line}");
+        }
+        for line in ["--version", "-version", "--help", "-h"] {
+            assert_eq!(parsed(line), Err(0), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_variable_can_ask_for_the_version() {
+        let env = Env::from([("OLLA_SHOW_VERSION", "true")]);
+
+        let shown = parse(["olla-server".into()], &env).unwrap_err();
+
+        assert_eq!(shown.kind(), clap::error::ErrorKind::DisplayVersion);
+    }
+}

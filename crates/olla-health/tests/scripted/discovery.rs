@@ -244,13 +244,16 @@ async fn an_endpoint_that_is_not_watched_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn an_examination_reports_and_changes_nothing() {
-    let stage = Stage::new(vec![spec(1), spec(2)]);
+    let mut filtered = spec(1);
+    filtered.filter.exclude = vec![Glob::parse("b*").unwrap()];
+    let stage = Stage::new(vec![filtered, spec(2)]);
     stage.healthy(1, &["a", "b"]);
 
     let good = stage.monitor.check_once(&stage.endpoint(0).spec).await;
     let bad = stage.monitor.check_once(&stage.endpoint(1).spec).await;
 
-    assert_eq!((good.status, good.models.unwrap().unwrap().len()), (Status::Healthy, 2));
+    let names: Vec<_> = good.models.unwrap().unwrap().into_iter().map(|model| model.name).collect();
+    assert_eq!((good.status, names), (Status::Healthy, vec!["a".into()]));
     assert!(bad.status == Status::Offline && bad.models.is_none() && bad.reason.is_some());
     assert_eq!(stage.status(0), Status::Unknown);
     assert!(stage.models(0).is_empty());

@@ -72,6 +72,17 @@ async fn one_broken_connection_is_forgiven_while_healthy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broken_connection_is_not_forgiven_where_nothing_is_in_use() {
+    let stage = Stage::new(vec![spec(1)]);
+    stage.net.down(1, Failure::ResetBeforeHead);
+
+    stage.start().await;
+
+    assert_eq!(stage.net.asked(1, HEALTH).len(), 1);
+    assert_eq!(stage.status(0), Status::Offline);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_connection_is_believed_at_once() {
     let stage = Stage::new(vec![spec(1)]);
     stage.healthy(1, &[]);

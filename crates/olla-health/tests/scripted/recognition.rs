@@ -117,3 +117,20 @@ async fn a_new_kind_is_published_even_if_the_listing_fails() {
 
     assert_eq!(stage.kind(0).as_deref(), Some("ollama"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_known_kind_is_kept_while_the_backend_is_loading() {
+    let stage = Stage::new(vec![auto(1)]);
+    vllm(&stage, 1, "Qwen/Qwen3-8B");
+    stage.start().await;
+
+    stage.net.serve(1, "/health", Reply::status(503));
+    stage.net.serve(1, OPENAI_LISTING, Reply::status(503));
+    seconds(6).await;
+
+    for _ in 0..60 {
+        assert_eq!(stage.status(0), Status::Unhealthy);
+        seconds(1).await;
+    }
+    assert_eq!(stage.kind(0).as_deref(), Some("vllm"));
+}

@@ -81,6 +81,19 @@ impl RateLimits {
         Ok(self.quota(remaining, Duration::ZERO))
     }
 
+    /// Admits a request of `client`, or says how long it must wait. For routes that the proxy does not serve.
+    ///
+    /// # Errors
+    /// Returns the time after which the next request will be admitted.
+    pub fn check(&self, client: IpAddr) -> Result<(), Duration> {
+        match &self.per_client {
+            Some(limiter) => {
+                limiter.check_key(&client).map(drop).map_err(|until| until.wait_time_from(self.clock.now()))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Forgets clients that have not come for a while. Call it now and then.
     pub fn clean_up(&self) {
         if let Some(limiter) = &self.per_client {

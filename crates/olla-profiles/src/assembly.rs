@@ -1,0 +1,147 @@
+//! From the drafts of all files to the kinds in use: who replaces whom, what a replacement keeps, and which
+//! listing shape a kind refers to.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use olla_core::KindId;
+
+use crate::{
+    Detection, Profile, ProfileProblem,
+    listing::Shape,
+    locate::Step,
+    profiles::fold,
+    reader::{closest, problem_at},
+    schema::{Draft, Listing},
+};
+
+/// The rank of a kind that sets none.
+const DEFAULT_RANK: u32 = 10;
+
+/// The listing shapes of the shipped kinds, which files may refer to.
+#[derive(Debug, Default)]
+pub(crate) struct Shapes {
+    by_word: HashMap<String, Arc<Shape>>,
+    /// That of the kind whose prefixes span the others: the shape of a file that declares none.
+    usual: Option<Arc<Shape>>,
+}
+
+// === impl Shapes ===
+
+impl Shapes {
+    /// Collects the shapes that the shipped profiles declare.
+    pub(crate) fn of_shipped(shipped: &[Draft<'_>]) -> Self {
+        let mut shapes = Self::default();
+        for draft in shipped {
+            let Listing::Own(shape) = &draft.listing else { continue };
+            if draft.spans_openai_compatible == Some(true) {
+                shapes.usual = Some(Arc::clone(shape));
+            }
+            for word in draft.words() {
+                shapes.by_word.insert(fold(word), Arc::clone(shape));
+            }
+        }
+        shapes
+    }
+
+    fn of(&self, draft: &Draft<'_>) -> Result<Arc<Shape>, ProfileProblem> {
+        let (path, message, suggestion) = match &draft.listing {
+            Listing::Own(shape) => return Ok(Arc::clone(shape)),
+            Listing::Like(kind, path) => {
+                if let Some(shape) = self.by_word.get(&fold(kind)) {
+                    return Ok(Arc::clone(shape));
+                }
+                let known: Vec<_> = self.by_word.keys().map(String::as_str).collect();
+                let message = format!("there is no shipped kind {kind:?} whose listing shape could be used");
+                (&**path, message, closest(kind, &known))
+            }
+            Listing::Unsaid => match &self.usual {
+                Some(shape) => return Ok(Arc::clone(shape)),
+                None => (&[][..], "needs `listing`".into(), None),
+            },
+        };
+        Err(problem_at(draft.file, draft.text, path, message, suggestion))
+    }
+}
+
+/// Puts files in the place of shipped drafts of the same name and sorts all by name.
+pub(crate) fn merge<'a>(
+    shipped: Vec<Draft<'a>>,
+    files: Vec<Draft<'a>>,
+    problems: &mut Vec<ProfileProblem>,
+) -> Vec<Draft<'a>> {
+    let mut kinds: BTreeMap<String, Draft<'a>> = BTreeMap::new();
+    for draft in shipped {
+        kinds.insert(draft.name.clone(), draft);
+    }
+    let mut written: HashMap<String, &str> = HashMap::new();
+    for mut draft in files {
+        if let Some(first) = written.insert(draft.name.clone(), draft.file) {
+            let message = format!("{:?} is already defined by {first}", draft.name);
+            problems.push(problem_at(draft.file, draft.text, &[Step::Key("name".into())], message, None));
+            continue;
+        }
+        if let Some(replaced) = kinds.remove(&draft.name) {
+            keep_what_older_files_cannot_say(&mut draft, replaced);
+        }
+        kinds.insert(draft.name.clone(), draft);
+    }
+    kinds.into_values().collect()
+}
+
+/// A file replaces a shipped profile whole. Only these four blocks did not exist in the older schema, so
+/// that a file without them means "as shipped" rather than "none".
+fn keep_what_older_files_cannot_say(draft: &mut Draft<'_>, replaced: Draft<'_>) {
+    draft.spans_openai_compatible = draft.spans_openai_compatible.or(replaced.spans_openai_compatible);
+    draft.costly_health = draft.costly_health.take().or(replaced.costly_health);
+    draft.rank = draft.rank.or(replaced.rank);
+    draft.signatures = draft.signatures.take().or(replaced.signatures);
+}
+
+/// Notes words that would lead to two kinds.
+pub(crate) fn find_clashes(kinds: &[Draft<'_>], problems: &mut Vec<ProfileProblem>) {
+    let mut owners: HashMap<String, &Draft<'_>> = HashMap::new();
+    let mut told = HashSet::new();
+    for kind in kinds {
+        for word in kind.words().map(fold) {
+            let owner = *owners.entry(word.clone()).or_insert(kind);
+            if owner.name == kind.name || !told.insert(word.clone()) {
+                continue;
+            }
+            // Of a shipped and an own file the own one is to be changed.
+            let (own, other) = if kind.is_shipped() { (owner, kind) } else { (kind, owner) };
+            let keys: &[&str] = if fold(&own.name) == word { &["name"] } else { &["routing", "prefixes"] };
+            let path: Vec<_> = keys.iter().map(|key| Step::Key((*key).into())).collect();
+            let message = format!("{word:?} already leads to {:?} of {}", other.name, other.file);
+            problems.push(problem_at(own.file, own.text, &path, message, None));
+        }
+    }
+}
+
+/// Compiles one draft; `Err` when it refers to a listing shape that does not exist.
+pub(crate) fn compile(id: KindId, draft: Draft<'_>, shapes: &Shapes) -> Result<Profile, ProfileProblem> {
+    let listing = shapes.of(&draft)?;
+    Ok(Profile {
+        id,
+        name: draft.name.into(),
+        name_value: draft.name_value,
+        display_name: draft.display_name,
+        prefixes: draft.prefixes,
+        openai_compatible: draft.openai_compatible,
+        spans_openai_compatible: draft.spans_openai_compatible.unwrap_or(false),
+        paths: draft.paths,
+        listing_path: draft.listing_path,
+        health_path: draft.health_path,
+        default_ports: draft.default_ports,
+        first_byte_timeout: draft.first_byte_timeout,
+        costly_health: draft.costly_health.unwrap_or_default(),
+        detection: Detection {
+            rank: draft.rank.unwrap_or(DEFAULT_RANK),
+            signatures: draft.signatures.unwrap_or_default(),
+        },
+        listing,
+        hints: draft.hints,
+    })
+}

@@ -1,0 +1,85 @@
+//! One backend kind, compiled.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use olla_core::{KindId, Model, PathRules};
+
+use crate::{Detection, ListingError, listing::Shape, name_hints::NameHints};
+
+/// A backend kind: what its profile says, ready to use.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Position in the loaded [`Profiles`](crate::Profiles).
+    pub id: KindId,
+    /// Canonical name.
+    pub name: Arc<str>,
+    /// `name`, ready to be a header value.
+    pub name_value: HeaderValue,
+    /// Name for people.
+    pub display_name: String,
+    /// URL segments after `/olla/` that lead to this kind; also names for it in the configuration.
+    pub prefixes: Vec<Box<str>>,
+    /// Whether the kind speaks the OpenAI dialect.
+    pub openai_compatible: bool,
+    /// Whether the prefixes of this kind lead to every kind that is `openai_compatible`.
+    pub spans_openai_compatible: bool,
+    /// The paths that may be forwarded.
+    pub paths: PathRules,
+    /// Where the models are listed; may carry a query. Default `/v1/models`.
+    pub listing_path: String,
+    /// What a health check asks for. Default `/`.
+    pub health_path: String,
+    /// Ports on which a server of this kind usually listens.
+    pub default_ports: Vec<u16>,
+    /// The least time that a response head is given, for kinds that load models when asked for them.
+    pub first_byte_timeout: Option<Duration>,
+    pub(crate) costly_health: Vec<CostlyPath>,
+    pub(crate) detection: Detection,
+    pub(crate) listing: Arc<Shape>,
+    pub(crate) hints: NameHints,
+}
+
+/// A path that answers like a health check and costs more than one.
+#[derive(Debug, Clone)]
+pub(crate) struct CostlyPath {
+    pub(crate) path: Box<str>,
+    pub(crate) reason: Box<str>,
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// Returns whether a request path (no query) may be forwarded.
+    #[must_use]
+    pub fn allows(&self, path: &str) -> bool {
+        self.paths.allow(path)
+    }
+
+    /// Returns why checking health at `path` is expensive, if it is. `path` comes without the endpoint's base
+    /// path; a query does not matter.
+    #[must_use]
+    pub fn costly_health(&self, path: &str) -> Option<&str> {
+        let path = path.split_once('?').map_or(path, |(path, _)| path).trim_end_matches('/');
+        self.costly_health.iter().find(|costly| path == &*costly.path).map(|costly| &*costly.reason)
+    }
+
+    /// Reads a model list as this kind writes it, in the order of the list.
+    ///
+    /// # Errors
+    /// Fails when the body is not JSON or holds no array where the profile says it is.
+    pub fn parse_listing(&self, body: &[u8]) -> Result<Vec<Model>, ListingError> {
+        let mut models = self.listing.parse(body)?;
+        for model in &mut models {
+            self.hints.complete(model);
+        }
+        Ok(models)
+    }
+
+    /// Returns the signs by which this kind is recognised.
+    #[must_use]
+    pub fn detection(&self) -> &Detection {
+        &self.detection
+    }
+}

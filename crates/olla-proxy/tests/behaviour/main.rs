@@ -1,0 +1,25 @@
+//! The proxy against backends on loopback, one file for each behaviour.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set its stage has failed")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod cancel;
+mod embed;
+mod errors;
+mod failover;
+mod headers;
+mod in_flight;
+mod limits;
+mod listing;
+mod pooling;
+mod rate_limit;
+mod records;
+mod routing;
+mod scope;
+mod stale;
+mod status_failover;
+mod streaming;
+mod support;
+mod timeouts;
+mod tls;
+mod truncation;

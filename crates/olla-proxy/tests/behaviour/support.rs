@@ -1,0 +1,23 @@
+//! The cast of these tests: scripted backends, a stage with the proxy on it, a client that speaks raw
+//! bytes, and the journal of finished requests.
+
+mod backend;
+mod journal;
+mod stage;
+mod wire;
+
+use std::time::Duration;
+
+pub(crate) use backend::{Backend, Conn, answer, ok};
+pub(crate) use journal::{Journal, Note};
+pub(crate) use stage::{MODEL, Plan, Stage, chat, get, post};
+pub(crate) use wire::{Ending, Wire};
+
+/// Waits for what must happen soon; a test that would hang fails instead.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("nothing happened for 10 s")
+}
+
+pub(crate) fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}

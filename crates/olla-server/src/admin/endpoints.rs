@@ -1,0 +1,82 @@
+//! `GET /internal/status/endpoints`: each backend, its health and its counters.
+
+use std::time::SystemTime;
+
+use olla_core::Status;
+use olla_profiles::Profiles;
+use serde::Serialize;
+
+use super::{
+    Admin, format,
+    roster::{self, Facts, Row},
+};
+
+/// The document.
+#[derive(Serialize)]
+pub(super) struct Document {
+    timestamp: String,
+    endpoints: Vec<Entry>,
+    total_count: usize,
+    healthy_count: usize,
+    routable_count: usize,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    facts: Facts,
+    model_count: usize,
+    health_check: String,
+    success_rate: String,
+    request_count: u64,
+    active_connections: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_model_sync: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_model_sync_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_time_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issues: Option<&'static str>,
+}
+
+/// Writes the document as of `now`.
+pub(super) fn document(admin: &Admin, now: SystemTime) -> Document {
+    let rows = roster::read(&admin.fleet.load());
+    Document {
+        timestamp: format::timestamp(now),
+        total_count: rows.len(),
+        healthy_count: rows.iter().filter(|row| row.status == Status::Healthy).count(),
+        routable_count: rows.iter().filter(|row| row.status.is_routable()).count(),
+        endpoints: rows.iter().map(|row| entry(row, &admin.profiles, now)).collect(),
+    }
+}
+
+fn entry(row: &Row, profiles: &Profiles, now: SystemTime) -> Entry {
+    let Row { endpoint, totals, checkup, .. } = row;
+    Entry {
+        facts: row.facts(profiles),
+        model_count: endpoint.models.len(),
+        health_check: checkup.checked_at.map_or_else(String::new, |at| format::ago(Some(at), now)),
+        success_rate: totals.success_percent().map_or_else(|| format::NOT_AVAILABLE.into(), format::percent),
+        request_count: totals.requests,
+        active_connections: row.in_flight,
+        last_model_sync: checkup.listed_at.map(|at| format::ago(Some(at), now)),
+        last_model_sync_at: checkup.listed_at.map(format::timestamp),
+        response_time: checkup.check_latency.map(format::latency),
+        response_time_ms: checkup.check_latency.map(format::millis),
+        issues: worst_issue(row),
+    }
+}
+
+fn worst_issue(row: &Row) -> Option<&'static str> {
+    if !row.status.is_routable() {
+        Some("unavailable")
+    } else if row.is_unstable() {
+        Some("unstable")
+    } else {
+        row.often_fails().then_some("low success rate")
+    }
+}

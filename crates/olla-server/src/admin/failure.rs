@@ -1,0 +1,29 @@
+//! Errors of the admin API, in the shape of the OpenAI API like those of the proxy.
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, Uri, header};
+use olla_translate::{Dialect, ErrorFacts};
+
+/// Answers a path that is not there.
+pub(super) async fn not_found(uri: Uri) -> Response {
+    let message = format!("no such path: {}; GET /version lists what there is", uri.path());
+    respond(StatusCode::NOT_FOUND, "unknown_path", &message)
+}
+
+/// Answers a method that the path does not take; the `Allow` header tells which it does.
+pub(super) async fn method_not_allowed() -> Response {
+    let message = "this path does not take this method; the Allow header lists those it takes";
+    respond(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// Answers when a document cannot be written.
+pub(super) fn internal() -> Response {
+    respond(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the document could not be written")
+}
+
+fn respond(status: StatusCode, code: &str, message: &str) -> Response {
+    let facts = ErrorFacts { status: status.as_u16(), code, message, request_id: None };
+    let body = Dialect::OpenAi.error_body(&facts);
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body)
+        .into_response()
+}

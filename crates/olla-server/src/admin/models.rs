@@ -1,0 +1,205 @@
+//! `GET /internal/status/models`: every model in the fleet, merged by name, and where it is.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use olla_core::{Fleet, Model, ModelUse};
+use serde::Serialize;
+
+use super::{
+    format,
+    roster::{self, Row},
+};
+
+/// How many models count as recent.
+const RECENT: usize = 10;
+/// The family of a model whose backend tells none.
+const UNKNOWN_FAMILY: &str = "unknown";
+/// Contexts of more tokens than this are long.
+const LONG_CONTEXT: u64 = 100_000;
+
+/// The document.
+#[derive(Serialize)]
+pub(super) struct Document {
+    timestamp: String,
+    models_by_family: BTreeMap<String, Vec<Arc<str>>>,
+    recent_models: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_groups: Option<Vec<Group>>,
+    total_models: usize,
+    total_families: usize,
+    total_endpoints: usize,
+}
+
+#[derive(Serialize)]
+struct Group {
+    family: String,
+    models: Vec<Entry>,
+    endpoints: BTreeSet<Arc<str>>,
+    model_count: usize,
+}
+
+#[derive(Serialize, Clone)]
+struct Entry {
+    name: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quant: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    aliases: BTreeSet<Arc<str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capabilities: Vec<&'static str>,
+    endpoints: Vec<Arc<str>>,
+    endpoint_ids: Vec<String>,
+    last_seen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_at: Option<String>,
+}
+
+/// A model as all its endpoints together describe it: of each fact, the first that is known.
+#[derive(Default)]
+struct Merged {
+    facts: Model,
+    aliases: BTreeSet<Arc<str>>,
+    endpoints: Vec<Arc<str>>,
+    endpoint_ids: Vec<String>,
+    seen: Option<SystemTime>,
+}
+
+/// Writes the document as of `now`, with all models in full when `grouped`.
+pub(super) fn document(fleet: &Fleet, grouped: bool, now: SystemTime) -> Document {
+    let rows = roster::read(fleet);
+    let merged = merge(&rows);
+    let mut recent: Vec<_> = merged.values().collect();
+    // Stable: models last seen at the same moment stay in the order of their names.
+    recent.sort_by_key(|model| Reverse(model.seen));
+    let mut families = BTreeMap::<_, Vec<_>>::new();
+    for model in merged.values() {
+        families.entry(model.family().to_owned()).or_default().push(model);
+    }
+    Document {
+        timestamp: format::timestamp(now),
+        recent_models: recent.into_iter().take(RECENT).map(|model| model.entry(now)).collect(),
+        model_groups: grouped.then(|| groups(&families, now)),
+        total_models: merged.len(),
+        total_families: families.len(),
+        total_endpoints: rows.iter().filter(|row| !row.endpoint.models.is_empty()).count(),
+        models_by_family: families
+            .iter()
+            .map(|(family, models)| {
+                (family.clone(), models.iter().map(|m| Arc::clone(&m.facts.name)).collect())
+            })
+            .collect(),
+    }
+}
+
+fn merge(rows: &[Row]) -> BTreeMap<Arc<str>, Merged> {
+    let mut merged = BTreeMap::<Arc<str>, Merged>::new();
+    for row in rows {
+        for model in &*row.endpoint.models {
+            merged.entry(Arc::clone(&model.name)).or_default().add(model, row);
+        }
+    }
+    merged
+}
+
+/// Groups by family, by name, and those of no known family at the end.
+fn groups(families: &BTreeMap<String, Vec<&Merged>>, now: SystemTime) -> Vec<Group> {
+    let mut groups: Vec<_> = families
+        .iter()
+        .map(|(family, models)| Group {
+            family: family.clone(),
+            models: models.iter().map(|model| model.entry(now)).collect(),
+            endpoints: models.iter().flat_map(|model| model.endpoints.iter().cloned()).collect(),
+            model_count: models.len(),
+        })
+        .collect();
+    groups.sort_by_key(|group| group.family == UNKNOWN_FAMILY);
+    groups
+}
+
+// === impl Merged ===
+
+impl Merged {
+    fn add(&mut self, model: &Model, row: &Row) {
+        let facts = &mut self.facts;
+        facts.name = Arc::clone(&model.name);
+        facts.used_for = facts.used_for.or(model.used_for);
+        facts.size_bytes = facts.size_bytes.or(model.size_bytes);
+        facts.context_length = facts.context_length.or(model.context_length);
+        for (known, told) in [
+            (&mut facts.family, &model.family),
+            (&mut facts.parameter_size, &model.parameter_size),
+            (&mut facts.quantization, &model.quantization),
+        ] {
+            if known.is_none() {
+                known.clone_from(told);
+            }
+        }
+        self.aliases.extend(model.also.iter().cloned());
+        self.endpoints.push(Arc::clone(&row.endpoint.spec.name));
+        self.endpoint_ids.push(row.id());
+        self.seen = self.seen.max(row.checkup.listed_at);
+    }
+
+    fn family(&self) -> &str {
+        self.facts.family.as_deref().filter(|family| !family.is_empty()).unwrap_or(UNKNOWN_FAMILY)
+    }
+
+    fn entry(&self, now: SystemTime) -> Entry {
+        let facts = &self.facts;
+        Entry {
+            name: Arc::clone(&facts.name),
+            r#type: facts.used_for.map(|used_for| match used_for {
+                ModelUse::Text => "llm",
+                ModelUse::Vision => "vlm",
+                ModelUse::Embeddings => "embeddings",
+            }),
+            family: facts.family.clone(),
+            size: facts.size_bytes.map(format::bytes),
+            size_bytes: facts.size_bytes,
+            params: facts.parameter_size.clone(),
+            quant: facts.quantization.clone(),
+            context_length: facts.context_length,
+            aliases: self.aliases.clone(),
+            capabilities: capabilities(facts),
+            endpoints: self.endpoints.clone(),
+            endpoint_ids: self.endpoint_ids.clone(),
+            last_seen: format::ago(self.seen, now),
+            last_seen_at: self.seen.map(format::timestamp),
+        }
+    }
+}
+
+fn capabilities(facts: &Model) -> Vec<&'static str> {
+    let mut capabilities = match facts.used_for {
+        Some(ModelUse::Text) => vec!["text_generation", "chat"],
+        Some(ModelUse::Vision) => vec!["vision", "multimodal"],
+        Some(ModelUse::Embeddings) => vec!["embeddings", "vector_search"],
+        None => vec![],
+    };
+    if facts.context_length.is_some_and(|tokens| tokens > LONG_CONTEXT) {
+        capabilities.push("long_context");
+    }
+    let quantization = facts.quantization.as_deref().unwrap_or_default().to_lowercase();
+    // `bf16` is what GGUF and safetensors write; `f16` alone is GGUF's half precision.
+    if ["fp16", "bf16", "f16"].iter().any(|precise| quantization.contains(precise)) {
+        capabilities.push("high_precision");
+    }
+    capabilities
+}

@@ -1,0 +1,247 @@
+//! Builds the parts from the settings and connects them. Every setting is read here, once.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, SystemTime},
+};
+
+use axum::Router;
+use http::HeaderValue;
+use olla_core::FleetCell;
+use olla_health::{Monitor, MonitorSettings};
+use olla_profiles::Profiles;
+use olla_proxy::{
+    ConnectTimeouts, Fallback, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Timeouts,
+    TrustedProxies, Upstream,
+};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::{
+    access_log::AccessLog,
+    admin::{Admin, Identity, Refreshed},
+    config::settings::{self, Settings},
+    dispatch::{Dispatch, Routes},
+    fetch::ProbeClient,
+    stats::Stats,
+};
+
+/// The parts of a running server.
+pub(crate) struct App {
+    pub(crate) fleet: Arc<FleetCell>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) monitor: Arc<Monitor<ProbeClient>>,
+    pub(crate) rate_limits: Option<Arc<RateLimits>>,
+    /// Set when the server stops: it is not ready any more.
+    pub(crate) stopping: Arc<AtomicBool>,
+    routes: Routes,
+    cors: Option<CorsLayer>,
+}
+
+/// The version that headers and documents name.
+pub(crate) const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+// === impl App ===
+
+impl App {
+    /// Builds the parts.
+    pub(crate) fn new(settings: &Settings, profiles: Profiles) -> Self {
+        let profiles = Arc::new(profiles);
+        let fleet = Arc::new(FleetCell::new(settings.discovery.endpoints.clone(), settings.aliases.clone()));
+        let monitor = monitor(settings, &fleet, &profiles);
+        let stats = Arc::new(Stats::default());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let rate_limits = rate_limits(&settings.server.rate_limits);
+        let proxy = proxy(settings, (&fleet, &profiles), &stats, rate_limits.clone());
+        let admin = admin(settings, (&fleet, &profiles), (&stats, &monitor), &stopping);
+        let health_limits = health_limits(&settings.server.rate_limits);
+        let routes = Routes { proxy, admin, health_limits };
+        let cors = settings.server.cors.as_ref().map(cors);
+        Self { fleet, profiles, monitor, rate_limits, stopping, routes, cors }
+    }
+
+    /// Returns the service for one worker, with connections to backends of its own.
+    pub(crate) fn dispatch(&self) -> Dispatch {
+        let routes = Routes { proxy: self.routes.proxy.worker(), ..self.routes.clone() };
+        Dispatch::new(routes, self.cors.as_ref())
+    }
+}
+
+/// Returns a monitor that checks nothing yet.
+pub(crate) fn monitor(
+    settings: &Settings,
+    fleet: &Arc<FleetCell>,
+    profiles: &Arc<Profiles>,
+) -> Arc<Monitor<ProbeClient>> {
+    let models = &settings.discovery.models;
+    let mut monitor = MonitorSettings::default();
+    monitor.discovery_enabled = models.enabled;
+    monitor.interval = models.interval;
+    monitor.timeout = models.timeout;
+    monitor.concurrent_workers = models.concurrent_workers;
+    monitor.retry_attempts = models.retry_attempts;
+    monitor.retry_backoff = models.retry_backoff;
+    monitor.version = VERSION.to_owned();
+    let client = ProbeClient(Upstream::new(connect(&settings.proxy)));
+    Arc::new(Monitor::new(Arc::clone(fleet), Arc::clone(profiles), Arc::new(client), monitor))
+}
+
+fn proxy(
+    settings: &Settings,
+    (fleet, profiles): (&Arc<FleetCell>, &Arc<Profiles>),
+    stats: &Arc<Stats>,
+    rate_limits: Option<Arc<RateLimits>>,
+) -> Proxy {
+    let mut options = olla_proxy::Settings::default();
+    options.balancer = settings.proxy.balancer;
+    options.fallback = fallback(settings.routing);
+    options.limits = limits(&settings.server);
+    options.connect = connect(&settings.proxy);
+    options.timeouts = timeouts(settings);
+    options.retry = retry(&settings.proxy.retry);
+    options.product = Product::new(VERSION);
+
+    let limits = &settings.server.rate_limits;
+    let trusted = if limits.trust_proxy_headers { limits.trusted_proxy_cidrs.clone() } else { Vec::new() };
+    let mut builder = Proxy::builder(Arc::clone(fleet), Arc::clone(profiles))
+        .settings(options)
+        .recorder(Arc::clone(stats) as _)
+        .trusted_proxies(TrustedProxies::new(trusted));
+    if settings.server.request_logging {
+        builder = builder.recorder(Arc::new(AccessLog));
+    }
+    if let Some(rate_limits) = rate_limits {
+        builder = builder.rate_limits(rate_limits);
+    }
+    builder.build()
+}
+
+fn admin(
+    settings: &Settings,
+    (fleet, profiles): (&Arc<FleetCell>, &Arc<Profiles>),
+    (stats, monitor): (&Arc<Stats>, &Arc<Monitor<ProbeClient>>),
+    stopping: &Arc<AtomicBool>,
+) -> Router {
+    let monitor = Arc::clone(monitor);
+    let refresh = move || {
+        let monitor = Arc::clone(&monitor);
+        Box::pin(async move {
+            let refreshed = monitor.refresh().await.into_iter();
+            refreshed
+                .map(|r| Refreshed {
+                    endpoint: r.endpoint,
+                    models: r.outcome.map_err(|error| error.to_string()),
+                })
+                .collect()
+        }) as _
+    };
+    let admin = Admin {
+        fleet: Arc::clone(fleet),
+        profiles: Arc::clone(profiles),
+        stats: Arc::clone(stats),
+        balancer: settings.proxy.balancer.as_str(),
+        product: Identity {
+            version: VERSION,
+            commit: option_env!("OLLA_BUILD_COMMIT"),
+            built: option_env!("OLLA_BUILD_DATE"),
+        },
+        started: SystemTime::now(),
+        refresh: Arc::new(refresh),
+        drain: Arc::clone(stopping),
+    };
+    admin.router()
+}
+
+fn fallback(routing: settings::Routing) -> Fallback {
+    match routing {
+        settings::Routing::Strict => Fallback::Strict,
+        settings::Routing::Optimistic(settings::Fallback::Nowhere) => Fallback::OptimisticNone,
+        settings::Routing::Optimistic(settings::Fallback::CompatibleOnly) => Fallback::OptimisticCompatible,
+        settings::Routing::Optimistic(settings::Fallback::All) => Fallback::OptimisticAll,
+    }
+}
+
+fn limits(server: &settings::Server) -> Limits {
+    Limits {
+        max_body_bytes: server.limits.max_body_bytes.unwrap_or(0),
+        max_header_bytes: server.limits.max_header_bytes as u64,
+        body_timeout: server.read_timeout.unwrap_or_default(),
+    }
+}
+
+fn connect(proxy: &settings::Proxy) -> ConnectTimeouts {
+    ConnectTimeouts {
+        connect: proxy.connection_timeout,
+        tls_handshake: proxy.tls_handshake_timeout,
+        keep_alive: proxy.connection_keep_alive,
+    }
+}
+
+/// A response is cut off when it takes too long to come or too long to write, whichever is set shorter.
+fn timeouts(settings: &Settings) -> Timeouts {
+    let total = [settings.proxy.response_timeout, settings.server.write_timeout].into_iter().flatten().min();
+    Timeouts {
+        first_byte: settings.proxy.response_header_timeout,
+        stall: settings.proxy.read_timeout,
+        total: total.unwrap_or_default(),
+    }
+}
+
+fn retry(retry: &settings::Retry) -> Retry {
+    let max_attempts =
+        if retry.enabled { NonZeroUsize::new(retry.max_attempts) } else { Some(NonZeroUsize::MIN) };
+    Retry { max_attempts, on_failure: retry.on_connection_failure, on_status: retry.on_status.clone() }
+}
+
+fn rate_limits(limits: &settings::RateLimits) -> Option<Arc<RateLimits>> {
+    let rates = Rates {
+        global_per_minute: limits.global.map_or(0, Into::into),
+        per_client_per_minute: limits.per_ip.map_or(0, Into::into),
+        burst: limits.burst.into(),
+    };
+    RateLimits::new(rates).map(Arc::new)
+}
+
+fn health_limits(limits: &settings::RateLimits) -> Option<Arc<RateLimits>> {
+    let rates = Rates {
+        global_per_minute: 0,
+        per_client_per_minute: limits.health.map_or(0, Into::into),
+        burst: limits.burst.into(),
+    };
+    RateLimits::new(rates).map(Arc::new)
+}
+
+fn cors(cors: &settings::Cors) -> CorsLayer {
+    let exposed = if cors.exposed.is_empty() { OLLA_HEADERS.to_vec() } else { cors.exposed.clone() };
+    let layer = CorsLayer::new()
+        .allow_origin(origins(&cors.origins))
+        .allow_methods(cors.methods.clone())
+        .allow_headers(cors.headers.clone().map_or_else(AllowHeaders::any, AllowHeaders::list))
+        .expose_headers(exposed)
+        .allow_credentials(cors.credentials);
+    match cors.max_age {
+        Some(age) => layer.max_age(age),
+        None => layer,
+    }
+}
+
+fn origins(patterns: &[String]) -> AllowOrigin {
+    if patterns.iter().any(|p| p == "*") {
+        return AllowOrigin::any();
+    }
+    let patterns = patterns.to_vec();
+    AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+        let Ok(origin) = origin.to_str() else { return false };
+        patterns.iter().any(|pattern| match pattern.split_once('*') {
+            Some((head, tail)) => {
+                origin.len() >= head.len() + tail.len() && origin.starts_with(head) && origin.ends_with(tail)
+            }
+            None => origin == pattern,
+        })
+    })
+}
+
+/// How often clients that went away are forgotten, where rate limits are kept at all.
+pub(crate) fn clean_up_interval(settings: &Settings) -> Option<Duration> {
+    settings.server.rate_limits.cleanup_interval
+}

@@ -1,0 +1,91 @@
+//! The main job on a machine without any LLM: two simulated engines and a proxy for them.
+
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::mpsc, thread, time::Duration};
+
+use olla_core::{BaseUrl, EndpointSpec};
+use olla_sim::{Engine, Kind};
+use tokio::runtime;
+use tracing::info;
+
+use crate::{
+    config::{self, LoadOptions, Settings},
+    start::{complain, reject, start},
+    summary,
+};
+
+/// Both engines have the first model: requests for it are balanced, and fail over.
+const SHARED_MODEL: &str = "llama3.2:3b";
+const ENGINES: [(&str, &[&str]); 2] =
+    [("sim-a", &[SHARED_MODEL, "qwen3:8b"]), ("sim-b", &[SHARED_MODEL, "nomic-embed-text"])];
+const TTFT: Duration = Duration::from_millis(120);
+const TOKENS_PER_SECOND: f64 = 60.0;
+
+/// Serves two simulated engines until a signal comes.
+pub(crate) fn run(port: u16) -> ExitCode {
+    // The demonstration is the same everywhere: no file below a path that is no directory is ever found.
+    let nowhere = LoadOptions { directory: PathBuf::from("/dev/null"), ..LoadOptions::default() };
+    let mut loaded = match config::load(&nowhere) {
+        Ok(loaded) => loaded,
+        Err(rejected) => return reject(&rejected),
+    };
+    let engines = match start_engines() {
+        Ok(engines) => engines,
+        Err(error) => return complain(&format!("cannot start the simulated engines: {error}")),
+    };
+    let kind = loaded.profiles.resolve(&Kind::Ollama.to_string());
+    let specs = engines.iter().filter_map(|(name, address)| {
+        let mut spec = EndpointSpec::new(*name, BaseUrl::parse(&format!("http://{address}")).ok()?);
+        spec.kind = kind;
+        Some(spec)
+    });
+    loaded.settings.discovery.endpoints = specs.collect();
+    adapt(&mut loaded.settings, port);
+    start(loaded, hints)
+}
+
+fn adapt(settings: &mut Settings, port: u16) {
+    settings.discovery.local = false;
+    settings.server.port = port;
+    settings.server.rate_limits.per_ip = None;
+    settings.server.rate_limits.global = None;
+}
+
+/// Starts the engines on a thread of their own, where they stay until the process ends.
+fn start_engines() -> io::Result<Vec<(&'static str, SocketAddr)>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (send, receive) = mpsc::channel();
+    thread::Builder::new().name("olla-demo-engines".into()).spawn(move || {
+        runtime.block_on(async {
+            let mut running = Vec::new();
+            for (name, models) in ENGINES {
+                let engine = engine(name, models).await;
+                let _ = send
+                    .send(engine.as_ref().map(|e| (name, e.addr())).map_err(|e| io::Error::from(e.kind())));
+                running.push(engine);
+            }
+            drop(send);
+            std::future::pending::<()>().await;
+        });
+    })?;
+    receive.iter().take(ENGINES.len()).collect()
+}
+
+async fn engine(name: &str, models: &[&str]) -> io::Result<Engine> {
+    let builder = Engine::builder(name).kind(Kind::Ollama).models(models.iter().copied());
+    builder.ttft(TTFT).tokens_per_second(TOKENS_PER_SECOND).start(SocketAddr::from(([127, 0, 0, 1], 0))).await
+}
+
+/// Lines to paste, once everything is up.
+async fn hints(url: String) {
+    let body = summary::chat(SHARED_MODEL);
+    let json = "-H 'Content-Type: application/json'";
+    info!("this is a demonstration: both engines are simulated");
+    info!("whole answer:   curl -i {url}/v1/chat/completions {json} -d '{body}'");
+    info!(
+        "streamed:       curl -N {url}/v1/chat/completions {json} -d '{}'",
+        body.replacen('{', r#"{"stream":true,"#, 1)
+    );
+    info!("models:         curl {url}/v1/models");
+    info!("endpoints:      curl {url}/internal/status/endpoints");
+    info!("stop with Ctrl-C");
+}

@@ -1,0 +1,189 @@
+//! Sends a request to the admin API or to the proxy, and survives a panic in either.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::Router;
+use futures_util::{FutureExt, future::CatchUnwind};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use olla_proxy::{ClientAddr, Proxy, RateLimits};
+use serde_json::json;
+use tower::Service;
+use tower_http::cors::{Cors, CorsLayer};
+use tracing::error;
+
+use crate::{body::ResponseBody, listen::Busy};
+
+/// The service behind every connection of one worker.
+#[derive(Clone)]
+pub(crate) struct Dispatch(Edge);
+
+#[derive(Clone)]
+enum Edge {
+    Plain(Routes),
+    Cors(Box<Cors<Routes>>),
+}
+
+/// Chooses between the admin API and the proxy.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    pub(crate) proxy: Proxy,
+    pub(crate) admin: Router,
+    /// Limits requests for `/internal/health` that do not come from this machine.
+    pub(crate) health_limits: Option<Arc<RateLimits>>,
+}
+
+/// The response to come; while it is awaited, its connection counts as busy.
+pub(crate) struct Dispatching {
+    routed: Routed,
+    busy: Option<Busy>,
+}
+
+enum Routed {
+    Plain(Answering),
+    // alloc: browsers only.
+    Cors(Pin<Box<<Cors<Routes> as Service<Request<Incoming>>>::Future>>),
+}
+
+/// A future of [`Routes`].
+pub(crate) enum Answering {
+    Proxy(CatchUnwind<AssertUnwindSafe<<Proxy as Service<Request<Incoming>>>::Future>>),
+    Admin(Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>),
+    Done(Option<Response<ResponseBody>>),
+}
+
+const HEALTH: &str = "/internal/health";
+
+// === impl Dispatch ===
+
+impl Dispatch {
+    /// Puts the routes behind cross-origin rules, where there are any.
+    pub(crate) fn new(routes: Routes, cors: Option<&CorsLayer>) -> Self {
+        Self(match cors {
+            Some(layer) => Edge::Cors(Box::new(tower::Layer::layer(layer, routes))),
+            None => Edge::Plain(routes),
+        })
+    }
+
+    /// Starts answering a request.
+    pub(crate) fn call(&self, mut request: Request<Incoming>, client: IpAddr, busy: Busy) -> Dispatching {
+        // alloc: the extensions' map; an embedder's layers hand the address over in the same way.
+        request.extensions_mut().insert(ClientAddr(client));
+        let routed = match &self.0 {
+            Edge::Plain(routes) => Routed::Plain(routes.clone().call(request)),
+            Edge::Cors(cors) => Routed::Cors(Box::pin(cors.clone().call(request))),
+        };
+        Dispatching { routed, busy: Some(busy) }
+    }
+}
+
+impl fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dispatch")
+    }
+}
+
+// === impl Routes ===
+
+impl Routes {
+    fn over_limit(&self, request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+        let limits = self.health_limits.as_ref().filter(|_| request.uri().path() == HEALTH)?;
+        let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0)?;
+        if client.to_canonical().is_loopback() {
+            return None;
+        }
+        let wait = limits.check(client).err()?;
+        let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many health checks");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        Some(response)
+    }
+}
+
+impl Service<Request<Incoming>> for Routes {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
+        let path = request.uri().path();
+        if !path.starts_with("/internal") && path != "/version" {
+            return Answering::Proxy(AssertUnwindSafe(self.proxy.call(request)).catch_unwind());
+        }
+        if let Some(refused) = self.over_limit(&request) {
+            return Answering::Done(Some(refused));
+        }
+        let mut admin = self.admin.clone();
+        Answering::Admin(Box::pin(async move {
+            let answer =
+                AssertUnwindSafe(admin.call(request.map(axum::body::Body::new))).catch_unwind().await;
+            match answer {
+                Ok(Ok(response)) => response.map(ResponseBody::from),
+                Ok(Err(never)) => match never {},
+                Err(_) => panicked(),
+            }
+        }))
+    }
+}
+
+// === impl Answering ===
+
+impl Future for Answering {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(match self.get_mut() {
+            Self::Proxy(future) => match ready!(Pin::new(future).poll(cx)) {
+                Ok(Ok(response)) => response.map(ResponseBody::from),
+                Ok(Err(never)) => match never {},
+                Err(_) => panicked(),
+            },
+            Self::Admin(future) => ready!(future.as_mut().poll(cx)),
+            Self::Done(response) => response.take().unwrap_or_else(panicked),
+        }))
+    }
+}
+
+// === impl Dispatching ===
+
+impl Future for Dispatching {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answered = match &mut self.routed {
+            Routed::Plain(future) => Pin::new(future).poll(cx),
+            Routed::Cors(future) => future.as_mut().poll(cx),
+        };
+        let Ok(response) = ready!(answered);
+        Poll::Ready(Ok(match self.busy.take() {
+            Some(busy) => response.map(|body| body.hold(busy)),
+            None => response,
+        }))
+    }
+}
+
+/// The panic hook has logged what happened; the connection lives on.
+fn panicked() -> Response<ResponseBody> {
+    error!("a request handler panicked; please report the lines above");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error; the log has details")
+}
+
+fn problem(status: StatusCode, code: &str, message: &str) -> Response<ResponseBody> {
+    let kind = if status.is_server_error() { "server_error" } else { "rate_limit_error" };
+    let document = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
+    let mut response = Response::new(ResponseBody::from(axum::body::Body::from(document.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

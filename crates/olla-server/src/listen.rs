@@ -1,0 +1,98 @@
+//! The listeners: one for each worker, HTTP/1.1 and HTTP/2 with prior knowledge on the same port.
+//!
+//! The only place that names hyper's server.
+
+mod bind;
+mod connection;
+mod watchdog;
+
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
+
+use hyper_util::{rt::TokioExecutor, server::conn::auto};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
+use tracing::{debug, warn};
+
+pub(crate) use bind::{BindError, bind};
+pub(crate) use watchdog::Busy;
+
+use crate::dispatch::Dispatch;
+
+/// What a listener grants its clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Time for a request head to arrive, from its first byte.
+    pub(crate) head: Duration,
+    /// Time a connection may be idle between requests.
+    pub(crate) idle: Duration,
+    /// Largest request head, bytes.
+    pub(crate) max_head_bytes: usize,
+}
+
+/// Serves connections until `stop` turns true, then lets the requests in flight finish.
+pub(crate) async fn serve(
+    listener: std::net::TcpListener,
+    dispatch: Dispatch,
+    patience: Patience,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let protocol = protocol(patience.max_head_bytes);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+            // Finished ones are taken out, so that the set holds only what is open.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (protocol, dispatch, stop) = (protocol.clone(), dispatch.clone(), stop.clone());
+                connections.spawn(async move {
+                    let connection = connection::serve(&protocol, stream, peer, (dispatch, patience), stop);
+                    if let Err(error) = pin!(connection).await {
+                        debug!(%peer, %error, "connection ended with an error");
+                    }
+                });
+            }
+            Err(error) => pause_after(&error).await,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Too many open files, say, is not over at once: trying again in a loop would only burn a core.
+async fn pause_after(error: &io::Error) {
+    let of_the_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if !of_the_connection {
+        warn!(%error, "cannot accept connections; trying again in 100 ms");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn protocol(max_head_bytes: usize) -> auto::Builder<TokioExecutor> {
+    let mut protocol = auto::Builder::new(TokioExecutor::new());
+    // Read errors, half-closed clients and clients that left are noticed while a response is pending.
+    protocol.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER)).pipeline_flush(true);
+    // The watchdog limits heads and idle time with one lazy timer per connection instead of one per request.
+    protocol.http1().header_read_timeout(None);
+    protocol.http2().max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
+    protocol
+}
+
+/// The least that hyper accepts is 8 KiB; large bodies are read faster with more.
+const MIN_READ_BUFFER: usize = 400 * 1024;
+
+/// Returns the address to show for a bound one: an unspecified address is reached as `localhost`.
+pub(crate) fn reachable(bound: SocketAddr) -> String {
+    if bound.ip().is_unspecified() || bound.ip().is_loopback() {
+        format!("http://localhost:{}", bound.port())
+    } else {
+        format!("http://{bound}")
+    }
+}

@@ -1,0 +1,77 @@
+//! One client connection, from its first byte to its last.
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
+
+use hyper::{Request, Response, body::Incoming, service::Service};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{net::TcpStream, sync::watch};
+
+use super::{
+    Patience,
+    watchdog::{Activity, Watchdog, Watched},
+};
+use crate::{
+    body::ResponseBody,
+    dispatch::{Dispatch, Dispatching},
+};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What hyper calls for each request of one connection.
+struct Requests {
+    dispatch: Dispatch,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+}
+
+/// Serves a connection until it ends, is idle for too long, or the server stops.
+pub(super) async fn serve(
+    protocol: &auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    (dispatch, patience): (Dispatch, Patience),
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), BoxError> {
+    stream.set_nodelay(true)?;
+    let activity = Activity::new();
+    let mut watchdog = Watchdog::new(Arc::clone(&activity), patience);
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let requests = Requests { dispatch, peer, activity };
+    let mut connection = pin!(protocol.serve_connection(io, requests));
+    let mut stopping = pin!(stop.wait_for(|stop| *stop));
+    let mut stopped = false;
+    poll_fn(move |cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
+        if !stopped && stopping.as_mut().poll(cx).is_ready() {
+            stopped = true;
+            connection.as_mut().graceful_shutdown();
+            return connection.as_mut().poll(cx);
+        }
+        // Dropping the connection closes it; nothing is in flight.
+        Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
+    })
+    .await
+}
+
+// === impl Requests ===
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<ResponseBody>;
+    type Error = std::convert::Infallible;
+    type Future = Dispatching;
+
+    fn call(&self, request: Request<Incoming>) -> Dispatching {
+        self.dispatch.call(request, self.peer.ip(), self.activity.enter())
+    }
+}

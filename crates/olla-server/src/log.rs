@@ -1,0 +1,79 @@
+//! Where log lines go: text on a terminal, JSON otherwise, and a rotated JSON file where one is wanted.
+
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+use tracing_appender::{
+    non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard},
+    rolling::{RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::settings::{LogFormat, LogLevel, Logging};
+
+/// Log files kept besides the current one; a new one begins every day.
+const KEPT_FILES: usize = 7;
+/// Lines waiting to be written; more are dropped rather than hold up a request.
+const QUEUE_LINES: usize = 128 * 1024;
+
+/// Writes what is still queued when it is dropped.
+#[derive(Debug)]
+#[must_use = "log lines are lost without it"]
+pub(crate) struct LogGuard {
+    _writers: Vec<WorkerGuard>,
+}
+
+/// Sends all log lines of this process where the settings say.
+///
+/// # Errors
+/// Fails when the log directory cannot be written.
+pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
+    let (console, guard) = queue(io::stdout());
+    let mut writers = vec![guard];
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if is_json(settings.format) {
+        Box::new(json(console))
+    } else {
+        let colors = settings.colors.unwrap_or_else(|| io::stdout().is_terminal());
+        Box::new(fmt::layer().with_writer(console).with_ansi(colors).with_target(false))
+    }];
+    if let Some(directory) = &settings.file_dir {
+        let appender = RollingFileAppender::builder()
+            .rotation(Rotation::DAILY)
+            .filename_prefix("olla")
+            .filename_suffix("log")
+            .max_log_files(KEPT_FILES)
+            .build(directory)
+            .map_err(io::Error::other)?;
+        let (file, guard) = queue(appender);
+        writers.push(guard);
+        layers.push(Box::new(json(file)));
+    }
+    tracing_subscriber::registry().with(layers.with_filter(level(settings.level))).init();
+    Ok(LogGuard { _writers: writers })
+}
+
+/// Returns whether lines on standard output are JSON.
+pub(crate) fn is_json(format: LogFormat) -> bool {
+    match format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::JsonUnlessTerminal => !io::stdout().is_terminal(),
+    }
+}
+
+fn queue(to: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().buffered_lines_limit(QUEUE_LINES).lossy(true).finish(to)
+}
+
+fn json(writer: NonBlocking) -> impl Layer<Registry> + Send + Sync {
+    fmt::layer().json().flatten_event(true).with_target(false).with_writer(writer)
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    }
+}
