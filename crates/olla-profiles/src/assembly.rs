@@ -132,6 +132,7 @@ pub(crate) fn compile(id: KindId, draft: Draft<'_>, shapes: &Shapes) -> Result<P
         openai_compatible: draft.openai_compatible,
         spans_openai_compatible: draft.spans_openai_compatible.unwrap_or(false),
         paths: draft.paths,
+        openai_base: draft.openai_base,
         listing_path: draft.listing_path,
         health_path: draft.health_path,
         default_ports: draft.default_ports,

@@ -1,6 +1,6 @@
 //! One backend kind, compiled.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use olla_core::{KindId, Model, PathRules};
@@ -35,6 +35,7 @@ pub struct Profile {
     pub default_ports: Vec<u16>,
     /// The least time that a response head is given, for kinds that load models when asked for them.
     pub first_byte_timeout: Option<Duration>,
+    pub(crate) openai_base: Option<String>,
     pub(crate) costly_health: Vec<CostlyPath>,
     pub(crate) detection: Detection,
     pub(crate) listing: Arc<Shape>,
@@ -54,7 +55,21 @@ impl Profile {
     /// Returns whether a request path (no query) may be forwarded.
     #[must_use]
     pub fn allows(&self, path: &str) -> bool {
-        self.paths.allow(path)
+        self.forward_path(path).is_some()
+    }
+
+    /// Returns the path under which this kind serves `path` (no query), or `None` when it is not forwarded.
+    ///
+    /// That is the path itself, unless the kind has its OpenAI surface elsewhere: with an `openai_base` of
+    /// `/engines/v1`, `/v1/chat/completions` is served as `/engines/v1/chat/completions`.
+    #[must_use]
+    pub fn forward_path<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
+        if self.paths.allow(path) {
+            return Some(Cow::Borrowed(path));
+        }
+        let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/'))?;
+        let moved = format!("{}{below}", self.openai_base.as_ref()?);
+        self.paths.allow(&moved).then_some(Cow::Owned(moved))
     }
 
     /// Returns why checking health at `path` is expensive, if it is. `path` comes without the endpoint's base

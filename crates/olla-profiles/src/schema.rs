@@ -35,6 +35,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) openai_compatible: bool,
     pub(crate) spans_openai_compatible: Option<bool>,
     pub(crate) paths: PathRules,
+    pub(crate) openai_base: Option<String>,
     pub(crate) listing_path: String,
     pub(crate) health_path: String,
     pub(crate) default_ports: Vec<u16>,
@@ -113,6 +114,7 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         openai_compatible: api.openai_compatible,
         spans_openai_compatible,
         paths: api.paths,
+        openai_base: api.openai_base,
         listing_path: api.listing_path,
         health_path: api.health_path,
         default_ports,
@@ -158,6 +160,7 @@ fn routing(r: &mut Reader<'_>, node: Option<Node<'_>>) -> (Vec<Box<str>>, Option
 struct Api {
     openai_compatible: bool,
     paths: PathRules,
+    openai_base: Option<String>,
     listing_path: String,
     health_path: String,
     first_byte_timeout: Option<Duration>,
@@ -171,6 +174,7 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
             &[
                 "openai_compatible",
                 "paths",
+                "openai_base",
                 "model_discovery_path",
                 "health_check_path",
                 "first_byte_timeout",
@@ -185,6 +189,7 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
     Api {
         openai_compatible: r.flag(get("openai_compatible")).unwrap_or(false),
         paths,
+        openai_base: request_path(r, get("openai_base")).map(|base| base.trim_end_matches('/').to_owned()),
         listing_path: request_path(r, get("model_discovery_path")).unwrap_or_else(|| "/v1/models".into()),
         health_path: request_path(r, get("health_check_path")).unwrap_or_else(|| "/".into()),
         first_byte_timeout: duration::read(r, get("first_byte_timeout")),

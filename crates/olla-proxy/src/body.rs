@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use olla_core::Failure;
 
-pub(crate) use tracked::{ErrorEvent, Limits, Tracked};
+pub(crate) use tracked::{Limits, Tracked};
 
 /// The body of a response. An error means that a backend's body broke off: the server must then abort the
 /// response, so that what has been sent does not look complete.

@@ -136,8 +136,8 @@ pub(crate) fn forward_path<'p>(
     profiles: &Profiles,
     path: &'p str,
 ) -> Option<Cow<'p, str>> {
-    let by_profile = endpoint.kind.and_then(|k| profiles.get(k)).is_some_and(|p| p.allows(path));
-    (by_profile || endpoint.spec.allow_paths.allow(path)).then_some(Cow::Borrowed(path))
+    let by_profile = endpoint.kind.and_then(|k| profiles.get(k)?.forward_path(path));
+    by_profile.or_else(|| endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)))
 }
 
 /// Finds the endpoints that have the model under any of its names.

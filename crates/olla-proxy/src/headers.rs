@@ -74,9 +74,23 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Adds ourselves to the chain of proxies (RFC 9110 §7.6.3).
 pub(crate) fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
-    let chain = headers.get(header::VIA).map(|chain| [chain.as_bytes(), b", ", via.as_bytes()].concat());
-    let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
-    headers.insert(header::VIA, chain.unwrap_or_else(|| via.clone()));
+    append_hop(headers, header::VIA, via.clone());
+}
+
+/// Adds a hop to a chain, which may have come in several lines (RFC 9110 §5.3).
+pub(crate) fn append_hop(headers: &mut HeaderMap, name: HeaderName, hop: HeaderValue) {
+    // alloc: only behind another proxy.
+    let mut chain = Vec::new();
+    for line in headers.get_all(&name) {
+        chain.extend_from_slice(line.as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    if chain.is_empty() {
+        headers.insert(name, hop);
+        return;
+    }
+    chain.extend_from_slice(hop.as_bytes());
+    headers.insert(name, HeaderValue::from_maybe_shared(Bytes::from(chain)).unwrap_or(hop));
 }
 
 #[cfg(test)]

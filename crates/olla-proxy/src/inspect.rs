@@ -82,7 +82,7 @@ fn check_head(head: &request::Parts, limits: &Limits) -> Result<(), Error> {
     }
     let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let line = head.uri.path_and_query().map_or(0, |p| p.as_str().len()) + head.method.as_str().len() + 12;
-    if (fields + line) as u64 > limits.max_header_bytes {
+    if limits.max_header_bytes > 0 && (fields + line) as u64 > limits.max_header_bytes {
         return Err(Error::HeadersTooLarge { limit_bytes: limits.max_header_bytes });
     }
     Ok(())

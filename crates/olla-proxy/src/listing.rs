@@ -34,7 +34,7 @@ pub(crate) fn answer(
         None => return Ok(None),
         Some(encoded) => {
             let id = percent_decode(encoded);
-            listed.get(&*id).cloned().ok_or_else(|| Error::ModelNotFound {
+            find(&listed, &id).cloned().ok_or_else(|| Error::ModelNotFound {
                 model: Arc::from(&*id),
                 models_path: MODELS.into(),
                 reason: "model_not_found",
@@ -42,6 +42,14 @@ pub(crate) fn answer(
         }
     };
     Ok(Some(Bytes::from(document.to_string())))
+}
+
+/// Finds a model as requests do: exactly, else ignoring case.
+fn find<'l>(listed: &'l BTreeMap<Arc<str>, Value>, id: &str) -> Option<&'l Value> {
+    listed.get(id).or_else(|| {
+        let folded = id.to_lowercase();
+        listed.iter().find(|(name, _)| name.to_lowercase() == folded).map(|(_, model)| model)
+    })
 }
 
 /// Collects the models of the endpoints in scope, sorted by name, each once; aliases are marked.

@@ -34,12 +34,22 @@ impl Refusal {
             action: "rejected",
             reason: HeaderValue::from_static(reason),
         });
-        Self { told: Some(Box::new(Told::new(inbound, decision))), error, quota: None }
+        Self::after_routing(error, Told::new(inbound, decision))
+    }
+
+    /// A request that was routed and still got no answer.
+    pub(crate) fn after_routing(error: Error, told: Told) -> Self {
+        Self { error, told: Some(Box::new(told)), quota: None }
     }
 
     /// The client's rate limit: the headers tell how much is left.
     pub(crate) fn over_quota(error: Error, quota: Quota) -> Self {
         Self { error, told: None, quota: Some(quota) }
+    }
+
+    /// Tells the client what is left of its rate.
+    pub(crate) fn with_quota(self, quota: Option<Quota>) -> Self {
+        Self { quota, ..self }
     }
 
     /// Renders the response and hands the record over.
@@ -52,7 +62,7 @@ impl Refusal {
             told.add_to(headers);
         }
         add_quota(headers, quota);
-        ticket.refused(&error);
+        ticket.refused(&error, http_body::Body::size_hint(response.body()).lower());
         response
     }
 }
@@ -108,9 +118,12 @@ impl Error {
 
 impl Ticket {
     /// Records a refusal: ours are failures when they are not the client's fault.
-    fn refused(&mut self, error: &Error) {
+    fn refused(&mut self, error: &Error, bytes: u64) {
         self.failed(error.code());
+        self.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.answered(error.status());
-        self.finish(Outcome::of_status(error.status()));
+        // Nobody but a client that leaves breaks its own request off.
+        let left = matches!(error, Error::BodyBroken);
+        self.finish(if left { Outcome::Cancelled } else { Outcome::of_status(error.status()) });
     }
 }

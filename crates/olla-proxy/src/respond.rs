@@ -7,13 +7,12 @@ use olla_translate::{Dialect, is_stream};
 
 use crate::{
     Body,
-    body::{ErrorEvent, Limits, Tracked},
+    body::{Limits, Tracked},
     candidates::Decision,
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
     proxy::Shared,
-    render::stream_error,
     retry::Served,
     rewrite::seconds,
     ticket::Ticket,
@@ -44,12 +43,17 @@ pub(crate) struct Told {
 
 impl Reply {
     /// A JSON document.
-    pub(crate) fn own(document: Bytes, quota: Option<Quota>) -> Self {
-        Self { content: Content::Own(document), quota }
+    pub(crate) fn own(document: Bytes) -> Self {
+        Self { content: Content::Own(document), quota: None }
     }
 
-    pub(crate) fn served(served: Served, told: Told, quota: Option<Quota>) -> Self {
-        Self { content: Content::Served(Box::new((served, told))), quota }
+    pub(crate) fn served(served: Served, told: Told) -> Self {
+        Self { content: Content::Served(Box::new((served, told))), quota: None }
+    }
+
+    /// Tells the client what is left of its rate.
+    pub(crate) fn with_quota(self, quota: Option<Quota>) -> Self {
+        Self { quota, ..self }
     }
 
     /// Builds the response. The record is handed over when its body has ended.
@@ -65,9 +69,14 @@ impl Reply {
 
 fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
     ticket.answered(http::StatusCode::OK);
-    ticket.sent(document.len());
-    let mut response = Response::new(Body::whole(document));
+    let length = HeaderValue::from(document.len());
+    let body = if ticket.is_head() { Bytes::new() } else { document };
+    if !body.is_empty() {
+        ticket.sent(body.len());
+    }
+    let mut response = Response::new(Body::whole(body));
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
     headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
@@ -81,6 +90,8 @@ fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
 fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) -> Response<Body> {
     let Served { answer, lease } = served;
     let (mut head, body) = answer.into_parts();
+    // The version is ours to choose: an HTTP/1.0 body would end with its connection, cut short or not.
+    head.version = http::Version::HTTP_11;
     remove_private(&mut head.headers, lease.endpoint());
     add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
     told.add_to(&mut head.headers);
@@ -88,8 +99,8 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
 
     let timeouts = &shared.settings.timeouts;
     let limits = Limits { stall: timeouts.stall, deadline: timeouts.deadline(&ticket) };
-    let (status, error_event) = (head.status, told.error_event(&head));
-    let tracked = Tracked::new(body, ticket, lease, limits, (status, error_event));
+    let (status, announce_in) = (head.status, told.stream_dialect(&head));
+    let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
     Response::from_parts(head, Body::tracked(tracked))
 }
 
@@ -112,17 +123,12 @@ impl Told {
         }
     }
 
-    /// Returns how to announce a failure inside this body, or `None` when it is no open stream of text.
-    fn error_event(&self, head: &response::Parts) -> Option<ErrorEvent> {
+    /// Returns the dialect in which a failure can be told inside this body, or `None` when it is no stream
+    /// of text.
+    fn stream_dialect(&self, head: &response::Parts) -> Option<Dialect> {
         let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        if head.headers.contains_key(header::CONTENT_ENCODING) || !is_stream(content_type) {
-            return None;
-        }
-        Some(match self.dialect {
-            Dialect::OpenAi => |failure| stream_error(Dialect::OpenAi, failure),
-            Dialect::Anthropic => |failure| stream_error(Dialect::Anthropic, failure),
-            Dialect::Ollama => |failure| stream_error(Dialect::Ollama, failure),
-        })
+        let is_text = !head.headers.contains_key(header::CONTENT_ENCODING) && is_stream(content_type);
+        is_text.then_some(self.dialect)
     }
 }
 

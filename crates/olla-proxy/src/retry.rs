@@ -4,7 +4,7 @@
 //! at most once, provided that the backend cannot have acted on the request, or may act on it twice
 //! (idempotent methods, RFC 9110 §9.2.2, and inference calls).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use olla_balancer::{Hint, Lease, Tried};
 use olla_core::Failure;
@@ -45,11 +45,11 @@ pub(crate) async fn run(
         let Some(pick) = shared.strategy.pick(&candidates.list, &tried, &hint) else { break };
         let Some(lease) = Lease::acquire(&candidates.list, pick) else { break };
         tried.insert(lease.position());
-        let policy = SendPolicy { head_timeout: shared.settings.timeouts.first_byte, replayable };
+        let policy = SendPolicy { head_timeout: head_timeout(shared, &lease), replayable };
         match attempt((shared, upstream), outbound, (candidates, &lease), (policy, ticket)).await? {
             Ok(answer) if replayable && retry.on_status.contains(&answer.status()) => {
                 ticket.end_attempt(Some(Failure::Status(answer.status().as_u16())));
-                fallback = Some(Served { answer, lease });
+                fallback = Some((ticket.attempts().len() - 1, Served { answer, lease }));
             }
             Ok(answer) => {
                 ticket.end_attempt(None);
@@ -63,7 +63,19 @@ pub(crate) async fn run(
             }
         }
     }
-    fallback.ok_or_else(|| exhausted(ticket))
+    let Some((position, served)) = fallback else { return Err(exhausted(ticket)) };
+    ticket.fall_back_to(position);
+    Ok(served)
+}
+
+/// Kinds that load a model when it is first asked for need more time than a setting for all allows.
+fn head_timeout(shared: &Shared, lease: &Lease) -> Duration {
+    let configured = shared.settings.timeouts.first_byte;
+    let profile = lease.endpoint().kind.and_then(|kind| shared.profiles.get(kind));
+    match profile.and_then(|profile| profile.first_byte_timeout) {
+        Some(least) if !configured.is_zero() => configured.max(least),
+        _ => configured,
+    }
 }
 
 async fn attempt(
@@ -92,7 +104,8 @@ fn note(failure: Failure, lease: &Lease, ticket: &mut Ticket) {
     ticket.end_attempt(Some(failure));
     let endpoint = lease.endpoint();
     if failure.demotes() && endpoint.live.demote(failure) {
-        warn!(endpoint = %endpoint.spec.name, %failure, "endpoint left the rotation until its next check");
+        let (name, to) = (&endpoint.spec.name, endpoint.live.status());
+        warn!(endpoint = %name, %to, reason = %failure, "health changed");
     } else {
         debug!(endpoint = %endpoint.spec.name, %failure, request_id = ?ticket.id(), "attempt failed");
     }

@@ -41,6 +41,10 @@ impl Outbound {
         let host = headers.remove(header::HOST).or_else(|| authority(&uri));
         headers::remove_hop_by_hop(&mut headers);
         headers.remove(header::CONTENT_LENGTH);
+        // hyper says how long a body is, but not that there is none; some servers insist (RFC 9110 §8.6).
+        if body.len() == 0 && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        }
         // The body is complete: there is nothing left to ask the backend's permission for.
         headers.remove(header::EXPECT);
         let credentials = take_credentials(&mut headers);
@@ -119,10 +123,7 @@ fn add_forwarded(headers: &mut HeaderMap, peer: Option<IpAddr>, host: Option<Hea
     if let Some(client) = peer {
         // alloc: an address as text; the value is new with each connection.
         let client = HeaderValue::try_from(client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        let chain =
-            headers.get(X_FORWARDED_FOR).map(|chain| [chain.as_bytes(), b", ", client.as_bytes()].concat());
-        let chain = chain.and_then(|chain| HeaderValue::from_maybe_shared(Bytes::from(chain)).ok());
-        headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| client.clone()));
+        headers::append_hop(headers, X_FORWARDED_FOR, client.clone());
         headers.entry(X_REAL_IP).or_insert(client);
     }
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));

@@ -36,10 +36,25 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client)).transpose()?;
+    match answer((shared, upstream), request, asker, ticket).await {
+        Ok(reply) => Ok(reply.with_quota(quota)),
+        Err(refusal) => Err(refusal.with_quota(quota)),
+    }
+}
+
+async fn answer<B>(
+    (shared, upstream): (&Shared, &Upstream),
+    request: Request<B>,
+    asker: Asker,
+    ticket: &mut Ticket,
+) -> Result<Reply, Refusal>
+where
+    B: HttpBody<Data = Bytes>,
+{
     let route = route::read(request.method(), request.uri(), &shared.profiles)?;
     let fleet = shared.fleet.load();
     if let Some(document) = listing::answer(request.method(), &route, &fleet, &shared.profiles)? {
-        return Ok(Reply::own(document, quota));
+        return Ok(Reply::own(document));
     }
     let inbound = inspect::read(request, route, &shared.settings.limits).await?;
     ticket.read_body(&inbound);
@@ -48,6 +63,8 @@ where
     let told = Told::new(&inbound, candidates.decision.clone());
     let replayable = inbound.route.replayable;
     let outbound = Outbound::new(inbound, asker, &shared.settings.product);
-    let served = retry::run((shared, upstream), &outbound, (&candidates, replayable), ticket).await?;
-    Ok(Reply::served(served, told, quota))
+    match retry::run((shared, upstream), &outbound, (&candidates, replayable), ticket).await {
+        Ok(served) => Ok(Reply::served(served, told)),
+        Err(error) => Err(Refusal::after_routing(error, told)),
+    }
 }

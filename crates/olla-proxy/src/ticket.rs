@@ -45,6 +45,10 @@ impl Ticket {
         self.started.elapsed()
     }
 
+    pub(crate) fn is_head(&self) -> bool {
+        self.record.method == Method::HEAD
+    }
+
     pub(crate) fn attempts(&self) -> &[Attempt] {
         &self.record.attempts
     }
@@ -64,6 +68,14 @@ impl Ticket {
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.took = self.attempt_started.elapsed();
             attempt.failure = failure;
+        }
+    }
+
+    /// Notes that the answer of an earlier attempt is used after all: it shares the request's fate, and so
+    /// goes last.
+    pub(crate) fn fall_back_to(&mut self, position: usize) {
+        if let Some(later) = self.record.attempts.get_mut(position..) {
+            later.rotate_left(1);
         }
     }
 

@@ -74,16 +74,17 @@ pub(crate) fn monitor(
     profiles: &Arc<Profiles>,
 ) -> Arc<Monitor<ProbeClient>> {
     let models = &settings.discovery.models;
-    let mut monitor = MonitorSettings::default();
-    monitor.discovery_enabled = models.enabled;
-    monitor.interval = models.interval;
-    monitor.timeout = models.timeout;
-    monitor.concurrent_workers = models.concurrent_workers;
-    monitor.retry_attempts = models.retry_attempts;
-    monitor.retry_backoff = models.retry_backoff;
-    monitor.version = VERSION.to_owned();
+    let schedule = MonitorSettings {
+        discovery_enabled: models.enabled,
+        interval: models.interval,
+        timeout: models.timeout,
+        concurrent_workers: models.concurrent_workers,
+        retry_attempts: models.retry_attempts,
+        retry_backoff: models.retry_backoff,
+        version: VERSION.to_owned(),
+    };
     let client = ProbeClient(Upstream::new(connect(&settings.proxy)));
-    Arc::new(Monitor::new(Arc::clone(fleet), Arc::clone(profiles), Arc::new(client), monitor))
+    Arc::new(Monitor::new(Arc::clone(fleet), Arc::clone(profiles), Arc::new(client), schedule))
 }
 
 fn proxy(

@@ -1,14 +1,21 @@
 //! The main job on a machine without any LLM: two simulated engines and a proxy for them.
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::mpsc, thread, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use olla_core::{BaseUrl, EndpointSpec};
 use olla_sim::{Engine, Kind};
 use tokio::runtime;
-use tracing::info;
 
 use crate::{
-    config::{self, LoadOptions, Settings},
+    config::{self, LoadOptions, Settings, settings::LogFormat},
     start::{complain, reject, start},
     summary,
 };
@@ -44,6 +51,8 @@ pub(crate) fn run(port: u16) -> ExitCode {
 }
 
 fn adapt(settings: &mut Settings, port: u16) {
+    // People paste from here, also when it is piped.
+    settings.logging.format = LogFormat::Text;
     settings.discovery.local = false;
     settings.server.port = port;
     settings.server.rate_limits.per_ip = None;
@@ -77,15 +86,12 @@ async fn engine(name: &str, models: &[&str]) -> io::Result<Engine> {
 
 /// Lines to paste, once everything is up.
 async fn hints(url: String) {
-    let body = summary::chat(SHARED_MODEL);
-    let json = "-H 'Content-Type: application/json'";
-    info!("this is a demonstration: both engines are simulated");
-    info!("whole answer:   curl -i {url}/v1/chat/completions {json} -d '{body}'");
-    info!(
-        "streamed:       curl -N {url}/v1/chat/completions {json} -d '{}'",
-        body.replacen('{', r#"{"stream":true,"#, 1)
+    let (whole, streamed) =
+        (summary::curl(&url, SHARED_MODEL, false), summary::curl(&url, SHARED_MODEL, true));
+    let text = format!(
+        "This is a demonstration: both engines are simulated. Paste any of these:\n\n  {whole}\n  {streamed}\n  \
+         curl {url}/v1/models\n  curl {url}/internal/status/endpoints\n\nStop with Ctrl-C.\n\n"
     );
-    info!("models:         curl {url}/v1/models");
-    info!("endpoints:      curl {url}/internal/status/endpoints");
-    info!("stop with Ctrl-C");
+    // A closed standard output is no reason not to serve.
+    let _ = io::stdout().write_all(text.as_bytes());
 }

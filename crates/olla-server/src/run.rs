@@ -71,7 +71,10 @@ impl Server {
             Ok(runtime) => runtime,
             Err(error) => return failed(&error.into()),
         };
-        match runtime.block_on(self.supervise(once_ready)) {
+        let ended = runtime.block_on(self.supervise(once_ready));
+        // A name that is still being resolved must not hold up the end.
+        runtime.shutdown_background();
+        match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error.into()),
         }
@@ -87,27 +90,9 @@ impl Server {
         info!(url, workers = workers.count, "listening");
 
         app.monitor.watch_new();
-        let search = settings
-            .discovery
-            .local
-            .then(|| LocalSearch::new(Arc::clone(&app.monitor), &[address.port()]).run());
-        let background = async {
-            tokio::join!(
-                async {
-                    if let Some(search) = search {
-                        search.await
-                    }
-                },
-                forget_clients(&app, clean_up_interval(&settings)),
-                async {
-                    summary::announce(&app, &settings, (&source, &url)).await;
-                    once_ready(url.clone()).await;
-                },
-                std::future::pending::<()>(),
-            )
-        };
+        let attend = attend(&app, &settings, (&source, &url, address.port()), once_ready);
         tokio::select! {
-            _ = background => {}
+            () = attend => {}
             _ = signals.recv() => {}
         }
         info!(timeout = ?settings.server.shutdown_timeout, "stopping: requests in flight may finish");
@@ -126,6 +111,28 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Does everything but serve, for as long as the server runs: looks for local backends, introduces what
+/// there is, forgets clients.
+async fn attend<F: Future<Output = ()>>(
+    app: &App,
+    settings: &Settings,
+    (source, url, port): (&summary::Source, &str, u16),
+    once_ready: impl FnOnce(String) -> F,
+) {
+    let mut local = settings.discovery.local.then(|| LocalSearch::new(Arc::clone(&app.monitor), &[port]));
+    let introduce = async {
+        if let Some(local) = &mut local {
+            local.look().await;
+        }
+        summary::announce(app, settings, (source, url)).await;
+        once_ready(url.to_owned()).await;
+        if let Some(local) = local {
+            local.run().await;
+        }
+    };
+    tokio::join!(introduce, forget_clients(app, clean_up_interval(settings)), std::future::pending::<()>());
 }
 
 /// The threads that serve.

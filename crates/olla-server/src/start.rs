@@ -89,7 +89,7 @@ fn check(options: &LoadOptions, probe: bool) -> ExitCode {
     let outcome = config::load(options);
     let mut out = io::stdout().lock();
     let passed = check::report(&outcome, &mut out);
-    let (Ok(loaded), true) = (outcome, probe) else { return code(passed) };
+    let (Ok(loaded), true) = (outcome, probe) else { return code(&passed) };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start a runtime: {error}")),
@@ -100,10 +100,10 @@ fn check(options: &LoadOptions, probe: bool) -> ExitCode {
     let monitor = compose::monitor(&settings, &fleet, &profiles);
     let contact = async |spec: &EndpointSpec| monitor.check_once(spec).await;
     let probed = runtime.block_on(check::probe(&endpoints, &profiles, contact, &mut out));
-    code(passed.and_then(|passed| Ok(passed && probed?)))
+    code(&passed.and_then(|passed| Ok(passed && probed?)))
 }
 
-fn code(passed: io::Result<bool>) -> ExitCode {
+fn code(passed: &io::Result<bool>) -> ExitCode {
     match passed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) | Err(_) => ExitCode::FAILURE,

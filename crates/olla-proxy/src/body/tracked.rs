@@ -11,10 +11,11 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use olla_balancer::Lease;
 use olla_core::{Failure, Outcome};
+use olla_translate::Dialect;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
-use crate::{ticket::Ticket, upstream::AnswerBody};
+use crate::{render, ticket::Ticket, upstream::AnswerBody};
 
 /// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
 #[derive(Debug)]
@@ -25,15 +26,11 @@ pub(crate) struct Tracked {
     lease: Option<Lease>,
     status: StatusCode,
     watch: Watch,
-    /// What to append to an open stream that breaks off, in the caller's dialect.
-    error_event: Option<ErrorEvent>,
-    /// Whether what has been sent ends with a whole event, so that another one may follow.
-    at_boundary: bool,
+    /// The dialect in which an open stream of text says that it breaks off.
+    announce_in: Option<Dialect>,
+    tail: Tail,
     state: State,
 }
-
-/// Writes the last event of a stream that breaks off.
-pub(crate) type ErrorEvent = fn(Failure) -> Bytes;
 
 /// When a body has taken too long. Zero durations mean no limit.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +50,10 @@ struct Watch {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+/// The last bytes of what has been sent: an event may follow where one has ended.
+#[derive(Debug)]
+struct Tail([u8; 4]);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Flowing,
@@ -71,7 +72,7 @@ impl Tracked {
         ticket: Ticket,
         lease: Lease,
         limits: Limits,
-        (status, error_event): (StatusCode, Option<ErrorEvent>),
+        (status, announce_in): (StatusCode, Option<Dialect>),
     ) -> Self {
         let watch = Watch { limits, last_frame: Instant::now(), timer: None };
         let mut tracked = Self {
@@ -80,8 +81,8 @@ impl Tracked {
             lease: Some(lease),
             status,
             watch,
-            error_event,
-            at_boundary: true,
+            announce_in,
+            tail: Tail::new(),
             state: State::Flowing,
         };
         if tracked.body.is_end_stream() {
@@ -108,11 +109,11 @@ impl Tracked {
             lease.endpoint().live.request_probe();
         }
         self.ticket.finish(Outcome::Failure);
-        match self.error_event {
-            Some(event) if self.at_boundary && self.body.size_hint().exact().is_none() => {
+        match self.announce_in {
+            Some(dialect) if self.tail.ends_event(dialect) && self.body.size_hint().exact().is_none() => {
                 self.state = State::Announced(failure);
                 cx.waker().wake_by_ref();
-                Poll::Ready(Some(Ok(Frame::data(event(failure)))))
+                Poll::Ready(Some(Ok(Frame::data(render::stream_error(dialect, failure)))))
             }
             _ => {
                 self.state = State::Ended;
@@ -148,7 +149,7 @@ impl Body for Tracked {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     self.ticket.sent(data.len());
-                    self.at_boundary = ends_event(data);
+                    self.tail.push(data);
                 }
                 self.watch.saw_frame();
                 if self.body.is_end_stream() {
@@ -177,9 +178,30 @@ impl Body for Tracked {
     }
 }
 
-/// Whether a piece of a stream ends an event: an empty line for server-sent events, a line of NDJSON.
-fn ends_event(data: &[u8]) -> bool {
-    data.ends_with(b"\n\n") || data.ends_with(b"\r\n\r\n") || data.ends_with(b"}\n")
+// === impl Tail ===
+
+impl Tail {
+    /// The beginning of a stream is as good as the end of an event.
+    fn new() -> Self {
+        Self(*b"\n\n\n\n")
+    }
+
+    fn push(&mut self, data: &[u8]) {
+        let Self(tail) = self;
+        for byte in &data[data.len().saturating_sub(tail.len())..] {
+            tail.rotate_left(1);
+            tail[3] = *byte;
+        }
+    }
+
+    /// An empty line ends a server-sent event; a line is an event of NDJSON.
+    fn ends_event(&self, dialect: Dialect) -> bool {
+        let Self(tail) = self;
+        match dialect {
+            Dialect::OpenAi | Dialect::Anthropic => tail.ends_with(b"\n\n") || tail.ends_with(b"\r\n\r\n"),
+            Dialect::Ollama => tail.ends_with(b"\n"),
+        }
+    }
 }
 
 // === impl Watch ===

@@ -8,6 +8,7 @@ mod embed;
 mod errors;
 mod failover;
 mod headers;
+mod http2;
 mod in_flight;
 mod limits;
 mod listing;

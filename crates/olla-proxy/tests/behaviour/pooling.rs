@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http_body_util::BodyExt;
 use tokio::sync::Barrier;
 
-use crate::support::{Backend, Plan, Stage, answer, chat, get, ok, soon};
+use crate::support::{Backend, Plan, Stage, answer, chat, get, ok, post, soon};
 
 #[tokio::test]
 async fn one_client_needs_one_connection() {
@@ -23,7 +24,7 @@ async fn one_client_needs_one_connection() {
 }
 
 #[tokio::test]
-async fn requests_at_the_same_time_get_connections_of_their_own_and_the_last_used_is_used_first() {
+async fn of_several_connections_the_last_used_is_used_first() {
     let both_asked = Arc::new(Barrier::new(2));
     let barrier = Arc::clone(&both_asked);
     let backend = Backend::scripted(move |mut conn| {
@@ -31,9 +32,9 @@ async fn requests_at_the_same_time_get_connections_of_their_own_and_the_last_use
         async move {
             conn.request().await;
             barrier.wait().await;
-            conn.send(&ok("{}")).await;
+            conn.send(&ok(&conn.number.to_string())).await;
             while conn.request().await.is_some() {
-                conn.send(&ok("{}")).await;
+                conn.send(&ok(&conn.number.to_string())).await;
             }
         }
     })
@@ -41,17 +42,37 @@ async fn requests_at_the_same_time_get_connections_of_their_own_and_the_last_use
     let stage = Stage::over(&backend);
 
     let (left, right) = tokio::join!(stage.open(chat()), stage.open(chat()));
-    // The bodies are read one after the other, which decides who returns last.
-    for response in [left, right] {
-        soon(http_body_util::BodyExt::collect(response.into_body())).await.unwrap();
-    }
-    for _ in 0..3 {
-        stage.ask(chat()).await;
-    }
+    // A connection is free when its body has been read.
+    let left = soon(left.into_body().collect()).await.unwrap().to_bytes();
+    let right = soon(right.into_body().collect()).await.unwrap().to_bytes();
 
-    let later: Vec<_> = backend.heard()[2..].iter().map(|heard| heard.connection).collect();
-    assert_eq!((backend.connections(), later.len()), (2, 3));
-    assert!(later.iter().all(|connection| *connection == later[0]), "{later:?}");
+    assert_ne!(left, right, "requests at the same time need connections of their own");
+    for _ in 0..3 {
+        assert_eq!(stage.ask(chat()).await.text(), right);
+    }
+    assert_eq!(backend.connections(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_request_is_sent_is_used_and_its_connection_is_not() {
+    let backend = Backend::scripted(|mut conn| async move {
+        conn.head().await;
+        conn.send(&answer("401 Unauthorized", "", "who are you?")).await;
+        conn.report();
+        conn.cue().await;
+    })
+    .await;
+    let stage = Stage::over(&backend);
+    // More than the sockets buffer.
+    let large = format!(r#"{{"model":"m","prompt":"{}"}}"#, "x".repeat(16 << 20));
+
+    for connections in 1..3 {
+        let told = stage.ask(post("/v1/completions", &large)).await;
+
+        assert_eq!((told.status, told.text()), (StatusCode::UNAUTHORIZED, "who are you?"));
+        backend.reported().await;
+        assert_eq!(backend.connections(), connections);
+    }
 }
 
 #[tokio::test]
@@ -97,7 +118,7 @@ async fn endpoints_do_not_share_connections() {
     let stage = plan.start();
 
     for (model, body) in [("one", "1"), ("two", "2"), ("one", "1")] {
-        let request = crate::support::post("/v1/completions", &format!(r#"{{"model":"{model}"}}"#));
+        let request = post("/v1/completions", &format!(r#"{{"model":"{model}"}}"#));
         assert_eq!(stage.ask(request).await.text(), body);
     }
 

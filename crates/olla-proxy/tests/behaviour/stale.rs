@@ -1,32 +1,23 @@
 //! A pooled connection that the backend has closed meanwhile is nobody's failure.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use olla_core::Status;
-use tokio::sync::Notify;
 
-use crate::support::{Backend, Stage, answer, chat, ok, soon};
+use crate::support::{Backend, Stage, answer, chat, ok};
 
 #[tokio::test]
 async fn a_connection_closed_while_idle_is_replaced() {
-    let closed = Arc::new(Notify::new());
-    let told = Arc::clone(&closed);
-    let backend = Backend::scripted(move |mut conn| {
-        let told = Arc::clone(&told);
-        async move {
-            conn.request().await;
-            conn.send(&ok("{}")).await;
-            drop(conn);
-            told.notify_one();
-        }
+    let backend = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send(&ok("{}")).await;
+        conn.report_closing();
     })
     .await;
     let stage = Stage::over(&backend);
 
     for _ in 0..3 {
         assert_eq!(stage.ask(chat()).await.status, StatusCode::OK);
-        soon(closed.notified()).await;
+        backend.reported().await;
 
         let note = stage.journal.only().await;
         assert_eq!(note.attempts, [("a".into(), None)], "the same endpoint, one attempt");
@@ -82,7 +73,8 @@ async fn a_fresh_connection_that_dies_too_is_a_failure() {
 #[tokio::test]
 async fn the_time_that_a_backend_keeps_idle_connections_is_honoured() {
     // One second is kept as a margin: a connection that lives for one second is not trusted at all.
-    for (lines, connections) in [("keep-alive: timeout=1\r\n", 3), ("keep-alive: timeout=5, max=100\r\n", 1)] {
+    for (lines, connections) in [("keep-alive: timeout=1\r\n", 3), ("keep-alive: timeout=5, max=100\r\n", 1)]
+    {
         let backend = Backend::answering(answer("200 OK", lines, "{}")).await;
         let stage = Stage::over(&backend);
 

@@ -59,7 +59,9 @@ async fn an_overloaded_answer_is_better_than_none() {
 
 #[tokio::test]
 async fn answers_that_are_the_clients_business_are_final() {
-    for status in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "422 No", "500 Internal Server Error"] {
+    for status in
+        ["400 Bad Request", "401 Unauthorized", "404 Not Found", "422 No", "500 Internal Server Error"]
+    {
         let (first, second) =
             (Backend::answering(answer(status, "", "reason")).await, Backend::answering(ok("{}")).await);
         let stage = Plan::over(&[&first, &second]).start();

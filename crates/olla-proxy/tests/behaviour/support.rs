@@ -8,9 +8,9 @@ mod wire;
 
 use std::time::Duration;
 
-pub(crate) use backend::{Backend, Conn, answer, ok};
+pub(crate) use backend::{Backend, Heard, answer, ok};
 pub(crate) use journal::{Journal, Note};
-pub(crate) use stage::{MODEL, Plan, Stage, chat, get, post};
+pub(crate) use stage::{MODEL, Plan, Stage, Told, chat, get, post};
 pub(crate) use wire::{Ending, Wire};
 
 /// Waits for what must happen soon; a test that would hang fails instead.

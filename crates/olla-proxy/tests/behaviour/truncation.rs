@@ -3,7 +3,7 @@
 use http::StatusCode;
 use olla_core::{Failure, Outcome, Status};
 
-use crate::support::{Backend, Ending, Note, Stage, chat};
+use crate::support::{Backend, Ending, Note, Stage};
 
 /// Lets the client read everything over a real connection.
 async fn read(response: &'static str) -> (String, Ending, Note) {
@@ -52,25 +52,120 @@ async fn a_malformed_chunk_is_not_an_end() {
 
 #[tokio::test]
 async fn a_reset_ends_nothing() {
+    for framing in ["", "content-length: 10\r\n", "transfer-encoding: chunked\r\n"] {
+        let part = if framing.starts_with('t') { "4\r\npart\r\n" } else { "part" };
+        let backend = Backend::scripted(move |mut conn| async move {
+            conn.request().await;
+            conn.send(&format!("HTTP/1.1 200 OK\r\n{framing}\r\n{part}")).await;
+            conn.cue().await;
+            conn.reset();
+        })
+        .await;
+        let stage = Stage::over(&backend);
+        let mut wire = stage.wire().await;
+        wire.chat().await;
+        wire.until("part").await;
+
+        backend.cue();
+        let (rest, _) = wire.rest().await;
+
+        assert!(!rest.contains("0\r\n\r\n"), "{rest:?}");
+        assert_broken(&stage.journal.only().await);
+        assert_eq!(stage.status(0), Status::Healthy, "one broken response does not take an endpoint out");
+        assert!(stage.probe_requested(0));
+    }
+}
+
+#[tokio::test]
+async fn an_old_backend_that_breaks_off_is_not_mistaken_for_one_that_ends() {
+    // An HTTP/1.0 body ends with its connection; sent on in the same way, no client could tell a reset.
     let backend = Backend::scripted(|mut conn| async move {
         conn.request().await;
-        conn.send("HTTP/1.1 200 OK\r\n\r\npart").await;
-        // The client has the part: it cannot be lost with the reset.
-        conn.request().await;
+        conn.send("HTTP/1.0 200 OK\r\n\r\npart").await;
+        conn.cue().await;
         conn.reset();
     })
     .await;
     let stage = Stage::over(&backend);
-    let address = stage.listen().await;
-    let mut wire = crate::support::Wire::to(address).await;
+    let mut wire = stage.wire().await;
     wire.chat().await;
-    wire.until("part").await;
 
-    crate::support::poke(&backend).await;
+    let head = wire.head().await;
+    wire.until("part").await;
+    backend.cue();
     let (rest, _) = wire.rest().await;
 
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("transfer-encoding: chunked"), "{head}");
     assert!(!rest.contains("0\r\n\r\n"), "{rest:?}");
+}
+
+/// Streams `events`, breaks off, and returns what the client got after the response head.
+async fn stream(target: &str, content_type: &str, events: &'static str) -> String {
+    let content_type = content_type.to_owned();
+    let backend = Backend::scripted(move |mut conn| {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n");
+        async move {
+            conn.request().await;
+            conn.send(&format!("{head}transfer-encoding: chunked\r\n\r\n")).await;
+            for event in events.split_inclusive('|') {
+                let event = event.trim_end_matches('|');
+                conn.send(&format!("{:x}\r\n{event}\r\n", event.len())).await;
+            }
+        }
+    })
+    .await;
+    let mut plan = crate::support::Plan::over(&[&backend]);
+    plan.kind(0, "ollama");
+    let stage = plan.start();
+    let mut wire = stage.wire().await;
+    let body = r#"{"model":"m","stream":true}"#;
+    wire.send(&format!("POST {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+        .await;
+    wire.head().await;
+    let (body, _) = wire.rest().await;
+    assert!(!body.contains("\r\n0\r\n\r\n"), "{body:?}");
     assert_broken(&stage.journal.only().await);
-    assert_eq!(stage.status(0), Status::Healthy, "one broken response does not take an endpoint out");
-    assert!(stage.probe_requested(0));
+    body
+}
+
+#[tokio::test]
+async fn a_stream_of_events_first_says_what_happened() {
+    let body = stream("/v1/chat/completions", "text/event-stream", "data: {}\n\n").await;
+
+    let (_, event) = body.split_once("data: {}\n\n\r\n").unwrap();
+    let event = event.split_once("\r\n").unwrap().1;
+    assert!(event.starts_with(r#"data: {"error":{"message":"the backend's response broke off"#), "{event}");
+    assert!(event.ends_with("\n\n\r\n") && event.contains(r#""code":"truncated""#), "{event}");
+}
+
+#[tokio::test]
+async fn each_dialect_has_its_own_last_word() {
+    let body =
+        stream("/v1/messages", "text/event-stream; charset=utf-8", "event: ping\ndata: {}\r\n\r\n").await;
+    assert!(body.contains("event: error\ndata: {\"type\":\"error\""), "{body}");
+
+    let body = stream("/olla/ollama/api/chat", "application/x-ndjson", "{\"done\":false}\n").await;
+    assert!(body.contains("{\"error\":\"the backend's response broke off"), "{body}");
+}
+
+#[tokio::test]
+async fn a_boundary_counts_although_it_arrives_in_pieces() {
+    let body = stream("/v1/chat/completions", "text/event-stream", "data: {}\n|\n").await;
+
+    assert!(body.contains(r#"data: {"error""#), "{body}");
+}
+
+#[tokio::test]
+async fn nothing_is_added_in_the_middle_of_an_event() {
+    for (target, content_type, events) in [
+        ("/v1/chat/completions", "text/event-stream", "data: {\"half"),
+        ("/v1/chat/completions", "text/event-stream", "data: {}\n"),
+        ("/v1/chat/completions", "text/event-stream", "data: {}\n\n|data: {\"a\":1}\n"),
+        ("/olla/ollama/api/chat", "application/x-ndjson", "{\"done\":fal"),
+        ("/v1/chat/completions", "text/plain", "data: {}\n\n"),
+    ] {
+        let body = stream(target, content_type, events).await;
+
+        assert!(!body.contains("error"), "{content_type} {events:?}: {body}");
+    }
 }

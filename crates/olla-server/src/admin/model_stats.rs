@@ -165,7 +165,7 @@ fn rate(view: &TotalsView) -> String {
     view.success_percent().map_or_else(|| format::NOT_AVAILABLE.into(), format::percent)
 }
 
-/// Adds what can be added; the extremes of the latencies and the failures in a row stay as they are.
+/// Adds what the document shows of a sum; the shortest request and the failures in a row are not in it.
 fn merge(into: &mut TotalsView, part: &TotalsView) {
     into.requests += part.requests;
     into.successes += part.successes;
@@ -173,6 +173,7 @@ fn merge(into: &mut TotalsView, part: &TotalsView) {
     into.cancelled += part.cancelled;
     into.bytes += part.bytes;
     into.latency_sum += part.latency_sum;
+    into.latency_max = into.latency_max.max(part.latency_max);
     into.last_used = into.last_used.max(part.last_used);
 }
 
@@ -191,7 +192,9 @@ impl Sum {
 
     fn entry(self, detail: Detail, now: SystemTime) -> Entry {
         let Self { name, view, latencies, parts } = self;
-        let [p95, p99] = [95.0, 99.0].map(|percent| Histogram::percentile_of(&latencies, percent));
+        // A bucket's upper end may lie above every request in it.
+        let percentile = |percent| Histogram::percentile_of(&latencies, percent).min(view.latency_max);
+        let (p95, p99) = (percentile(95.0), percentile(99.0));
         let breakdown =
             || parts.iter().map(|(name, view)| (Arc::clone(name), endpoint_entry(name, view, now))).collect();
         Entry {

@@ -197,8 +197,8 @@ fn capabilities(facts: &Model) -> Vec<&'static str> {
         capabilities.push("long_context");
     }
     let quantization = facts.quantization.as_deref().unwrap_or_default().to_lowercase();
-    // `bf16` is what GGUF and safetensors write; `f16` alone is GGUF's half precision.
-    if ["fp16", "bf16", "f16"].iter().any(|precise| quantization.contains(precise)) {
+    // `f16` is also the end of `bf16`.
+    if ["fp16", "f16"].iter().any(|precise| quantization.contains(precise)) {
         capabilities.push("high_precision");
     }
     capabilities

@@ -1,4 +1,5 @@
-//! The endpoints as status documents show them: one reading of each, sorted, with the facts all documents share.
+//! The endpoints as status documents show them: each read once, all sorted, with the facts that the
+//! documents share.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -86,10 +87,6 @@ impl Row {
     fn rank(&self) -> (Reverse<u32>, bool, &str) {
         let spec = &self.endpoint.spec;
         (Reverse(spec.priority), !self.status.is_routable(), &*spec.name)
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.endpoint.spec.name
     }
 
     pub(super) fn facts(&self, profiles: &Profiles) -> Facts {

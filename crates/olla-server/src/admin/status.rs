@@ -1,6 +1,6 @@
 //! `GET /internal/status`: the whole system on one page.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::SystemTime};
+use std::{collections::BTreeMap, time::SystemTime};
 
 use olla_core::TotalsView;
 use olla_profiles::Profiles;
@@ -72,7 +72,6 @@ struct Violations {
 struct System {
     start_time: String,
     status: &'static str,
-    ready: bool,
     endpoints_up: String,
     endpoints_routable: usize,
     endpoints_total: usize,
@@ -101,18 +100,14 @@ struct System {
 
 /// Writes the document as of `now`.
 pub(super) fn document(admin: &Admin, now: SystemTime) -> Document {
-    let fleet = admin.fleet.load();
-    let rows = roster::read(&fleet);
+    let rows = roster::read(&admin.fleet.load());
     let stats = admin.stats.snapshot(now);
     Document {
         timestamp: format::timestamp(now),
         proxy: Proxy { engine: "olla", balancer: admin.balancer },
         endpoints: rows.iter().map(|row| entry(row, &admin.profiles, now)).collect(),
         security: security(&stats),
-        system: System {
-            ready: fleet.is_settled() && !admin.drain.load(Relaxed),
-            ..system(admin, &rows, stats, now)
-        },
+        system: system(admin, &rows, stats, now),
     }
 }
 
@@ -164,7 +159,6 @@ fn system(admin: &Admin, rows: &[Row], stats: StatsView, now: SystemTime) -> Sys
     System {
         start_time: format::timestamp(admin.started),
         status: verdict(up, rows.len(), totals),
-        ready: false,
         endpoints_up: format!("{up}/{}", rows.len()),
         endpoints_routable: up,
         endpoints_total: rows.len(),

@@ -171,7 +171,6 @@ async fn is_not_ready_while_it_stops() {
         (answer.status, answer.json()),
         (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stopping"}))
     );
-    assert_eq!(stage.document("/internal/status").await["system"]["ready"], false);
 }
 
 #[tokio::test]
@@ -292,6 +291,7 @@ async fn repeated_failures_and_a_demotion_become_issues() {
 #[tokio::test]
 async fn a_known_tag_is_answered_with_304_until_the_document_changes() {
     let stage = Stage::settled();
+    let mut models = vec![];
     for path in ["/internal/status", "/internal/status/endpoints", "/internal/status/models"] {
         let first = stage.get(path).await;
         let tag = first.header("etag").to_owned();
@@ -306,7 +306,8 @@ async fn a_known_tag_is_answered_with_304_until_the_document_changes() {
         assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
         assert_eq!((again.header("etag"), again.header("vary")), (&*tag, "accept-encoding"));
 
-        stage.publish("gpu", None, vec![Model::named(path)]);
+        models.push(Model::named(path));
+        stage.publish("gpu", None, models.clone());
         let changed = stage.send(Method::GET, path, &[("if-none-match", &tag)]).await;
         assert_eq!(changed.status, StatusCode::OK, "{path}");
     }
@@ -392,8 +393,7 @@ async fn model_statistics_are_summed_over_endpoints_and_sorted_by_use() {
         [3, 2, 1, 200]
     );
     assert_eq!((&b["success_rate"], &b["total_traffic"]), (&json!("66.7%"), &json!("3.00 KB")));
-    let p95 = b["p95_latency_ms"].as_u64().unwrap();
-    assert!((300..340).contains(&p95), "from both endpoints: {p95}");
+    assert_eq!(b["p95_latency_ms"], 300, "from both endpoints, and never above the longest request");
     assert_eq!(b.get("endpoint_breakdown"), None);
     assert_eq!(document["endpoints"], json!({}));
     let summary = &document["summary"];
@@ -480,7 +480,7 @@ async fn head_answers_like_get_without_a_body() {
     let stage = Stage::settled();
 
     for path in ["/internal/health", "/internal/status", "/version"] {
-        let answer = stage.send(Method::HEAD, path, &[]).await;
+        let answer = stage.send(Method::HEAD, path, &[("accept-encoding", "gzip")]).await;
         assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{path}");
         assert_eq!(answer.header("content-type"), "application/json", "{path}");
     }

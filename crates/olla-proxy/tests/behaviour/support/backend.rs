@@ -13,17 +13,28 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
+
+use super::soon;
 
 /// A listening backend, and what it heard.
 pub(crate) struct Backend {
     address: SocketAddr,
     heard: Log,
     connections: Arc<AtomicUsize>,
+    signals: Arc<Signals>,
     // Held so that nobody else gets the port of a backend that refuses.
     _socket: Option<TcpSocket>,
     accepting: Option<JoinHandle<()>>,
+}
+
+/// What test and script tell each other.
+#[derive(Default)]
+struct Signals {
+    cue: Notify,
+    report: Notify,
 }
 
 /// One accepted connection.
@@ -33,6 +44,7 @@ pub(crate) struct Conn {
     stream: TcpStream,
     buffer: Vec<u8>,
     heard: Log,
+    signals: Arc<Signals>,
 }
 
 /// One request as it arrived.
@@ -59,15 +71,17 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (heard, connections) = (Log::default(), Arc::new(AtomicUsize::new(0)));
-        let (log, count) = (Arc::clone(&heard), Arc::clone(&connections));
+        let signals = Arc::<Signals>::default();
+        let (log, count, cues) = (Arc::clone(&heard), Arc::clone(&connections), Arc::clone(&signals));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Relaxed);
                 stream.set_nodelay(true).unwrap();
-                tokio::spawn(script(Conn { number, stream, buffer: vec![], heard: Arc::clone(&log) }));
+                let (heard, signals) = (Arc::clone(&log), Arc::clone(&cues));
+                tokio::spawn(script(Conn { number, stream, buffer: vec![], heard, signals }));
             }
         });
-        Self { address, heard, connections, _socket: None, accepting: Some(accepting) }
+        Self { address, heard, connections, signals, _socket: None, accepting: Some(accepting) }
     }
 
     /// Answers every request with these bytes and keeps the connection open.
@@ -105,6 +119,7 @@ impl Backend {
             address: socket.local_addr().unwrap(),
             heard: Log::default(),
             connections: Arc::default(),
+            signals: Arc::default(),
             _socket: Some(socket),
             accepting: None,
         }
@@ -127,6 +142,16 @@ impl Backend {
     pub(crate) fn heard_one(&self) -> Heard {
         let [one] = &self.heard()[..] else { panic!("not one request: {:?}", self.heard()) };
         one.clone()
+    }
+
+    /// Lets the script go on from [`Conn::cue`].
+    pub(crate) fn cue(&self) {
+        self.signals.cue.notify_one();
+    }
+
+    /// Waits until the script gets to [`Conn::report`].
+    pub(crate) async fn reported(&self) {
+        soon(self.signals.report.notified()).await;
     }
 
     /// Returns how many connections it has accepted.
@@ -170,9 +195,31 @@ impl Conn {
         Some(heard)
     }
 
+    /// Reads a request head and leaves the body unread.
+    pub(crate) async fn head(&mut self) {
+        while find(&self.buffer, b"\r\n\r\n").is_none() && self.fill().await.is_some() {}
+    }
+
     pub(crate) async fn send(&mut self, bytes: &str) {
         // The proxy may have left: that is for the test to judge.
         let _ = self.stream.write_all(bytes.as_bytes()).await;
+    }
+
+    /// Waits for [`Backend::cue`].
+    pub(crate) async fn cue(&self) {
+        self.signals.cue.notified().await;
+    }
+
+    /// Ends the wait of [`Backend::reported`].
+    pub(crate) fn report(&self) {
+        self.signals.report.notify_one();
+    }
+
+    /// Closes the connection, then reports.
+    pub(crate) fn report_closing(self) {
+        let signals = Arc::clone(&self.signals);
+        drop(self);
+        signals.report.notify_one();
     }
 
     /// Returns when the proxy has closed the connection.

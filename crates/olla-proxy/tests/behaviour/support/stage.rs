@@ -9,12 +9,16 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper::client::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
 use olla_balancer::Balancer;
 use olla_core::{Aliases, BaseUrl, Endpoint, EndpointSpec, Failure, FleetCell, Model, Status};
 use olla_profiles::Profiles;
 use olla_proxy::{Body, ClientAddr, Proxy, RateLimits, Rates, Settings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tower::{ServiceBuilder, ServiceExt};
 
 use super::{Backend, Journal, Wire, soon};
@@ -151,6 +155,22 @@ impl Stage {
             }
         });
         address
+    }
+
+    /// Serves HTTP/2 on a port of its own and connects a client to it.
+    pub(crate) async fn http2(&self) -> http2::SendRequest<Full<Bytes>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(self.proxy.clone());
+        tokio::spawn(
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(accepted), service),
+        );
+        let (client, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        client
     }
 
     pub(crate) fn endpoint(&self, position: usize) -> Arc<Endpoint> {

@@ -1,0 +1,132 @@
+//! Lists of models, answered from the fleet and never from a backend.
+
+use http::{Method, StatusCode};
+use olla_core::{Outcome, Status};
+
+use crate::support::{Backend, Plan, Stage, Told, get};
+
+/// `a` is vLLM, `b` is Ollama, and one model is on both.
+fn stage() -> Stage {
+    let (first, second) = (Backend::refusing(), Backend::refusing());
+    let mut plan = Plan::over(&[&first, &second]);
+    plan.kind(1, "ollama");
+    plan.models(0, &["Qwen/Qwen3-8B", "shared"]);
+    plan.models(1, &["llama3.2:3b", "shared"]);
+    plan.aliases =
+        vec![("fast", &["llama3.2:3b", "gone"]), ("lost", &["gone"]), ("shared", &["llama3.2:3b"])];
+    plan.start()
+}
+
+fn ids(told: &Told) -> Vec<String> {
+    let list = told.json();
+    assert_eq!(
+        (list["object"].as_str(), told.header("content-type")),
+        (Some("list"), Some("application/json"))
+    );
+    list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_scope_lists_its_own_models_sorted_and_once() {
+    let stage = stage();
+
+    for (target, expected) in [
+        ("/v1/models", &["Qwen/Qwen3-8B", "fast", "llama3.2:3b", "shared"][..]),
+        ("/olla/proxy/v1/models", &["Qwen/Qwen3-8B", "fast", "llama3.2:3b", "shared"]),
+        ("/olla/openai/v1/models", &["Qwen/Qwen3-8B", "fast", "llama3.2:3b", "shared"]),
+        ("/olla/vllm/v1/models", &["Qwen/Qwen3-8B", "shared"]),
+        ("/olla/ollama/v1/models?x=1", &["fast", "llama3.2:3b", "shared"]),
+        ("/olla/litellm/v1/models", &[]),
+    ] {
+        let told = stage.ask(get(target)).await;
+
+        assert_eq!(
+            (told.status, ids(&told)),
+            (StatusCode::OK, expected.iter().map(|s| (*s).to_owned()).collect()),
+            "{target}"
+        );
+        assert!(told.header("x-olla-request-id").is_some() && told.header("x-olla-response-time").is_some());
+    }
+}
+
+#[tokio::test]
+async fn aliases_are_marked() {
+    let list = stage().ask(get("/v1/models")).await.json();
+
+    let find = |id: &str| list["data"].as_array().unwrap().iter().find(|m| m["id"] == id).unwrap().clone();
+    assert_eq!(find("fast")["alias_of"], serde_json::json!(["llama3.2:3b", "gone"]));
+    assert!(find("shared").get("alias_of").is_none(), "a model of that name exists");
+    for key in ["object", "created", "owned_by"] {
+        assert!(find("fast").get(key).is_some() && find("shared").get(key).is_some(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn models_of_endpoints_that_are_down_are_not_listed() {
+    let stage = stage();
+    stage.endpoint(1).live.set_status(Status::Unhealthy);
+
+    assert_eq!(ids(&stage.ask(get("/v1/models")).await), ["Qwen/Qwen3-8B", "shared"]);
+}
+
+#[tokio::test]
+async fn one_model_is_found_by_its_name_with_slash_or_encoded() {
+    let stage = stage();
+
+    for target in
+        ["/v1/models/Qwen/Qwen3-8B", "/v1/models/Qwen%2FQwen3-8B", "/olla/vllm/v1/models/Qwen%2fQwen3-8B"]
+    {
+        let told = stage.ask(get(target)).await;
+
+        assert_eq!(
+            (told.status, told.json()["id"].as_str()),
+            (StatusCode::OK, Some("Qwen/Qwen3-8B")),
+            "{target}"
+        );
+    }
+    assert_eq!(stage.ask(get("/v1/models/fast")).await.json()["alias_of"][0], "llama3.2:3b");
+}
+
+#[tokio::test]
+async fn one_model_is_found_in_any_case_as_requests_find_it() {
+    let told = stage().ask(get("/v1/models/qwen/qwen3-8b")).await;
+
+    assert_eq!((told.status, told.json()["id"].as_str()), (StatusCode::OK, Some("Qwen/Qwen3-8B")));
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_not_found() {
+    for target in ["/v1/models/nothing", "/v1/models/", "/olla/ollama/v1/models/Qwen/Qwen3-8B"] {
+        let told = stage().ask(get(target)).await;
+
+        assert_eq!(told.status, StatusCode::NOT_FOUND, "{target}");
+        assert_eq!(told.json()["error"]["code"], "model_not_found");
+    }
+}
+
+#[tokio::test]
+async fn head_tells_the_length_and_sends_nothing() {
+    let stage = stage();
+    let length = stage.ask(get("/v1/models")).await.text().len();
+    stage.journal.only().await;
+    let mut wire = stage.wire().await;
+
+    wire.send("HEAD /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+
+    let head = wire.head().await;
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains(&format!("content-length: {length}\r\n")),
+        "{head}"
+    );
+    assert_eq!(wire.rest().await.0, "");
+    let note = stage.journal.only().await;
+    assert_eq!((note.outcome, note.bytes_out), (Outcome::Success, 0));
+}
+
+#[tokio::test]
+async fn other_methods_are_for_backends() {
+    let mut request = get("/v1/models");
+    *request.method_mut() = Method::OPTIONS;
+
+    assert_eq!(stage().ask(request).await.status, StatusCode::BAD_GATEWAY, "the backends refuse connections");
+}
