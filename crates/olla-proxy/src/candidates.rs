@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderValue;
 use olla_balancer::Candidate;
-use olla_core::{Endpoint, Fleet, Placement};
+use olla_core::{Endpoint, Fleet, Placement, Status};
 use olla_profiles::Profiles;
 use smallvec::SmallVec;
 
@@ -40,21 +40,54 @@ pub(crate) fn resolve<'f>(
     fallback: Fallback,
 ) -> Result<Candidates<'f>, Error> {
     let reach = Reach { route: &inbound.route, profiles };
+    route_by_model(fleet, inbound, &reach, fallback).map_err(|error| match error {
+        // Until then, nothing is known to be missing.
+        Error::ModelNotFound { .. } | Error::KindUnavailable { .. } | Error::NoEndpoint { .. }
+            if fleet.endpoints().iter().any(|e| is_starting(e)) =>
+        {
+            Error::NoEndpoint { detail: "the endpoints are being checked for the first time; try again" }
+        }
+        other => other,
+    })
+}
+
+fn route_by_model<'f>(
+    fleet: &'f Fleet,
+    inbound: &Inbound,
+    reach: &Reach<'_>,
+    fallback: Fallback,
+) -> Result<Candidates<'f>, Error> {
     let reachable = reach.endpoints(fleet)?;
-    let Some(model) = &inbound.model else {
-        return Ok(Candidates::of_endpoints(&reachable, None));
-    };
-    if let Some(aliased) = by_alias(fleet, model, &reach) {
+    let all = Candidates::of_endpoints(&reachable, None);
+    let available = all.list.iter().any(is_available);
+    if !available && (inbound.model.is_none() || reach.kind_name().is_some()) {
+        return Err(reach.unavailable(true));
+    }
+    let Some(model) = &inbound.model else { return Ok(all) };
+    if let Some(aliased) = by_alias(fleet, model, reach) {
         return Ok(aliased);
     }
-    let named = by_name(fleet, model, &reach, fallback);
-    if named.list.is_empty() {
-        return fallback.without_model(model, &reachable, &inbound.route);
+    let named = by_name(fleet, model, reach, fallback);
+    if named.list.iter().any(is_available) {
+        return Ok(named);
     }
-    if !named.list.iter().any(is_available) {
-        return fallback.without_endpoint(model, &named, &reachable);
+    match fallback.reason(!named.list.is_empty()) {
+        Ok(_) if !available => Err(reach.unavailable(true)),
+        Ok(reason) => Ok(Candidates { decision: Some(Decision::fallback(reason)), ..all }),
+        Err(reason) => Err(refuse(model, &named, &inbound.route, reason)),
     }
-    Ok(named)
+}
+
+fn refuse(model: &NamedModel, named: &Candidates<'_>, route: &Route, reason: &'static str) -> Error {
+    let (model, endpoints) = (Arc::clone(&model.name), named.list.len());
+    if endpoints > 0 {
+        return Error::ModelUnavailable { model, endpoints, reason };
+    }
+    let models_path = match route.scope {
+        Scope::All => "/v1/models".into(),
+        Scope::Kind(_) | Scope::OpenAiCompatible(_) => "the same prefix with /v1/models".into(),
+    };
+    Error::ModelNotFound { model, models_path, reason }
 }
 
 /// Which endpoints a route may reach at all.
@@ -68,19 +101,17 @@ type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
 // === impl Reach ===
 
 impl Reach<'_> {
-    /// Returns the endpoints of the right kind that forward the path.
+    /// Returns the endpoints of the right kind that forward the path, healthy or not.
     fn endpoints<'f>(&self, fleet: &'f Fleet) -> Result<Endpoints<'f>, Error> {
         let in_scope: Endpoints<'f> = fleet.endpoints().iter().filter(|e| self.covers(e)).collect();
-        if !in_scope.iter().any(|e| is_available(&Candidate { endpoint: e, placement: None })) {
-            return Err(self.unavailable(!in_scope.is_empty()));
+        if in_scope.is_empty() {
+            return Err(self.unavailable(false));
         }
         let forwarding: Endpoints<'f> = in_scope.into_iter().filter(|e| self.forwards(e)).collect();
         if forwarding.is_empty() {
             let path = self.route.rest.path().into();
-            return Err(Error::PathNotAllowed {
-                path,
-                kind: self.kind_name().unwrap_or_else(|| "any".into()),
-            });
+            let kind = self.kind_name().unwrap_or_else(|| "any".into());
+            return Err(Error::PathNotAllowed { path, kind });
         }
         Ok(forwarding)
     }
@@ -182,6 +213,14 @@ fn spelling<'f>(placement: &'f Placement, asked: &str) -> Option<&'f Arc<str>> {
     (!known).then_some(&model.name)
 }
 
+/// Whether an endpoint has yet to be checked, or to list its models, for the first time.
+fn is_starting(endpoint: &Endpoint) -> bool {
+    match endpoint.live.status() {
+        Status::Unknown => true,
+        status => status.is_routable() && endpoint.models.is_empty() && !endpoint.live.checkup().settled,
+    }
+}
+
 /// Whether a candidate can be used now, if only as a last resort.
 fn is_available(candidate: &Candidate<'_>) -> bool {
     let live = &candidate.endpoint.live;
@@ -226,39 +265,17 @@ impl Fallback {
         }
     }
 
-    fn without_model<'f>(
-        self,
-        model: &NamedModel,
-        reachable: &[&'f Arc<Endpoint>],
-        route: &Route,
-    ) -> Result<Candidates<'f>, Error> {
-        if self == Self::OptimisticAll {
-            let decision = Decision::fallback("model_not_found_fallback");
-            return Ok(Candidates::of_endpoints(reachable, Some(decision)));
+    /// Returns the routing reason for a model without an available endpoint: `Ok` lets the request go to
+    /// any other, `Err` refuses it.
+    fn reason(self, known: bool) -> Result<&'static str, &'static str> {
+        match (self, known) {
+            (Self::OptimisticAll, true) => Ok("all_healthy_fallback"),
+            (Self::OptimisticAll, false) => Ok("model_not_found_fallback"),
+            (_, false) => Err("model_not_found"),
+            (Self::Strict, true) => Err("model_unavailable"),
+            (Self::OptimisticNone, true) => Err("model_unavailable_no_fallback"),
+            (Self::OptimisticCompatible, true) => Err("model_unavailable_compatible_only"),
         }
-        let models_path = match route.scope {
-            Scope::All => "/v1/models".into(),
-            Scope::Kind(_) | Scope::OpenAiCompatible(_) => "the same prefix with /v1/models".into(),
-        };
-        Err(Error::ModelNotFound { model: Arc::clone(&model.name), models_path, reason: "model_not_found" })
-    }
-
-    fn without_endpoint<'f>(
-        self,
-        model: &NamedModel,
-        named: &Candidates<'f>,
-        reachable: &[&'f Arc<Endpoint>],
-    ) -> Result<Candidates<'f>, Error> {
-        let reason = match self {
-            Self::Strict => "model_unavailable",
-            Self::OptimisticNone => "model_unavailable_no_fallback",
-            Self::OptimisticCompatible => "model_unavailable_compatible_only",
-            Self::OptimisticAll => {
-                let decision = Decision::fallback("all_healthy_fallback");
-                return Ok(Candidates::of_endpoints(reachable, Some(decision)));
-            }
-        };
-        Err(Error::ModelUnavailable { model: Arc::clone(&model.name), endpoints: named.list.len(), reason })
     }
 }
 

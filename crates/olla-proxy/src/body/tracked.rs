@@ -41,11 +41,12 @@ pub(crate) struct Limits {
 }
 
 /// Watches for a stall with one lazy timer: it is only armed when there is nothing to forward, and
-/// looks at the time of the last frame when it fires.
+/// looks at when the waiting began when it fires.
 #[derive(Debug)]
 struct Watch {
     limits: Limits,
-    last_frame: Instant,
+    /// Since when the backend has owed us a frame; a client that does not ask for one is not its fault.
+    waiting_since: Option<Instant>,
     // alloc: once per response that makes us wait.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -74,7 +75,7 @@ impl Tracked {
         limits: Limits,
         (status, announce_in): (StatusCode, Option<Dialect>),
     ) -> Self {
-        let watch = Watch { limits, last_frame: Instant::now(), timer: None };
+        let watch = Watch { limits, waiting_since: None, timer: None };
         let mut tracked = Self {
             body,
             ticket,
@@ -208,7 +209,7 @@ impl Tail {
 
 impl Watch {
     fn saw_frame(&mut self) {
-        self.last_frame = Instant::now();
+        self.waiting_since = None;
     }
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
@@ -225,9 +226,10 @@ impl Watch {
         }
     }
 
-    fn expiry(&self) -> Option<(Instant, Failure)> {
+    fn expiry(&mut self) -> Option<(Instant, Failure)> {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
         let stall =
-            if self.limits.stall.is_zero() { None } else { self.last_frame.checked_add(self.limits.stall) };
+            if self.limits.stall.is_zero() { None } else { waiting_since.checked_add(self.limits.stall) };
         match (stall, self.limits.deadline) {
             (Some(stall), Some(deadline)) if deadline < stall => Some((deadline, Failure::Deadline)),
             (Some(stall), _) => Some((stall, Failure::Stall)),

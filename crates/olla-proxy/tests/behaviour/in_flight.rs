@@ -51,7 +51,7 @@ async fn one(stage: &Stage, client: Client, streams: bool) {
     if matches!(client, Client::LeavesBeforeTheHead) {
         let mut opening = Box::pin(stage.open(request));
         // One poll: the request is on its way.
-        let _ = futures_poll(&mut opening).await;
+        let _ = poll_once(&mut opening).await;
         return;
     }
     let response = stage.open(request).await;
@@ -64,7 +64,7 @@ async fn one(stage: &Stage, client: Client, streams: bool) {
 }
 
 /// Polls a future once.
-async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_ready()))
         .await
 }

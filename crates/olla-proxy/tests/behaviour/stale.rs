@@ -1,9 +1,14 @@
 //! A pooled connection that the backend has closed meanwhile is nobody's failure.
 
-use http::StatusCode;
-use olla_core::Status;
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
-use crate::support::{Backend, Stage, answer, chat, ok};
+use http::StatusCode;
+use olla_core::{PathRules, Status};
+
+use crate::support::{Backend, Plan, Stage, answer, chat, ok, post};
 
 #[tokio::test]
 async fn a_connection_closed_while_idle_is_replaced() {
@@ -26,6 +31,39 @@ async fn a_connection_closed_while_idle_is_replaced() {
     assert_eq!(backend.connections(), 3);
     assert_eq!(stage.status(0), Status::Healthy);
     assert!(!stage.probe_requested(0));
+}
+
+#[tokio::test]
+async fn a_close_that_nobody_has_noticed_yet_costs_nothing_either() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (closed, closes) = std::sync::mpsc::channel();
+    let backend = std::thread::spawn(move || {
+        for (mut stream, _) in (0..2).map(|_| listener.accept().unwrap()) {
+            let mut request = vec![];
+            while !request.ends_with(b"}") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            stream.write_all(ok("{}").as_bytes()).unwrap();
+            drop(stream);
+            closed.send(()).unwrap();
+        }
+    });
+    let mut plan = Plan::over_urls(&[&url]);
+    // Even what must not be repeated may be sent again: it never left.
+    plan.specs[0].allow_paths = PathRules::parse(["/admin"]).unwrap().into();
+    let stage = plan.start();
+
+    for _ in 0..2 {
+        assert_eq!(stage.ask(post("/olla/vllm/admin", "{}")).await.status, StatusCode::OK);
+        // Blocks the runtime too, so that the task of the connection cannot see that it is closed.
+        closes.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    backend.join().unwrap();
+    assert_eq!(stage.status(0), Status::Healthy);
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ impl Plan {
         for (endpoint, models) in fleet.load().endpoints().iter().zip(self.models) {
             fleet.publish_models(endpoint.id, None, models);
             endpoint.live.set_status(Status::Healthy);
+            endpoint.live.checkup().settled = true;
         }
         let journal = Arc::new(Journal::new());
         let mut proxy = Proxy::builder(Arc::clone(&fleet), Arc::new(Profiles::builtin()))
