@@ -85,7 +85,8 @@ impl Upstream {
             }
         }
         let spec = &endpoint.spec;
-        let sender = self.connector.connect(&spec.base, &spec.trust).await?;
+        // alloc: only when there is no idle connection; unboxed, it would double every request's future.
+        let sender = Box::pin(self.connector.connect(&spec.base, &spec.trust)).await?;
         let fresh = Pooled::fresh(sender, self.pool.slot(endpoint.id));
         fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| match failure {
             Failure::Stale => Failure::ResetBeforeHead,
