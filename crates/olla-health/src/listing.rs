@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use olla_core::{EndpointSpec, Failure, KindId, Model, Status, UrlError};
+use olla_core::{EndpointSpec, Failure, KindId, Model, Status, Target, UrlError};
 use olla_profiles::{ListingError, Profiles};
 use thiserror::Error;
 
@@ -53,9 +53,11 @@ pub(crate) async fn fetch<F: Fetch>(
     time_limit: Duration,
 ) -> Result<Vec<Model>, ListingFailure> {
     let profile = kind.and_then(|kind| profiles.get(kind)).ok_or(ListingFailure::Unrecognised)?;
+    let usual = spec.base.target(&profile.listing_path).map_err(ListingFailure::Path)?;
     let target = match &spec.listing {
-        Some(target) => target.clone(),
-        None => spec.base.target(&profile.listing_path).map_err(ListingFailure::Path)?,
+        // Who spells out the usual path wants the usual listing, with what its query asks for.
+        Some(target) if target.path.query().is_some() || !is_same_place(target, &usual) => target.clone(),
+        _ => usual,
     };
     let answer = client.list(spec, target, time_limit).await.map_err(ListingFailure::Failed)?;
     if answer.status != StatusCode::OK {
@@ -65,6 +67,10 @@ pub(crate) async fn fetch<F: Fetch>(
         return Err(ListingFailure::TooLong);
     }
     Ok(profile.parse_listing(&answer.body)?)
+}
+
+fn is_same_place(one: &Target, other: &Target) -> bool {
+    one.path.path() == other.path.path() && one.base.authority() == other.base.authority()
 }
 
 fn remedy(status: StatusCode) -> &'static str {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use olla_core::{Failure, Glob, Model, Status};
 use olla_health::{ListingFailure, MonitorSettings};
+use olla_profiles::Profiles;
 
 use crate::{
     journal::Journal,
@@ -257,4 +258,19 @@ async fn an_examination_reports_and_changes_nothing() {
     assert!(bad.status == Status::Offline && bad.models.is_none() && bad.reason.is_some());
     assert_eq!(stage.status(0), Status::Unknown);
     assert!(stage.models(0).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_url_that_spells_out_the_usual_path_keeps_the_usual_query() {
+    let mut gateway = spec(1);
+    gateway.kind = Profiles::builtin().resolve("litellm");
+    gateway.listing = Some(gateway.base.target("/v1/models").unwrap());
+    let stage = Stage::new(vec![gateway]);
+    stage.net.serve(1, "/health/liveliness", Reply::ok(r#""I'm alive!""#));
+    let wildcard = Reply::ok(r#"{"data":[{"id":"openai/*"}]}"#);
+    stage.net.serve(1, "/v1/models?return_wildcard_routes=true", wildcard);
+
+    stage.start().await;
+
+    assert_eq!(stage.models(0), ["openai/*"]);
 }

@@ -140,7 +140,7 @@ impl Network {
 
     fn begin(&self, key: &(String, u16), get: &Get) -> Reply {
         let at = self.started.elapsed();
-        let path = get.target.path.path().to_owned();
+        let path = get.target.path.as_str().to_owned();
         let mut state = self.state();
         let Some(server) = state.servers.get_mut(key) else { return Reply::Fails(Failure::Refused) };
         server.asked.push(Asked { at, path: path.clone(), headers: get.headers.clone() });
@@ -171,7 +171,7 @@ impl Fetch for Network {
     async fn get(&self, get: Get) -> Result<Fetched, Failure> {
         let key = (get.target.base.host().to_owned(), get.target.base.port());
         let mut reply = self.begin(&key, &get);
-        let _under_way = UnderWay(self, key, get.target.path.path().to_owned());
+        let _under_way = UnderWay(self, key, get.target.path.as_str().to_owned());
         loop {
             match reply {
                 Reply::Answer { status, headers, body, cut_off } => {

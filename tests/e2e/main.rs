@@ -1,0 +1,25 @@
+//! `olla-server` as a user runs it: real processes, simulated engines, one file for each behaviour.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set its stage has failed")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod admin_paths;
+mod chaos;
+mod client;
+mod config_errors;
+mod cors;
+mod demo;
+mod discovery;
+mod engines;
+mod life_cycle;
+mod log_lines;
+mod main_job;
+mod new_kind;
+mod nothing;
+mod olla;
+mod patience;
+mod protocols;
+mod rate_limits;
+mod recovery;
+mod size_limits;
+mod slow_backend;
