@@ -25,5 +25,7 @@ pub(crate) fn entry(name: &str, engine: &Engine, kind: &str) -> String {
 /// Returns the same with further keys, such as `, priority: 1`.
 pub(crate) fn entry_with(name: &str, engine: &Engine, kind: &str, more: &str) -> String {
     let url = engine.url();
-    format!("  - {{name: {name}, url: '{url}', type: {kind}, check_interval: 1s, check_timeout: 900ms{more}}}\n")
+    format!(
+        "  - {{name: {name}, url: '{url}', type: {kind}, check_interval: 1s, check_timeout: 900ms{more}}}\n"
+    )
 }

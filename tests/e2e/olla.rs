@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -86,10 +85,6 @@ impl Setup {
     pub(crate) fn arguments(mut self, arguments: &[&'static str]) -> Self {
         self.arguments.extend(arguments);
         self
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     fn command(&self) -> Command {

@@ -227,6 +227,13 @@ async fn end_to_end_headers_of_the_backend_reach_the_client_unchanged() {
 }
 
 #[tokio::test]
+async fn an_empty_permission_for_browsers_does_not_hide_a_real_one() {
+    let headers = returned("access-control-allow-origin: \r\n").await;
+
+    assert!(!headers.headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
 async fn what_is_between_us_and_the_backend_does_not_reach_the_client() {
     let response = returned(
         "connection: keep-alive, x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nproxy-authenticate: Basic\r\n\

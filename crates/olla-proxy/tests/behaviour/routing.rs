@@ -192,3 +192,19 @@ async fn the_routing_headers_are_there_when_every_attempt_failed() {
     let attempts = stage.journal.only().await.attempts;
     assert!(attempts.iter().all(|(_, failure)| *failure == Some(Failure::Refused)), "{attempts:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_missing_before_every_endpoint_has_been_checked_once() {
+    let (stage, _backends) = stage([&["one"], &["two"]], |_| {}).await;
+    let unchecked = stage.endpoint(1);
+    unchecked.live.set_status(Status::Unknown);
+    unchecked.live.checkup().settled = false;
+
+    for target in ["/v1/completions", "/olla/ollama/v1/completions"] {
+        let told = stage.ask(post(target, r#"{"model":"three"}"#)).await;
+
+        assert_eq!((told.status, told.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+        assert_eq!(told.json()["error"]["code"], "no_endpoint");
+    }
+    assert_eq!(stage.ask(ask_for("one")).await.status, StatusCode::OK, "what is known is served");
+}

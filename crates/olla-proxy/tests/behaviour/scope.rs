@@ -182,3 +182,14 @@ async fn the_base_path_of_an_endpoint_comes_first() {
         assert_eq!(backend.heard_one().line, format!("POST {expected} HTTP/1.1"), "{base}");
     }
 }
+
+#[tokio::test]
+async fn a_kind_with_its_openai_surface_elsewhere_gets_requests_there() {
+    let backend = Backend::answering(ok("{}")).await;
+    let mut plan = Plan::over(&[&backend]);
+    plan.kind(0, "docker-model-runner");
+
+    plan.start().ask(ask_for("/v1/chat/completions?x=%20")).await;
+
+    assert_eq!(backend.heard_one().line, "POST /engines/v1/chat/completions?x=%20 HTTP/1.1");
+}

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    sync::mpsc::channel,
     time::Duration,
 };
 
@@ -34,32 +35,35 @@ async fn a_connection_closed_while_idle_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_close_that_nobody_has_noticed_yet_costs_nothing_either() {
+async fn a_request_that_never_left_is_sent_again_even_if_it_must_not_be_repeated() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (closed, closes) = std::sync::mpsc::channel();
+    let ((close, wishes), (closed, closes)) = (channel(), channel());
     let backend = std::thread::spawn(move || {
         for (mut stream, _) in (0..2).map(|_| listener.accept().unwrap()) {
             let mut request = vec![];
-            while !request.ends_with(b"}") {
+            while !request.ends_with(b"{}") {
                 let mut byte = [0];
                 stream.read_exact(&mut byte).unwrap();
                 request.push(byte[0]);
             }
             stream.write_all(ok("{}").as_bytes()).unwrap();
+            wishes.recv().unwrap();
             drop(stream);
             closed.send(()).unwrap();
         }
     });
     let mut plan = Plan::over_urls(&[&url]);
-    // Even what must not be repeated may be sent again: it never left.
     plan.specs[0].allow_paths = PathRules::parse(["/admin"]).unwrap().into();
     let stage = plan.start();
 
     for _ in 0..2 {
         assert_eq!(stage.ask(post("/olla/vllm/admin", "{}")).await.status, StatusCode::OK);
-        // Blocks the runtime too, so that the task of the connection cannot see that it is closed.
+        tokio::task::yield_now().await;
+        // Blocks the runtime: the task of the connection is woken with us and comes after us.
+        close.send(()).unwrap();
         closes.recv_timeout(Duration::from_secs(10)).unwrap();
+        tokio::task::yield_now().await;
     }
 
     backend.join().unwrap();

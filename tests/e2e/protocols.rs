@@ -1,0 +1,85 @@
+//! HTTP/1.1 with keep-alive and pipelining, and HTTP/2 with prior knowledge, on one port.
+
+use http::{Request, Version};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use olla_sim::{Engine, Kind};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    client::{self, Answer, Body, chat, streamed_chat},
+    engines::{self, MODEL, engine, entry},
+    olla::{Olla, PATIENCE, Setup},
+};
+
+async fn serving() -> (Olla, Engine) {
+    let engine = engines::start(engine("sim", Kind::Vllm)).await;
+    let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
+    olla.ready().await;
+    (olla, engine)
+}
+
+#[tokio::test]
+async fn speaks_http2_with_prior_knowledge() {
+    let (olla, _engine) = serving().await;
+    let stream = TcpStream::connect(olla.address()).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let uri = format!("http://{}/v1/chat/completions", olla.address());
+
+    let ask = |document: serde_json::Value| sender.send_request(client::post(&uri, &document));
+    let (whole, streamed) = {
+        let mut ask = ask;
+        let (whole, streamed) = (ask(chat(MODEL)), ask(streamed_chat(MODEL)));
+        timeout(PATIENCE, async { tokio::join!(whole, streamed) }).await.expect("both at once")
+    };
+
+    let (whole, streamed) = (whole.unwrap(), streamed.unwrap());
+    assert_eq!((whole.version(), streamed.version()), (Version::HTTP_2, Version::HTTP_2));
+    let (whole, streamed) = (Answer::read(whole).await.unwrap(), Answer::read(streamed).await.unwrap());
+    assert_eq!((whole.status, whole.header("x-olla-endpoint")), (200, "one"));
+    assert!(streamed.text().ends_with("data: [DONE]\n\n"));
+    sender.ready().await.expect("the connection stays open");
+}
+
+#[tokio::test]
+async fn keeps_a_connection_for_many_requests() {
+    let (olla, _engine) = serving().await;
+    let mut connection = client::connect(olla.address()).await;
+
+    for path in ["/v1/models", "/version", "/nonsense", "/v1/models"] {
+        let request = Request::get(path).header("host", "localhost").body(Body::default()).unwrap();
+        let response = timeout(PATIENCE, connection.send_request(request)).await.expect("an answer");
+        Answer::read(response.expect("the connection is still open")).await.unwrap();
+        connection.ready().await.expect("the connection stays open");
+    }
+}
+
+#[tokio::test]
+async fn answers_pipelined_requests_in_order() {
+    let (olla, _engine) = serving().await;
+    let chat = chat(MODEL).to_string();
+    let post = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{chat}",
+        chat.len()
+    );
+    let last = "GET /version HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(olla.address()).await.unwrap();
+
+    stream
+        .write_all(format!("{post}GET /nonsense HTTP/1.1\r\nhost: h\r\n\r\n{last}").as_bytes())
+        .await
+        .unwrap();
+    let mut answers = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answers)).await.expect("an end").unwrap();
+
+    let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "404", "200"], "{answers}");
+    let places = ["\"choices\"", "unknown_path", "\"version\""].map(|text| answers.find(text).expect(text));
+    assert!(places.is_sorted(), "{answers}");
+}
