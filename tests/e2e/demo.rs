@@ -28,13 +28,18 @@ fn pasted(olla: &Olla, line: &str) -> Request<client::Body> {
 async fn the_printed_commands_work() {
     let olla = demo().await;
 
-    for (label, ending) in [("whole answer:", "}"), ("streamed:", "data: [DONE]\n\n")] {
-        let line =
-            olla.log().json(|line| line["message"].as_str().is_some_and(|m| m.starts_with(label))).await;
-        let answer = olla.send(pasted(&olla, line["message"].as_str().unwrap())).await;
+    for (command, ending) in [("curl http", "}"), ("curl -N http", "data: [DONE]\n\n")] {
+        let line = olla.log().text(|line| line.trim().starts_with(command) && line.contains("-d '")).await;
+        let answer = olla.send(pasted(&olla, &line)).await;
 
-        assert_eq!(answer.status, 200, "{label}");
-        assert!(answer.text().trim_start().ends_with(ending), "{label} {}", answer.text());
+        assert_eq!(answer.status, 200, "{line}");
+        assert!(answer.text().trim_start().ends_with(ending), "{line}: {}", answer.text());
+    }
+    for command in ["/v1/models", "/internal/status/endpoints"] {
+        let line = olla.log().text(|line| line.trim().starts_with("curl") && line.ends_with(command)).await;
+
+        assert!(line.contains(&format!("http://localhost:{}/", olla.address().port())), "{line}");
+        assert_eq!(olla.get(command).await.status, 200);
     }
 }
 

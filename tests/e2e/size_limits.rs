@@ -1,10 +1,9 @@
 //! Requests that are too large are refused in JSON.
 
-use http::Request;
 use olla_sim::{Engine, Kind};
 
 use crate::{
-    client::{Body, chat},
+    client::{self, chat},
     engines::{self, MODEL, engine, entry},
     olla::{Olla, Setup},
 };
@@ -34,8 +33,10 @@ async fn a_body_over_the_limit_is_refused_and_one_below_is_not() {
 #[tokio::test]
 async fn a_head_over_the_limit_is_refused_and_one_below_is_not() {
     let (olla, _engine) = serving().await;
-    let with_header = |bytes: usize| {
-        Request::get("/v1/models").header("x-padding", "x".repeat(bytes)).body(Body::default()).unwrap()
+    let with_header = |length: usize| {
+        let mut request = client::post("/v1/chat/completions", &chat(MODEL));
+        request.headers_mut().insert("x-padding", "x".repeat(length).parse().unwrap());
+        request
     };
 
     let refused = olla.send(with_header(5 * 1024)).await;

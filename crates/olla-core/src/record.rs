@@ -27,7 +27,7 @@ pub struct RequestRecord {
     pub client: Option<IpAddr>,
     /// The model asked for, in the client's spelling.
     pub model: Option<Arc<str>>,
-    /// Every attempt at a backend, in order.
+    /// Every attempt at a backend, in order; the one whose answer was used is the last.
     pub attempts: SmallVec<[Attempt; 2]>,
     /// The status sent to the client; `None` when the client left before a head was sent.
     pub status: Option<StatusCode>,

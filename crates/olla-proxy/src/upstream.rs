@@ -14,7 +14,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, Failure, Target, TlsTrust};
-use tokio::time::{Instant, timeout_at};
 
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
@@ -80,7 +79,6 @@ impl Upstream {
                 Err((Failure::Stale, None)) if policy.replayable => {
                     request = again().ok_or(Failure::ResetBeforeHead)?;
                 }
-                Err((Failure::Stale, None)) => return Err(Failure::ResetBeforeHead),
                 Err((failure, _)) => return Err(failure),
             }
         }
@@ -88,10 +86,7 @@ impl Upstream {
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
         let sender = Box::pin(self.connector.connect(&spec.base, &spec.trust)).await?;
         let fresh = Pooled::fresh(sender, self.pool.slot(endpoint.id));
-        fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| match failure {
-            Failure::Stale => Failure::ResetBeforeHead,
-            other => other,
-        })
+        fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| failure)
     }
 
     /// Asks for one small document over a connection of its own, and reads at most `limit_bytes` of body.
@@ -115,12 +110,7 @@ impl Upstream {
         request.headers_mut().insert(header::HOST, target.base.authority().clone());
         request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         let answer =
-            Pooled::unpooled(sender).send(request, FETCH_LIMIT).await.map_err(
-                |(failure, _)| match failure {
-                    Failure::Stale => Failure::ResetBeforeHead,
-                    other => other,
-                },
-            )?;
+            Pooled::unpooled(sender).send(request, FETCH_LIMIT).await.map_err(|(failure, _)| failure)?;
         let (head, body) = answer.into_parts();
         let (body, cut_off) = read_up_to(body, limit_bytes).await?;
         Ok(Fetched { status: head.status, headers: head.headers, body, cut_off })
@@ -143,13 +133,3 @@ async fn read_up_to(mut body: AnswerBody, limit_bytes: usize) -> Result<(Bytes, 
 
 /// An upper bound for a caller that sets no time limit of its own.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
-
-/// Waits for `head` until the limit.
-async fn within<T>(limit: Duration, head: impl Future<Output = T>) -> Result<T, Failure> {
-    // A zero limit means none; so does one beyond what the clock can hold.
-    let deadline = if limit.is_zero() { None } else { Instant::now().checked_add(limit) };
-    match deadline {
-        Some(deadline) => timeout_at(deadline, head).await.map_err(|_| Failure::HeadTimeout),
-        None => Ok(head.await),
-    }
-}

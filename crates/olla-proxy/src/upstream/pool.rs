@@ -10,8 +10,9 @@ use std::{
 use http::{HeaderMap, Request};
 use hyper::client::conn::http1::SendRequest;
 use olla_core::{EndpointId, Failure};
+use tokio::time::timeout;
 
-use super::{answer::Answer, within};
+use super::answer::Answer;
 use crate::replay::ReplayBody;
 
 /// Idle connections kept for one endpoint and worker.
@@ -93,8 +94,9 @@ impl Pooled {
         request: Request<ReplayBody>,
         head_timeout: Duration,
     ) -> Result<Answer, (Failure, Option<Box<Request<ReplayBody>>>)> {
-        let head = self.sender.try_send_request(request);
-        match within(head_timeout, head).await {
+        // A limit beyond what the clock can hold is none.
+        let limit = if head_timeout.is_zero() { Duration::MAX } else { head_timeout };
+        match timeout(limit, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 let idle_timeout = idle_timeout(response.headers());
                 let give_back = self.slot.map(|slot| Return { sender: self.sender, slot, idle_timeout });
@@ -104,7 +106,7 @@ impl Pooled {
                 let unsent = error.take_message().map(Box::new);
                 Err((classify(error.error(), self.reused, unsent.is_some()), unsent))
             }
-            Err(timeout) => Err((timeout, None)),
+            Err(_) => Err((Failure::HeadTimeout, None)),
         }
     }
 }
@@ -131,7 +133,7 @@ fn classify(error: &hyper::Error, reused: bool, unsent: bool) -> Failure {
     let closed = error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_io(error);
     if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
         Failure::MalformedHead
-    } else if unsent || (reused && closed) {
+    } else if reused && (unsent || closed) {
         Failure::Stale
     } else {
         Failure::ResetBeforeHead
