@@ -51,7 +51,9 @@ async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
     let died = timeout(PATIENCE, die_and_return(mortal.unwrap(), &survivor)).await;
     let alive = died.expect("it comes back every time");
     assert!(!running.is_finished(), "all of it under load; took {:?}", began.elapsed());
+    eprintln!("CYCLES {:?}", began.elapsed());
     let report = running.await.unwrap();
+    eprintln!("{:?} {:?}", report.engines, report.latency_ms);
 
     assert_eq!(
         (report.requests, report.ok),

@@ -1,26 +1,25 @@
 //! Where log lines go: text on a terminal, JSON otherwise, and a rotated JSON file where one is wanted.
 
+mod sink;
+
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::{
-    non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard},
-    rolling::{RollingFileAppender, Rotation},
-};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use sink::{Flush, Sink};
 
 use crate::config::settings::{LogFormat, LogLevel, Logging};
 
 /// Log files kept besides the current one; a new one begins every day.
 const KEPT_FILES: usize = 7;
-/// Lines waiting to be written; more are dropped rather than hold up a request.
-const QUEUE_LINES: usize = 128 * 1024;
 
 /// Writes what is still queued when it is dropped.
 #[derive(Debug)]
 #[must_use = "log lines are lost without it"]
 pub(crate) struct LogGuard {
-    _writers: Vec<WorkerGuard>,
+    _writers: Vec<Flush>,
 }
 
 /// Sends all log lines of this process where the settings say.
@@ -28,7 +27,7 @@ pub(crate) struct LogGuard {
 /// # Errors
 /// Fails when the log directory cannot be written.
 pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
-    let (console, guard) = queue(io::stdout());
+    let (console, guard) = Sink::start(io::stdout())?;
     let mut writers = vec![guard];
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if is_json(settings.format) {
         Box::new(json(console))
@@ -44,7 +43,7 @@ pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
             .max_log_files(KEPT_FILES)
             .build(directory)
             .map_err(io::Error::other)?;
-        let (file, guard) = queue(appender);
+        let (file, guard) = Sink::start(appender)?;
         writers.push(guard);
         layers.push(Box::new(json(file)));
     }
@@ -61,11 +60,7 @@ pub(crate) fn is_json(format: LogFormat) -> bool {
     }
 }
 
-fn queue(to: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default().buffered_lines_limit(QUEUE_LINES).lossy(true).finish(to)
-}
-
-fn json(writer: NonBlocking) -> impl Layer<Registry> + Send + Sync {
+fn json(writer: Sink) -> impl Layer<Registry> + Send + Sync {
     fmt::layer().json().flatten_event(true).with_target(false).with_writer(writer)
 }
 
