@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use olla_sim::{Engine, Kind, load};
+use olla_sim::{Builder, Engine, Kind, load};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -15,22 +15,24 @@ use crate::{
 
 const REQUESTS: u64 = 10_000;
 const CONNECTIONS: usize = 64;
-/// Slow enough for an engine to come back five times before the run ends.
-const REQUESTS_PER_SECOND: f64 = 800.0;
+/// So slow that every connection has a request in flight when an engine dies, and that one can come back five
+/// times before the run ends.
+const TTFT: Duration = Duration::from_millis(120);
 const DEATHS: usize = 5;
 /// Requests that the survivor serves before the dead one returns.
 const SERVED_ALONE: u64 = 200;
 /// More than a new engine receives by health checks and listings alone.
 const SERVED_AGAIN: u64 = 100;
 
+const NO_LIMITS: &str = "global_requests_per_minute: 0, per_ip_requests_per_minute: 0";
+
 #[tokio::test]
 async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
-    let mortal = Some(engines::start(engine("mortal", Kind::Vllm).workers(1)).await);
-    let survivor = engines::start(engine("survivor", Kind::Vllm).workers(1)).await;
+    let mortal = engines::start(slow_engine("mortal")).await;
+    let survivor = engines::start(slow_engine("survivor")).await;
     let config = format!(
-        "server: {{request_logging: false, rate_limits: {{global_requests_per_minute: 0, per_ip_requests_per_minute: 0}}}}\n\
-         endpoints:\n{}{}",
-        entry("mortal", mortal.as_ref().unwrap(), "vllm"),
+        "server:\n  request_logging: false\n  rate_limits: {{{NO_LIMITS}}}\nendpoints:\n{}{}",
+        entry("mortal", &mortal, "vllm"),
         entry("survivor", &survivor, "vllm")
     );
     let olla = Setup::config(&config).start().await;
@@ -45,15 +47,13 @@ async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
         body: load::chat_body(MODEL, 400, false),
         connections: CONNECTIONS,
         limit: load::Limit::Requests(REQUESTS),
-        rate: Some(REQUESTS_PER_SECOND),
+        rate: None,
         timeout: PATIENCE,
     }));
-    let died = timeout(PATIENCE, die_and_return(mortal.unwrap(), &survivor)).await;
+    let died = timeout(PATIENCE, die_and_return(mortal, &survivor)).await;
     let alive = died.expect("it comes back every time");
     assert!(!running.is_finished(), "all of it under load; took {:?}", began.elapsed());
-    eprintln!("CYCLES {:?}", began.elapsed());
     let report = running.await.unwrap();
-    eprintln!("{:?} {:?}", report.engines, report.latency_ms);
 
     assert_eq!(
         (report.requests, report.ok),
@@ -64,9 +64,16 @@ async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
     );
     assert!(report.engines["mortal"] > SERVED_AGAIN && report.engines["survivor"] > SERVED_ALONE);
     for name in ["mortal", "survivor"] {
-        assert_eq!(olla.endpoint(name).await["active_connections"], 0);
+        olla.endpoint_when(name, |entry| entry["active_connections"] == 0).await;
     }
+    let failures = olla.endpoint("mortal").await["failures"].as_u64();
+    assert!(failures >= Some(DEATHS as u64), "each death hit requests in flight: {failures:?}");
     alive.stop().await;
+}
+
+/// Describes an engine that runs on a thread of its own.
+fn slow_engine(name: &str) -> Builder {
+    engine(name, Kind::Vllm).ttft(TTFT).workers(1)
 }
 
 async fn die_and_return(mut mortal: Engine, survivor: &Engine) -> Engine {
@@ -84,7 +91,7 @@ async fn die_and_return(mut mortal: Engine, survivor: &Engine) -> Engine {
 /// The port may be in use for a moment, by a connection that the system is still closing.
 async fn revive(address: SocketAddr) -> Engine {
     loop {
-        match engine("mortal", Kind::Vllm).workers(1).start(address).await {
+        match slow_engine("mortal").start(address).await {
             Ok(engine) => return engine,
             Err(_) => sleep(Duration::from_millis(10)).await,
         }

@@ -2,7 +2,12 @@
 
 use std::{net::TcpListener, path::Path};
 
-use crate::olla::Setup;
+use olla_sim::Kind;
+
+use crate::{
+    engines::{self, engine, entry},
+    olla::Setup,
+};
 
 const WRONG: &str = "\
 server:
@@ -55,6 +60,22 @@ async fn check_reports_by_its_exit_code() {
         assert!(bad.stdout.contains("Result: FAIL"), "{bad:?}");
         assert!(!bad.stdout.contains("hunter2"), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn probing_tells_which_endpoint_does_not_answer() {
+    let engine = engines::start(engine("sim", Kind::Vllm)).await;
+    let up = format!("endpoints:\n{}", entry("up", &engine, "vllm"));
+    // The discard port: nobody listens there.
+    let down = format!("{up}  - {{name: down, url: 'http://127.0.0.1:9', type: vllm}}\n");
+
+    let good = Setup::config(&up).arguments(&["check", "--probe"]).run().await;
+    let bad = Setup::config(&down).arguments(&["check", "--probe"]).run().await;
+
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert!(good.stdout.contains("[OK]   up ") && good.stdout.contains("1 model(s)"), "{}", good.stdout);
+    assert_eq!(bad.code, Some(1), "{bad:?}");
+    assert!(bad.stdout.contains("[OK]   up ") && bad.stdout.contains("[FAIL] down "), "{}", bad.stdout);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod admin_paths;
+mod cancel;
 mod chaos;
 mod client;
 mod config_errors;

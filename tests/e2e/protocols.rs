@@ -64,10 +64,9 @@ async fn keeps_a_connection_for_many_requests() {
 async fn answers_pipelined_requests_in_order() {
     let (olla, _engine) = serving().await;
     let chat = chat(MODEL).to_string();
-    let post = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{chat}",
-        chat.len()
-    );
+    let length = chat.len();
+    let post =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
     let last = "GET /version HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let mut stream = TcpStream::connect(olla.address()).await.unwrap();
 

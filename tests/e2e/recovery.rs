@@ -1,6 +1,7 @@
 //! A backend that goes away and comes back.
 
 use olla_sim::Kind;
+use serde_json::Value;
 
 use crate::{
     client::chat,
@@ -33,6 +34,8 @@ async fn a_backend_that_returns_is_used_again_with_the_models_it_has_now() {
     let up = olla.endpoint_when("one", |entry| entry["models_count"] == 2).await;
     assert_eq!((&up["status"], up.get("reason")), (&"healthy".into(), None));
     assert_eq!(olla.post("/v1/chat/completions", &chat("brought-along")).await.status, 200);
+    let is_return = |line: &Value| line["from"] == "offline" && line["to"] == "healthy";
+    assert_eq!(olla.log().json(is_return).await["message"], "health changed");
     let changes = olla.log().lines().iter().filter(|line| line.contains("health changed")).count();
     assert_eq!(changes, 3, "one line for each transition: up, down, up");
 }

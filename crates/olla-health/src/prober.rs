@@ -45,6 +45,7 @@ impl<F: Fetch> Prober<F> {
 
     /// Checks, waits and checks again until the endpoint is gone.
     pub(crate) async fn run(mut self) {
+        let mut by_traffic = false;
         loop {
             let Some(endpoint) = self.shared.endpoint(self.id) else { return };
             let live = &endpoint.live;
@@ -61,25 +62,42 @@ impl<F: Fetch> Prober<F> {
                 sleep_until(ended + schedule::SHORTEST_GAP).await;
                 continue;
             }
-            let next = self.record(&endpoint, finding, (started, ended));
-            match live.status() {
-                Status::RateLimited => sleep_until(next).await,
+            let next = self.record(&endpoint, finding, (started, ended), by_traffic);
+            by_traffic = match live.status() {
+                Status::RateLimited => {
+                    sleep_until(next).await;
+                    false
+                }
                 _ => tokio::select! {
-                    () = sleep_until(next) => {}
-                    () = requested(live) => sleep_until(ended + schedule::SHORTEST_GAP).await,
+                    () = sleep_until(next) => false,
+                    () = requested(live) => {
+                        sleep_until(ended + schedule::SHORTEST_GAP).await;
+                        true
+                    }
                 },
-            }
+            };
         }
     }
 
     /// Makes the result known: to routing, to whoever reads the check-up note, to the log, to the lister.
     ///
-    /// Returns when the next check is due.
-    fn record(&mut self, endpoint: &Endpoint, finding: Finding, (started, ended): Timing) -> Instant {
+    /// Returns when the next check is due. A check that traffic asked for does not lengthen the back-off:
+    /// many requests that fail together are one outage.
+    fn record(
+        &mut self,
+        endpoint: &Endpoint,
+        finding: Finding,
+        (started, ended): Timing,
+        by_traffic: bool,
+    ) -> Instant {
         let Finding { verdict: Verdict { status, reason, quiet }, kind, latency } = finding;
         let (previous, next) = {
             let mut note = endpoint.live.checkup();
-            note.failed_checks = if status.is_routable() { 0 } else { note.failed_checks.saturating_add(1) };
+            note.failed_checks = match note.failed_checks {
+                _ if status.is_routable() => 0,
+                failed if by_traffic => failed.max(1),
+                failed => failed.saturating_add(1),
+            };
             let delay = schedule::delay(endpoint.spec.check_interval, note.failed_checks, fastrand::f64());
             let next = match quiet {
                 Some(quiet) => ended + quiet,

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc};
 
 use bytes::{Buf, Bytes};
-use http::{Method, Request, header, request};
+use http::{Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -38,7 +38,6 @@ where
     B: Body<Data = Bytes>,
 {
     let (head, body) = request.into_parts();
-    check_head(&head, limits)?;
     if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
         return Ok(Inbound { head, route, body: Replay::default(), model: None });
     }
@@ -72,20 +71,6 @@ where
     }
     let model = scanner.finish().and_then(NamedModel::new);
     Ok((replay, model))
-}
-
-fn check_head(head: &request::Parts, limits: &Limits) -> Result<(), Error> {
-    let declared =
-        head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if limits.max_body_bytes > 0 && declared.is_some_and(|len| len > limits.max_body_bytes) {
-        return Err(Error::BodyTooLarge { limit_bytes: limits.max_body_bytes });
-    }
-    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let line = head.uri.path_and_query().map_or(0, |p| p.as_str().len()) + head.method.as_str().len() + 12;
-    if limits.max_header_bytes > 0 && (fields + line) as u64 > limits.max_header_bytes {
-        return Err(Error::HeadersTooLarge { limit_bytes: limits.max_header_bytes });
-    }
-    Ok(())
 }
 
 // === impl NamedModel ===

@@ -2,6 +2,7 @@
 
 mod client;
 mod rate_limit;
+pub(crate) mod size;
 
 pub use client::TrustedProxies;
 pub(crate) use rate_limit::Quota;

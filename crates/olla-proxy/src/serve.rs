@@ -8,6 +8,7 @@ use http_body::Body as HttpBody;
 
 use crate::{
     candidates, inspect, listing,
+    policy::size,
     proxy::Shared,
     render::Refusal,
     respond::{Reply, Told},
@@ -51,6 +52,7 @@ async fn answer<B>(
 where
     B: HttpBody<Data = Bytes>,
 {
+    size::check(&request, &shared.settings.limits)?;
     let route = route::read(request.method(), request.uri(), &shared.profiles)?;
     let fleet = shared.fleet.load();
     if let Some(document) = listing::answer(request.method(), &route, &fleet, &shared.profiles)? {

@@ -22,6 +22,8 @@ pub(crate) struct Invocation {
 pub(crate) enum Action {
     /// Serve requests.
     Serve,
+    /// List every key of the configuration.
+    Keys,
     /// Check the configuration and report.
     Check {
         /// Contact each endpoint, too.
@@ -55,6 +57,8 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
+    /// List every configuration key: what it holds, its default, the variable that overrides it
+    Keys,
     /// Check the configuration, report, and exit
     Check {
         /// Contact each endpoint and say how to fix what fails
@@ -83,6 +87,7 @@ pub(crate) fn parse(
     }
     let Arguments { config, profiles, validate_config, command } = Arguments::try_parse_from(arguments)?;
     let action = match command {
+        Some(Command::Keys) => Action::Keys,
         Some(Command::Check { probe }) => Action::Check { probe },
         Some(Command::Demo { port }) => Action::Demo { port },
         None if validate_config => Action::Check { probe: false },
@@ -124,6 +129,7 @@ mod tests {
         for (line, action) in [
             ("", Action::Serve),
             ("--validate-config", Action::Check { probe: false }),
+            ("keys", Action::Keys),
             ("check", Action::Check { probe: false }),
             ("check --probe", Action::Check { probe: true }),
             ("demo", Action::Demo { port: 40114 }),

@@ -21,7 +21,10 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use figment::value::Dict;
 use olla_profiles::Profiles;
@@ -30,7 +33,7 @@ pub(crate) use env::Env;
 pub(crate) use problem::{Notice, Part, Problem};
 pub(crate) use settings::Settings;
 
-use keys::KEYS;
+use keys::{ENDPOINT_KEYS, KEYS};
 use problem::{Report, Sources};
 use raw::Raw;
 
@@ -105,6 +108,25 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, Rejected> {
         }
         _ => Err(Rejected { source, problems: report.into_problems(), notices }),
     }
+}
+
+/// Writes every key with what it holds, its default and the variable that overrides it.
+///
+/// # Errors
+/// Fails when `out` does.
+pub(crate) fn write_keys(out: &mut dyn Write) -> io::Result<()> {
+    for key in KEYS {
+        let default = if key.default.is_empty() { "none" } else { key.default };
+        writeln!(out, "{}\n    {}", key.path, key.meaning.replace('`', ""))?;
+        writeln!(out, "    {}; default: {default}; {}\n", key.shape.describe(), key.env())?;
+    }
+    writeln!(out, "endpoints[] (also discovery.static.endpoints[]); each entry:\n")?;
+    for key in ENDPOINT_KEYS {
+        let default = if key.default.is_empty() { "none" } else { key.default };
+        writeln!(out, "{}\n    {}", key.path, key.meaning.replace('`', ""))?;
+        writeln!(out, "    {}; default: {default}\n", key.shape.describe())?;
+    }
+    Ok(())
 }
 
 fn read(file: &files::Found, report: &mut Report) -> Dict {

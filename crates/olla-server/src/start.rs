@@ -38,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match invocation.action {
         Action::Serve => serve(&options),
+        Action::Keys => code(&config::write_keys(&mut io::stdout().lock()).map(|()| true)),
         Action::Check { probe } => check(&options, probe),
         Action::Demo { port } => demo::run(port),
     }

@@ -298,3 +298,20 @@ async fn endpoints_added_later_are_watched_and_dropping_the_monitor_ends_it_all(
 
     assert_eq!((net.count(1), net.count(2)), asked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_requests_that_fail_together_do_not_lengthen_the_back_off() {
+    let stage = Stage::new(vec![spec(1)]);
+    stage.healthy(1, &[]);
+    stage.start().await;
+    stage.net.serve(1, HEALTH, Reply::status(500));
+
+    for _ in 0..100 {
+        stage.endpoint(0).live.demote(Failure::ResetBeforeHead);
+        millis(20).await;
+    }
+
+    let probes = stage.net.asked(1, HEALTH).len();
+    assert!(probes > 3, "traffic asked for several checks: {probes}");
+    assert_eq!(stage.endpoint(0).live.checkup().failed_checks, 1);
+}

@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode};
 use olla_core::Outcome;
 
-use crate::support::{Backend, Plan, Stage, chat, millis, ok, post};
+use crate::support::{Backend, Plan, Stage, chat, get, millis, ok, post};
 
 async fn stage(change: impl FnOnce(&mut Plan)) -> (Stage, Backend) {
     let backend = Backend::answering(ok("{}")).await;
@@ -57,6 +57,12 @@ async fn a_head_that_is_too_large_is_refused() {
 
     assert_eq!(told.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert_eq!(told.json()["error"]["code"], "headers_too_large");
+    let listing = stage.ask(get(&format!("/v1/models?{}", "x".repeat(1000)))).await;
+    assert_eq!(
+        listing.status,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "our own documents are no exception"
+    );
     assert_eq!(stage.ask(chat()).await.status, StatusCode::OK);
     assert_eq!(backend.heard().len(), 1);
 }

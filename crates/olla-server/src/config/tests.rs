@@ -40,10 +40,6 @@ fn notices(loaded: &Loaded) -> String {
     loaded.notices.iter().map(|n| format!("{n}\n")).collect()
 }
 
-fn with_endpoint(keys: &str) -> String {
-    format!("endpoints:\n  - url: http://gpu:1\n    {}\n", keys.replace('\n', "\n    "))
-}
-
 #[test]
 fn with_nothing_the_defaults_hold_and_local_backends_are_looked_for() {
     let (_directory, options) = in_directory(&[], Env::default());

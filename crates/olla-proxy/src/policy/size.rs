@@ -1,0 +1,29 @@
+//! How large a request may be, as far as its head tells.
+
+use http::{HeaderMap, Request, header};
+
+use crate::{Error, settings::Limits};
+
+/// Refuses a head that is too large, or that announces a body that is. The body is counted as it arrives.
+pub(crate) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Error> {
+    let declared = content_length(request.headers());
+    if limits.max_body_bytes > 0 && declared.is_some_and(|len| len > limits.max_body_bytes) {
+        return Err(Error::BodyTooLarge { limit_bytes: limits.max_body_bytes });
+    }
+    if limits.max_header_bytes > 0 && head_bytes(request) > limits.max_header_bytes {
+        return Err(Error::HeadersTooLarge { limit_bytes: limits.max_header_bytes });
+    }
+    Ok(())
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The request line and four bytes of punctuation for each field are counted too.
+fn head_bytes<B>(request: &Request<B>) -> u64 {
+    let target = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    let line = request.method().as_str().len() + target + " HTTP/1.1 \r\n".len();
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    (line + fields.sum::<usize>()) as u64
+}
