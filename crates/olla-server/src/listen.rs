@@ -8,6 +8,7 @@ mod watchdog;
 
 use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
+use futures_util::FutureExt;
 use hyper_util::{rt::TokioExecutor, server::conn::auto};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tracing::{debug, warn};
@@ -38,6 +39,16 @@ pub(crate) async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let protocol = protocol(patience.max_head_bytes);
     let mut connections = JoinSet::new();
+    let stopping = stop.clone();
+    let start = |connections: &mut JoinSet<()>, stream, peer| {
+        let (protocol, dispatch, stop) = (protocol.clone(), dispatch.clone(), stopping.clone());
+        connections.spawn(async move {
+            let connection = connection::serve(&protocol, stream, peer, (dispatch, patience), stop);
+            if let Err(error) = pin!(connection).await {
+                debug!(%peer, %error, "connection ended with an error");
+            }
+        });
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -46,17 +57,13 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let (protocol, dispatch, stop) = (protocol.clone(), dispatch.clone(), stop.clone());
-                connections.spawn(async move {
-                    let connection = connection::serve(&protocol, stream, peer, (dispatch, patience), stop);
-                    if let Err(error) = pin!(connection).await {
-                        debug!(%peer, %error, "connection ended with an error");
-                    }
-                });
-            }
+            Ok((stream, peer)) => start(&mut connections, stream, peer),
             Err(error) => pause_after(&error).await,
         }
+    }
+    // Whoever is in the queue already has been promised an answer; dropping the listener would reset them.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        start(&mut connections, stream, peer);
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -78,7 +85,7 @@ async fn pause_after(error: &io::Error) {
 fn protocol(max_head_bytes: usize) -> auto::Builder<TokioExecutor> {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
     // Read errors, half-closed clients and clients that left are noticed while a response is pending.
-    protocol.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER)).pipeline_flush(true);
+    protocol.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER));
     // The watchdog limits heads and idle time with one lazy timer per connection instead of one per request.
     protocol.http1().header_read_timeout(None);
     protocol.http2().max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));

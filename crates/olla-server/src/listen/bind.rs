@@ -45,11 +45,12 @@ pub(crate) fn bind(host: &str, port: u16, count: usize) -> Result<Vec<TcpListene
         _ => BindError::Other { address, source },
     };
     // Without this, a second Olla would silently take a share of the first one's connections.
-    let free = if port == 0 { None } else { Some(open(address, false).map_err(failed)?) };
-    drop(free);
-    let first = open(address, true).map_err(failed)?;
+    if port != 0 {
+        drop(open(address, false).map_err(failed)?);
+    }
+    let first = listening(address).map_err(failed)?;
     let address = first.local_addr().map_err(failed)?;
-    let others = (1..count).map(|_| open(address, true).map_err(failed));
+    let others = (1..count).map(|_| listening(address).map_err(failed));
     std::iter::once(Ok(first)).chain(others).collect()
 }
 
@@ -62,7 +63,14 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, BindError> {
     preferred.copied().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
 }
 
-fn open(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = open(address, true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Binds a socket, which fails when another program listens there; `share` lets further ones join it.
+fn open(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
@@ -71,8 +79,7 @@ fn open(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]

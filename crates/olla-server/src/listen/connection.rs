@@ -72,6 +72,7 @@ impl Service<Request<Incoming>> for Requests {
     type Future = Dispatching;
 
     fn call(&self, request: Request<Incoming>) -> Dispatching {
-        self.dispatch.call(request, self.peer.ip(), self.activity.enter())
+        // An IPv4 client of an IPv6 socket is an IPv4 client.
+        self.dispatch.call(request, self.peer.ip().to_canonical(), self.activity.enter())
     }
 }

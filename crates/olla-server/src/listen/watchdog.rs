@@ -7,8 +7,8 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
@@ -25,12 +25,22 @@ use super::Patience;
 pub(super) struct Activity {
     /// Requests whose response has not ended.
     busy: AtomicU32,
+    /// Whether the client has stopped taking what is written, and `blocked_since` says when.
+    blocked: AtomicBool,
     quiet: Mutex<Quiet>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Quiet {
+    waiting_for: Waiting,
+    blocked_since: Instant,
 }
 
 /// What a connection without requests is waiting for.
 #[derive(Debug, Clone, Copy)]
-enum Quiet {
+enum Waiting {
+    /// The first byte, since then.
+    Opened(Instant),
     /// A request, since then.
     Idle(Instant),
     /// The rest of a request head, since then.
@@ -64,9 +74,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI *";
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
-        // A client that connects and says nothing is held to the limit of a head.
-        let quiet = Mutex::new(Quiet::Head(Instant::now()));
-        Arc::new(Self { busy: AtomicU32::new(0), quiet })
+        let now = Instant::now();
+        let quiet = Mutex::new(Quiet { waiting_for: Waiting::Opened(now), blocked_since: now });
+        Arc::new(Self { busy: AtomicU32::new(0), blocked: AtomicBool::new(false), quiet })
     }
 
     /// Notes that a request has arrived.
@@ -80,37 +90,71 @@ impl Activity {
             return;
         }
         let now = Instant::now();
-        self.update(|quiet| match quiet {
-            Quiet::Http2(_) => Quiet::Http2(now),
-            _ if bytes.starts_with(HTTP2_PREFACE) => Quiet::Http2(now),
-            Quiet::Idle(_) => Quiet::Head(now),
-            Quiet::Head(since) => Quiet::Head(since),
+        self.wait(|waiting| match waiting {
+            Waiting::Opened(_) if bytes.starts_with(HTTP2_PREFACE) => Waiting::Http2(now),
+            Waiting::Http2(_) => Waiting::Http2(now),
+            // A client that connects and says nothing is held to the limit of a head.
+            Waiting::Opened(since) | Waiting::Head(since) => Waiting::Head(since),
+            Waiting::Idle(_) => Waiting::Head(now),
         });
+    }
+
+    /// Notes whether the client took what was written.
+    fn wrote(&self, accepted: bool) {
+        if accepted != self.blocked.load(Relaxed) {
+            return;
+        }
+        self.blocked.store(!accepted, Relaxed);
+        let now = Instant::now();
+        self.lock().blocked_since = now;
+        self.wait(|waiting| waiting.restarted(now));
     }
 
     fn leave(&self) {
         if self.busy.fetch_sub(1, Relaxed) == 1 {
             let now = Instant::now();
-            self.update(|quiet| match quiet {
-                Quiet::Http2(_) => Quiet::Http2(now),
-                Quiet::Idle(_) | Quiet::Head(_) => Quiet::Idle(now),
+            self.wait(|waiting| match waiting {
+                Waiting::Http2(_) => Waiting::Http2(now),
+                Waiting::Opened(_) | Waiting::Idle(_) | Waiting::Head(_) => Waiting::Idle(now),
             });
         }
     }
 
-    fn update(&self, change: impl FnOnce(Quiet) -> Quiet) {
-        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        *quiet = change(*quiet);
+    fn wait(&self, change: impl FnOnce(Waiting) -> Waiting) {
+        let mut quiet = self.lock();
+        quiet.waiting_for = change(quiet.waiting_for);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Quiet> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when the connection will have been quiet for too long, or `None` while it is busy.
+    ///
+    /// A client that does not read is quiet too, whatever it has asked for: a response that nobody takes
+    /// holds a backend.
     fn expiry(&self, patience: Patience) -> Option<Instant> {
+        if self.blocked.load(Relaxed) {
+            return self.lock().blocked_since.checked_add(patience.idle);
+        }
         if self.busy.load(Relaxed) > 0 {
             return None;
         }
-        match *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) {
-            Quiet::Idle(since) | Quiet::Http2(since) => since.checked_add(patience.idle),
-            Quiet::Head(since) => since.checked_add(patience.head),
+        match self.lock().waiting_for {
+            Waiting::Idle(since) | Waiting::Http2(since) => since.checked_add(patience.idle),
+            Waiting::Opened(since) | Waiting::Head(since) => since.checked_add(patience.head),
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// Counts the idle time from `now`: the end of the last response is still on its way out.
+    fn restarted(self, now: Instant) -> Self {
+        match self {
+            Self::Idle(_) => Self::Idle(now),
+            other => other,
         }
     }
 }
@@ -177,7 +221,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.activity.wrote(polled.is_ready());
+        polled
     }
 
     fn poll_write_vectored(
@@ -185,7 +231,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.activity.wrote(polled.is_ready());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -251,6 +299,38 @@ mod tests {
         drop(busy);
 
         assert_eq!(expires_after(&activity).await.as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_expires_even_while_it_is_served() {
+        let activity = Activity::new();
+        let _busy = activity.enter();
+        activity.wrote(false);
+        tokio::time::advance(Duration::from_secs(50)).await;
+        activity.wrote(true);
+        activity.wrote(false);
+
+        assert_eq!(expires_after(&activity).await.as_secs(), 60, "since it last took something");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_on_its_way_out_is_not_idle_time() {
+        let activity = Activity::new();
+        drop(activity.enter());
+        activity.wrote(false);
+        tokio::time::advance(Duration::from_secs(50)).await;
+        activity.wrote(true);
+
+        assert_eq!(expires_after(&activity).await.as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_looks_like_http2_later_on_is_still_a_slow_head() {
+        let activity = Activity::new();
+        activity.read(b"G");
+        activity.read(b"PRI * HTTP/2.0\r\n");
+
+        assert_eq!(expires_after(&activity).await.as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
