@@ -1,4 +1,4 @@
-//! How one attempt at a backend can fail, whose fault it is, and whether another may be tried.
+//! How one attempt at a backend can fail, and whether another may be tried.
 
 use std::fmt;
 
@@ -9,6 +9,8 @@ pub enum Failure {
     Refused,
     /// No route to the host, or the network failed while connecting.
     Unreachable,
+    /// This process has no file descriptor, port or memory left for a connection: not the backend's fault.
+    Exhausted,
     /// The host name does not resolve.
     Dns,
     /// The TLS handshake or certificate check failed.
@@ -35,31 +37,13 @@ pub enum Failure {
     ClientGone,
 }
 
-/// Whose fault a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The client's.
-    Client,
-    /// The backend's.
-    Upstream,
-}
-
 // === impl Failure ===
 
 impl Failure {
-    /// Returns whose fault it is.
-    #[must_use]
-    pub const fn fault(self) -> Fault {
-        match self {
-            Self::ClientGone => Fault::Client,
-            _ => Fault::Upstream,
-        }
-    }
-
     /// Returns whether another candidate may be tried: nothing of a response has been seen.
     #[must_use]
     pub const fn may_retry(self) -> bool {
-        !matches!(self, Self::Stall | Self::Truncated | Self::Deadline | Self::ClientGone)
+        !matches!(self, Self::Exhausted | Self::Stall | Self::Truncated | Self::Deadline | Self::ClientGone)
     }
 
     /// Returns whether the endpoint should leave the rotation until a probe succeeds.
@@ -74,7 +58,8 @@ impl Failure {
             | Self::ResetBeforeHead
             | Self::HeadTimeout
             | Self::MalformedHead => true,
-            Self::Stale
+            Self::Exhausted
+            | Self::Stale
             | Self::Status(_)
             | Self::Stall
             | Self::Truncated
@@ -95,6 +80,7 @@ impl Failure {
         match self {
             Self::Refused => "connection_refused",
             Self::Unreachable => "unreachable",
+            Self::Exhausted => "out_of_resources",
             Self::Dns => "dns_failed",
             Self::Tls => "tls_failed",
             Self::ConnectTimeout => "connect_timeout",
@@ -116,6 +102,7 @@ impl fmt::Display for Failure {
         let text = match self {
             Self::Refused => "the connection was refused",
             Self::Unreachable => "the host cannot be reached",
+            Self::Exhausted => "Olla has no file descriptors left; raise the limit of open files (ulimit -n)",
             Self::Dns => "the host name does not resolve",
             Self::Tls => "the TLS handshake failed",
             Self::ConnectTimeout => "no connection within the connect timeout",

@@ -39,7 +39,7 @@ mod totals;
 
 pub use base_url::{BaseUrl, Target, UrlError};
 pub use endpoint::{DEFAULT_PRIORITY, EndpointSpec, ModelFilter, TlsTrust};
-pub use failure::{Failure, Fault};
+pub use failure::Failure;
 pub use fleet::{Endpoint, EndpointId, Fleet, FleetCell};
 pub use glob::{Glob, GlobError};
 pub use histogram::Histogram;

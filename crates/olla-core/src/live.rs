@@ -16,9 +16,8 @@ use crate::{Failure, Status, Totals};
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
 pub struct Live {
+    /// A [`Status`], and [`SUSPECT`].
     status: AtomicU8,
-    /// Set when traffic, not a probe, took the endpoint out: the next probe decides.
-    suspect: AtomicBool,
     in_flight: AtomicU32,
     /// Position in the rotation of strategies that take turns; see `olla-balancer`.
     turn: AtomicU64,
@@ -27,6 +26,9 @@ pub struct Live {
     probe_waker: AtomicWaker,
     checkup: Mutex<Checkup>,
 }
+
+/// Set beside the status when traffic, not a probe, took the endpoint out: the next probe decides.
+const SUSPECT: u8 = 0x80;
 
 /// What health checks and discovery have noted about an endpoint. Written a few times a minute.
 #[derive(Debug, Clone, Default)]
@@ -63,13 +65,12 @@ impl Live {
     /// Returns the current health.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::from_u8(self.status.load(Relaxed))
+        Status::from_u8(self.status.load(Relaxed) & !SUSPECT)
     }
 
     /// Sets the health as a probe found it, and returns what it was.
     pub fn set_status(&self, status: Status) -> Status {
-        self.suspect.store(false, Relaxed);
-        Status::from_u8(self.status.swap(status as u8, Relaxed))
+        Status::from_u8(self.status.swap(status as u8, Relaxed) & !SUSPECT)
     }
 
     /// Takes a routable endpoint out of the rotation after a failed request, and asks for a probe.
@@ -77,10 +78,12 @@ impl Live {
     /// Returns whether this call did it: of many requests that fail together, one does.
     pub fn demote(&self, failure: Failure) -> bool {
         let current = self.status.load(Relaxed);
-        let demoted = Status::from_u8(current).is_routable()
-            && self.status.compare_exchange(current, Status::Offline as u8, Relaxed, Relaxed).is_ok();
+        let demoted = Status::from_u8(current & !SUSPECT).is_routable()
+            && self
+                .status
+                .compare_exchange(current, Status::Offline as u8 | SUSPECT, Relaxed, Relaxed)
+                .is_ok();
         if demoted {
-            self.suspect.store(true, Relaxed);
             self.checkup().reason = Some(format!("a request failed: {failure}; checking again").into());
         }
         self.request_probe();
@@ -90,7 +93,7 @@ impl Live {
     /// Returns whether traffic took the endpoint out and no probe has confirmed it yet.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
-        self.suspect.load(Relaxed)
+        self.status.load(Relaxed) & SUSPECT != 0
     }
 
     /// Asks whoever checks this endpoint to do it now.

@@ -62,12 +62,6 @@ impl PathRules {
         self.exact.contains(path) || self.patterns.iter().any(|p| p.matches(path))
     }
 
-    /// Returns whether no rule was given.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.patterns.is_empty()
-    }
-
     fn add(&mut self, rule: &str) -> Result<(), PathRuleError> {
         let Some(body) = rule.strip_prefix('/') else {
             return Err(PathRuleError::NoSlash(rule.into()));

@@ -97,6 +97,7 @@ fn may_be_a_hiccup(failure: Failure) -> bool {
         | Failure::Unreachable
         | Failure::Dns => true,
         Failure::Refused
+        | Failure::Exhausted
         | Failure::Tls
         | Failure::ConnectTimeout
         | Failure::HeadTimeout

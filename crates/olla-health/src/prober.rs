@@ -57,6 +57,11 @@ impl<F: Fetch> Prober<F> {
             let finding = check::run(&self.shared.client, &self.shared.profiles, &endpoint.spec, known).await;
 
             let ended = Instant::now();
+            if finding.verdict.status == Status::Unknown {
+                warn!(endpoint = %endpoint.spec.name, reason = finding.verdict.reason, "health check not possible");
+                sleep_until(ended + endpoint.spec.check_interval).await;
+                continue;
+            }
             if !was_suspect && live.is_suspect() && finding.verdict.status.is_routable() {
                 // A request failed while this check was under way: an older good answer proves nothing.
                 sleep_until(ended + schedule::SHORTEST_GAP).await;

@@ -71,6 +71,10 @@ impl Verdict {
 
     /// Judges a request that got no answer.
     pub(crate) fn of_failure(spec: &EndpointSpec, failure: Failure) -> Self {
+        if failure == Failure::Exhausted {
+            // Says something of this process, and nothing of the backend.
+            return Self::new(Status::Unknown, failure.to_string());
+        }
         let reason = match failure {
             Failure::HeadTimeout => format!(
                 "no answer within {:?}; is the backend overloaded, or `check_timeout` too short?",
@@ -82,6 +86,7 @@ impl Verdict {
             Failure::MalformedHead => format!("{failure}; is `http` or `https` in `url` right?"),
             Failure::Unreachable
             | Failure::ConnectTimeout
+            | Failure::Exhausted
             | Failure::Stale
             | Failure::ResetBeforeHead
             | Failure::Status(_)

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use olla_balancer::Candidate;
 use olla_core::{Endpoint, Fleet, Placement, Status};
 use olla_profiles::Profiles;
@@ -107,11 +107,9 @@ impl Reach<'_> {
         if in_scope.is_empty() {
             return Err(self.unavailable(false));
         }
-        let forwarding: Endpoints<'f> = in_scope.into_iter().filter(|e| self.forwards(e)).collect();
+        let forwarding: Endpoints<'f> = in_scope.iter().copied().filter(|e| self.forwards(e)).collect();
         if forwarding.is_empty() {
-            let path = self.route.rest.path().into();
-            let kind = self.kind_name().unwrap_or_else(|| "any".into());
-            return Err(Error::PathNotAllowed { path, kind });
+            return Err(self.not_forwarded(&in_scope));
         }
         Ok(forwarding)
     }
@@ -125,7 +123,17 @@ impl Reach<'_> {
     }
 
     fn forwards(&self, endpoint: &Endpoint) -> bool {
-        forward_path(endpoint, self.profiles, self.route.rest.path()).is_some()
+        forward_path(endpoint, self.profiles, (&self.route.method, self.route.rest.path())).is_some()
+    }
+
+    /// Says what stands against forwarding: the method, if another one would do, else the path.
+    fn not_forwarded(&self, in_scope: &[&Arc<Endpoint>]) -> Error {
+        let path = self.route.rest.path();
+        let with_post = (&Method::POST, path);
+        if in_scope.iter().any(|e| forward_path(e, self.profiles, with_post).is_some()) {
+            return Error::MethodNotAllowed { method: self.route.method.clone() };
+        }
+        Error::PathNotAllowed { path: path.into(), kind: self.kind_name().unwrap_or_else(|| "any".into()) }
     }
 
     fn kind_name(&self) -> Option<Arc<str>> {
@@ -161,14 +169,20 @@ pub(crate) fn in_scope(endpoint: &Endpoint, scope: Scope, profiles: &Profiles) -
     }
 }
 
-/// Returns the path under which an endpoint serves `path`, or `None` when it must not be forwarded there.
+/// Returns the path under which an endpoint serves a request, or `None` when it must not be forwarded there.
+///
+/// A profile speaks for the methods of reading and of inference. Any other method changes something, and
+/// takes an endpoint that allows the path in so many words.
 pub(crate) fn forward_path<'p>(
     endpoint: &Endpoint,
     profiles: &Profiles,
-    path: &'p str,
+    (method, path): (&Method, &'p str),
 ) -> Option<Cow<'p, str>> {
-    let by_profile = endpoint.kind.and_then(|k| profiles.get(k)?.forward_path(path));
-    by_profile.or_else(|| endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)))
+    let harmless = matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
+    let profile = endpoint.kind.filter(|_| harmless).and_then(|kind| profiles.get(kind));
+    profile
+        .and_then(|profile| profile.forward_path(path))
+        .or_else(|| endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)))
 }
 
 /// Finds the endpoints that have the model under any of its names.

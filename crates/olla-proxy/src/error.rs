@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use olla_core::Failure;
 use thiserror::Error;
 
@@ -26,6 +26,14 @@ pub enum Error {
         path: Box<str>,
         /// The kind, or `any`.
         kind: Arc<str>,
+    },
+    /// The method is none that is forwarded to this path.
+    #[error(
+        "{method} is not forwarded to this path; name the path in the endpoint's allow_paths to permit it"
+    )]
+    MethodNotAllowed {
+        /// The method.
+        method: Method,
     },
     /// The request body is over the limit.
     #[error("the request body is larger than {limit_bytes} bytes (server.request_limits.max_body_size)")]
@@ -115,12 +123,14 @@ impl Error {
             | Self::PathNotAllowed { .. }
             | Self::ModelNotFound { .. }
             | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadPath | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream { failure: Failure::Exhausted, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { failure, .. } if failure.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
         }
@@ -134,6 +144,7 @@ impl Error {
             Self::UnknownPrefix(_) => "unknown_prefix",
             Self::BadPath => "bad_path",
             Self::PathNotAllowed { .. } => "path_not_allowed",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
@@ -152,7 +163,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
-            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } => Some(Duration::from_secs(1)),
+            Self::ModelUnavailable { .. }
+            | Self::NoEndpoint { .. }
+            | Self::Upstream { failure: Failure::Exhausted, .. } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

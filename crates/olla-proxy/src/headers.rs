@@ -41,6 +41,30 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// What clients prove themselves with; a backend gets these only where its endpoint says so.
+pub(crate) const CREDENTIALS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    X_API_KEY,
+    X_AUTH_TOKEN,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// What a proxy in front says of the client.
+pub(crate) const FORWARDED: [HeaderName; 5] =
+    [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP, header::FORWARDED];
+
+/// What tells a browser which pages may read a response.
+pub(crate) const CROSS_ORIGIN: [HeaderName; 6] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+];
+
 /// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
 pub const OLLA_HEADERS: [HeaderName; 8] = [
     X_OLLA_REQUEST_ID,

@@ -102,14 +102,24 @@ where
         Box::pin(async move {
             let peer = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
             let client = shared.trusted_proxies.client(peer, request.headers());
+            let peer_is_trusted = peer.is_none_or(|peer| shared.trusted_proxies.trust(peer));
             let id = request_id::of(request.headers());
             let target = (request.method().clone(), request.uri().clone());
             let mut ticket = Ticket::start(id, target, client, &shared.recorders);
             let dialect = crate::route::dialect_of(request.uri());
-            Ok(match serve((&shared, &upstream), request, Asker { peer, client }, &mut ticket).await {
-                Ok(reply) => reply.respond(&shared, ticket),
-                Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
-            })
+            Ok(
+                match serve(
+                    (&shared, &upstream),
+                    request,
+                    Asker { peer, client, peer_is_trusted },
+                    &mut ticket,
+                )
+                .await
+                {
+                    Ok(reply) => reply.respond(&shared, ticket),
+                    Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
+                },
+            )
         })
     }
 }

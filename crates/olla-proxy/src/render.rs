@@ -89,6 +89,9 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(X_OLLA_REQUEST_ID, request_id.clone());
+    if let Error::MethodNotAllowed { .. } = error {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+    }
     if let Some(after) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }

@@ -141,16 +141,20 @@ pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Option<Quota>) {
 }
 
 fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
+    // With both, the length is a lie: the body was read by its chunks (RFC 9112 §6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
-    for name in [header::SET_COOKIE, header::AUTHORIZATION, X_API_KEY, X_AUTH_TOKEN] {
+    for name in [header::SET_COOKIE].iter().chain(&CREDENTIALS) {
         headers.remove(name);
     }
     for (name, _) in &*endpoint.spec.headers {
         headers.remove(name);
     }
-    // llama.cpp sends it empty, which allows nobody and would hide an answer that does.
-    if headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_some_and(HeaderValue::is_empty) {
-        headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    // Who may call Olla from a web page is for Olla's operator to say, not for each backend.
+    for name in CROSS_ORIGIN {
+        headers.remove(name);
     }
     // Only this Olla speaks for Olla: the backend may be another one.
     if headers.keys().any(is_olla) {

@@ -87,10 +87,10 @@ async fn attempt(
     let endpoint = lease.endpoint();
     let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
     let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
-    let path = forward_path(endpoint, &shared.profiles, outbound.path()).ok_or(Error::BadPath)?;
+    let path = forward_path(endpoint, &shared.profiles, outbound.line()).ok_or(Error::BadPath)?;
     let request = outbound.request(endpoint, &path, rename)?;
     ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.totals)));
-    debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ?ticket.id(), "sending request");
+    debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
     let sent = upstream.send(endpoint, request, || outbound.request(endpoint, &path, rename).ok(), policy);
     match shared.settings.timeouts.deadline(ticket) {
@@ -107,7 +107,7 @@ fn note(failure: Failure, lease: &Lease, ticket: &mut Ticket) {
         let (name, to) = (&endpoint.spec.name, endpoint.live.status());
         warn!(endpoint = %name, %to, reason = %failure, "health changed");
     } else {
-        debug!(endpoint = %endpoint.spec.name, %failure, request_id = ?ticket.id(), "attempt failed");
+        debug!(endpoint = %endpoint.spec.name, %failure, request_id = ticket.id().to_str().unwrap_or_default(), "attempt failed");
     }
 }
 

@@ -9,7 +9,10 @@ use smallvec::SmallVec;
 
 use crate::{
     Error,
-    headers::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP},
+    headers::{
+        self, CREDENTIALS, FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL,
+        X_PROXIED_BY, X_REAL_IP,
+    },
     inspect::{Inbound, NamedModel},
     replay::{Replay, ReplayBody},
     serve::Asker,
@@ -27,9 +30,6 @@ pub(crate) struct Outbound {
     body: Replay,
     model: Option<NamedModel>,
 }
-
-const CREDENTIALS: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::COOKIE, headers::X_API_KEY, headers::X_AUTH_TOKEN];
 
 // === impl Outbound ===
 
@@ -50,7 +50,7 @@ impl Outbound {
         let credentials = take_credentials(&mut headers);
         headers.insert(X_PROXIED_BY, product.served_by.clone());
         headers::append_via(&mut headers, &product.via);
-        add_forwarded(&mut headers, asker.peer, host);
+        add_forwarded(&mut headers, asker, host);
         if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
             headers.insert(X_MODEL, value);
         }
@@ -103,9 +103,9 @@ impl Outbound {
         }
     }
 
-    /// Returns the path of the request, prefix removed.
-    pub(crate) fn path(&self) -> &str {
-        self.target.path()
+    /// Returns the method and the path of the request, prefix removed.
+    pub(crate) fn line(&self) -> (&Method, &str) {
+        (&self.method, self.target.path())
     }
 }
 
@@ -119,17 +119,28 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
     taken
 }
 
-fn add_forwarded(headers: &mut HeaderMap, peer: Option<IpAddr>, host: Option<HeaderValue>) {
-    if let Some(client) = peer {
-        // alloc: an address as text; the value is new with each connection.
-        let client = HeaderValue::try_from(client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        headers::append_hop(headers, X_FORWARDED_FOR, client.clone());
-        headers.entry(X_REAL_IP).or_insert(client);
+/// Says who asked, over what and for which host. Only a proxy that is trusted has a say in it.
+fn add_forwarded(headers: &mut HeaderMap, asker: Asker, host: Option<HeaderValue>) {
+    if !asker.peer_is_trusted {
+        for name in FORWARDED {
+            headers.remove(name);
+        }
+    }
+    if let Some(peer) = asker.peer {
+        headers::append_hop(headers, X_FORWARDED_FOR, address(peer));
+    }
+    if let Some(client) = asker.client {
+        headers.insert(X_REAL_IP, address(client));
     }
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
     if let Some(host) = host {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
+}
+
+// alloc: an address as text; the value is new with each connection.
+fn address(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// HTTP/2 carries the host in the request target (RFC 9113 §8.3.1).

@@ -28,6 +28,7 @@ pub(crate) struct Route {
     /// Whether the backend may see the request twice: it is idempotent (RFC 9110 §9.2.2) or an inference
     /// call, which changes nothing.
     pub(crate) replayable: bool,
+    pub(crate) method: Method,
 }
 
 const PREFIX: &str = "/olla";
@@ -35,6 +36,10 @@ const ALL_BACKENDS: &str = "proxy";
 
 /// Reads the request target.
 pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Route, Error> {
+    // A tunnel is not what this proxy is for, and a trace would show the client our credentials.
+    if matches!(*method, Method::CONNECT | Method::TRACE) {
+        return Err(Error::MethodNotAllowed { method: method.clone() });
+    }
     let whole = uri.path_and_query().ok_or(Error::BadPath)?;
     if has_dot_segment(whole.path()) {
         return Err(Error::BadPath);
@@ -49,7 +54,7 @@ pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Ro
     };
     let (dialect, operation) = classify(rest.path());
     let replayable = method.is_idempotent() || operation.is_inference();
-    Ok(Route { scope, dialect, rest, replayable })
+    Ok(Route { scope, dialect, rest, replayable, method: method.clone() })
 }
 
 /// Returns the dialect in which a target's errors are written, even when the target is no route.

@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Asker {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) client: Option<IpAddr>,
+    /// Whether the other end is a proxy of the operator's, or unknown because the embedder does not tell.
+    pub(crate) peer_is_trusted: bool,
 }
 
 /// Works out the reply to one request.

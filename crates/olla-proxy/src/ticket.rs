@@ -118,10 +118,15 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.finished {
-            self.broke(Failure::ClientGone);
-            self.finish(Outcome::Cancelled);
+        if self.finished {
+            return;
         }
+        if std::thread::panicking() {
+            self.failed("panic");
+            return self.finish(Outcome::Failure);
+        }
+        self.broke(Failure::ClientGone);
+        self.finish(Outcome::Cancelled);
     }
 }
 

@@ -9,7 +9,19 @@ use tracing::{info, warn};
 pub(crate) struct AccessLog;
 
 /// Query parameters that hold secrets.
-const SECRET: [&str; 7] = ["api_key", "token", "access_token", "key", "password", "secret", "auth"];
+const SECRET: [&str; 11] = [
+    "api_key",
+    "api-key",
+    "apikey",
+    "token",
+    "access_token",
+    "key",
+    "password",
+    "secret",
+    "client_secret",
+    "auth",
+    "sig",
+];
 
 // === impl AccessLog ===
 

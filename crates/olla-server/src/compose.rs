@@ -15,7 +15,7 @@ use olla_proxy::{
     ConnectTimeouts, Fallback, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Timeouts,
     TrustedProxies, Upstream,
 };
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use crate::{
     access_log::AccessLog,
@@ -31,7 +31,8 @@ pub(crate) struct App {
     pub(crate) fleet: Arc<FleetCell>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) monitor: Arc<Monitor<ProbeClient>>,
-    pub(crate) rate_limits: Option<Arc<RateLimits>>,
+    /// All limits that remember clients.
+    pub(crate) rate_limits: Vec<Arc<RateLimits>>,
     /// Set when the server stops: it is not ready any more.
     pub(crate) stopping: Arc<AtomicBool>,
     routes: Routes,
@@ -55,6 +56,7 @@ impl App {
         let proxy = proxy(settings, (&fleet, &profiles), &stats, rate_limits.clone());
         let admin = admin(settings, (&fleet, &profiles), (&stats, &monitor), &stopping);
         let health_limits = health_limits(&settings.server.rate_limits);
+        let rate_limits = rate_limits.into_iter().chain(health_limits.clone()).collect();
         let routes = Routes { proxy, admin, health_limits };
         let cors = settings.server.cors.as_ref().map(cors);
         Self { fleet, profiles, monitor, rate_limits, stopping, routes, cors }
@@ -212,12 +214,25 @@ fn health_limits(limits: &settings::RateLimits) -> Option<Arc<RateLimits>> {
     RateLimits::new(rates).map(Arc::new)
 }
 
+/// With credentials, a `*` means nothing to a browser (Fetch §3.3.5): what was asked for is named instead.
 fn cors(cors: &settings::Cors) -> CorsLayer {
-    let exposed = if cors.exposed.is_empty() { OLLA_HEADERS.to_vec() } else { cors.exposed.clone() };
+    let any_method = cors.methods.iter().any(|method| method.as_str() == ANY);
+    let methods = match (any_method, cors.credentials) {
+        (true, true) => AllowMethods::mirror_request(),
+        (true, false) => AllowMethods::any(),
+        (false, _) => AllowMethods::list(cors.methods.clone()),
+    };
+    let headers = match (&cors.headers, cors.credentials) {
+        (None, true) => AllowHeaders::mirror_request(),
+        (None, false) => AllowHeaders::any(),
+        (Some(headers), _) => AllowHeaders::list(headers.clone()),
+    };
+    let own = cors.exposed.is_empty() || cors.exposed.iter().any(|name| name.as_str() == ANY);
+    let exposed = if own { OLLA_HEADERS.to_vec() } else { cors.exposed.clone() };
     let layer = CorsLayer::new()
         .allow_origin(origins(&cors.origins))
-        .allow_methods(cors.methods.clone())
-        .allow_headers(cors.headers.clone().map_or_else(AllowHeaders::any, AllowHeaders::list))
+        .allow_methods(methods)
+        .allow_headers(headers)
         .expose_headers(exposed)
         .allow_credentials(cors.credentials);
     match cors.max_age {
@@ -225,6 +240,8 @@ fn cors(cors: &settings::Cors) -> CorsLayer {
         None => layer,
     }
 }
+
+const ANY: &str = "*";
 
 fn origins(patterns: &[String]) -> AllowOrigin {
     if patterns.iter().any(|p| p == "*") {

@@ -12,7 +12,7 @@ use std::{
 
 use axum::Router;
 use futures_util::{FutureExt, future::CatchUnwind};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use olla_proxy::{ClientAddr, Proxy, RateLimits};
 use serde_json::json;
@@ -117,6 +117,11 @@ impl Service<Request<Incoming>> for Routes {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
+            // RFC 9112 §3.2: a server must refuse it.
+            let refused = problem(StatusCode::BAD_REQUEST, "host_missing", "HTTP/1.1 requires a Host header");
+            return Answering::Done(Some(refused));
+        }
         let path = request.uri().path();
         if !path.starts_with("/internal") && path != "/version" {
             return Answering::Proxy(AssertUnwindSafe(self.proxy.call(request)).catch_unwind());
@@ -180,7 +185,11 @@ fn panicked() -> Response<ResponseBody> {
 }
 
 fn problem(status: StatusCode, code: &str, message: &str) -> Response<ResponseBody> {
-    let kind = if status.is_server_error() { "server_error" } else { "rate_limit_error" };
+    let kind = match status {
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        StatusCode::BAD_REQUEST => "invalid_request_error",
+        _ => "server_error",
+    };
     let document = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
     let mut response = Response::new(ResponseBody::from(axum::body::Body::from(document.to_string())));
     *response.status_mut() = status;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use olla_health::LocalSearch;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -48,6 +49,7 @@ pub(crate) enum StartError {
 impl Server {
     /// Binds the port and builds the parts.
     pub(crate) fn bind(loaded: Loaded) -> Result<Self, StartError> {
+        allow_many_files();
         let Loaded { settings, profiles, source, .. } = loaded;
         let cores = thread::available_parallelism().map_or(1, Into::into);
         let workers = settings.server.workers.unwrap_or(cores).max(1);
@@ -179,6 +181,16 @@ fn patience(settings: &Settings) -> Patience {
     }
 }
 
+/// Each client and each backend connection takes a file descriptor; the usual soft limit of 1,024 is from
+/// another age, and any process may raise it to its hard limit.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 /// SIGINT and SIGTERM, in the order they come.
 fn signals() -> io::Result<mpsc::Receiver<()>> {
     let (send, receive) = mpsc::channel(2);
@@ -196,10 +208,10 @@ fn signals() -> io::Result<mpsc::Receiver<()>> {
 }
 
 async fn forget_clients(app: &App, interval: Option<Duration>) {
-    let (Some(limits), Some(interval)) = (&app.rate_limits, interval) else { return };
-    loop {
+    let Some(interval) = interval else { return };
+    while !app.rate_limits.is_empty() {
         sleep(interval).await;
-        limits.clean_up();
+        app.rate_limits.iter().for_each(|limits| limits.clean_up());
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) async fn announce(app: &App, settings: &Settings, (source, url): (&So
 /// Returns the command for a first request.
 pub(crate) fn curl(url: &str, model: &str, stream: bool) -> String {
     let (flag, stream) = if stream { ("-N ", r#""stream":true,"#) } else { ("", "") };
-    let model = serde_json::Value::from(model);
+    // Between single quotes of a shell, only a single quote needs care.
+    let model = serde_json::Value::from(model).to_string().replace('\'', r"'\''");
     format!(
         "curl {flag}{url}/v1/chat/completions -H 'Content-Type: application/json' \
          -d '{{\"model\":{model},{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'"

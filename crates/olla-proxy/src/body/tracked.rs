@@ -106,7 +106,7 @@ impl Tracked {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         self.ticket.broke(failure);
         if let Some(lease) = self.lease.take() {
-            warn!(endpoint = %lease.endpoint().spec.name, request_id = ?self.ticket.id(), %failure, "response broke off");
+            warn!(endpoint = %lease.endpoint().spec.name, request_id = self.ticket.id().to_str().unwrap_or_default(), %failure, "response broke off");
             lease.endpoint().live.request_probe();
         }
         self.ticket.finish(Outcome::Failure);

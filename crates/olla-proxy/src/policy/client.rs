@@ -26,15 +26,15 @@ impl TrustedProxies {
     #[must_use]
     pub fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?;
-        if !self.trusts(peer) {
+        if !self.trust(peer) {
             return Some(peer);
         }
         let hops = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|v| v.to_str().ok());
         let mut nearest = peer;
         for hop in hops.flat_map(|value| value.rsplit(',')) {
-            let Ok(address) = hop.trim().parse() else { return Some(nearest) };
-            nearest = address;
-            if !self.trusts(nearest) {
+            let Ok(address) = hop.trim().parse::<IpAddr>() else { return Some(nearest) };
+            nearest = address.to_canonical();
+            if !self.trust(nearest) {
                 return Some(nearest);
             }
         }
@@ -42,7 +42,9 @@ impl TrustedProxies {
         if nearest == peer { real.or(Some(peer)) } else { Some(nearest) }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Returns whether a proxy with this address is believed.
+    #[must_use]
+    pub fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -10,7 +10,7 @@ use governor::{
     DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota as Rate, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
-    state::keyed::DefaultKeyedStateStore,
+    state::{InMemoryState, NotKeyed, keyed::DefaultKeyedStateStore},
 };
 
 use crate::{Error, render::Refusal};
@@ -31,10 +31,11 @@ pub struct Rates {
 pub struct RateLimits {
     rates: Rates,
     clock: DefaultClock,
-    global: Option<DefaultDirectRateLimiter>,
+    global: Option<Global>,
     per_client: Option<PerClient>,
 }
 
+type Global = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 type PerClient =
     RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock, StateInformationMiddleware>;
 
@@ -54,7 +55,9 @@ impl RateLimits {
     pub fn new(rates: Rates) -> Option<Self> {
         let burst = NonZeroU32::new(rates.burst).unwrap_or(NonZeroU32::MIN);
         let rate = |per_minute| Some(Rate::per_minute(NonZeroU32::new(per_minute)?).allow_burst(burst));
-        let global = rate(rates.global_per_minute).map(RateLimiter::direct);
+        let global = rate(rates.global_per_minute).map(|rate| {
+            DefaultDirectRateLimiter::direct(rate).with_middleware::<StateInformationMiddleware>()
+        });
         let per_client = rate(rates.per_client_per_minute)
             .map(|rate| DefaultKeyedRateLimiter::keyed(rate).with_middleware::<StateInformationMiddleware>());
         if global.is_none() && per_client.is_none() {
@@ -75,8 +78,11 @@ impl RateLimits {
                 Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()))),
             }
         }
-        if let Some(Err(until)) = self.global.as_ref().map(RateLimiter::check) {
-            return Err(self.refuse(until.wait_time_from(self.clock.now())));
+        if let Some(limiter) = &self.global {
+            match limiter.check() {
+                Ok(state) => remaining = remaining.min(state.remaining_burst_capacity()),
+                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()))),
+            }
         }
         Ok(self.quota(remaining, Duration::ZERO))
     }
@@ -147,7 +153,7 @@ mod tests {
     fn the_global_limit_works_without_one_for_clients() {
         let limits = limits(1, 0, 1);
 
-        assert!(limits.admit(client(1)).is_ok());
+        assert_eq!(limits.admit(client(1)).unwrap().remaining, 0);
         assert!(limits.admit(client(2)).is_err());
     }
 

@@ -108,6 +108,9 @@ impl Connector {
     }
 }
 
+/// `ENFILE` and `EMFILE`, the same everywhere; the standard library has no kind for them.
+const OUT_OF_FILES: [i32; 2] = [23, 24];
+
 async fn resolve(to: &BaseUrl, deadline: Instant) -> Result<SmallVec<[SocketAddr; 4]>, Failure> {
     if let Ok(ip) = to.host().parse::<IpAddr>() {
         return Ok(SmallVec::from_iter([SocketAddr::new(ip, to.port())]));
@@ -121,6 +124,8 @@ async fn resolve(to: &BaseUrl, deadline: Instant) -> Result<SmallVec<[SocketAddr
 
 fn classify(error: &io::Error) -> Failure {
     match error.kind() {
+        _ if error.raw_os_error().is_some_and(|code| OUT_OF_FILES.contains(&code)) => Failure::Exhausted,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory => Failure::Exhausted,
         io::ErrorKind::ConnectionRefused => Failure::Refused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         _ => Failure::Unreachable,

@@ -149,7 +149,7 @@ async fn chains_of_proxies_grow_by_one_however_they_are_written() {
         let headers: Vec<_> =
             before.iter().flat_map(|hop| [("x-forwarded-for", *hop), ("via", *hop)]).collect();
 
-        let heard = forwarded(&headers, |_| {}).await;
+        let heard = forwarded(&headers, |plan| plan.trusted = true).await;
 
         assert_eq!(heard.header("x-forwarded-for"), Some("a, b, 192.0.2.1"));
         let via = heard.header("via").unwrap();
@@ -157,13 +157,31 @@ async fn chains_of_proxies_grow_by_one_however_they_are_written() {
     }
 }
 
+const SAID: [(&str, &str); 4] = [
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-host", "chat.example"),
+    ("x-forwarded-for", "203.0.113.7"),
+    ("x-real-ip", "6.6.6.6"),
+];
+
 #[tokio::test]
-async fn what_an_outer_proxy_said_of_the_client_is_kept() {
-    let heard =
-        forwarded(&[("x-forwarded-proto", "https"), ("x-forwarded-host", "chat.example")], |_| {}).await;
+async fn what_a_trusted_proxy_said_of_the_client_is_kept() {
+    let heard = forwarded(&SAID, |plan| plan.trusted = true).await;
 
     assert_eq!(heard.header("x-forwarded-proto"), Some("https"));
     assert_eq!(heard.header("x-forwarded-host"), Some("chat.example"));
+    assert_eq!(heard.header("x-forwarded-for"), Some("203.0.113.7, 192.0.2.1"));
+    assert_eq!(heard.header("x-real-ip"), Some("203.0.113.7"), "the nearest hop that is no proxy of ours");
+}
+
+#[tokio::test]
+async fn what_anybody_else_says_of_the_client_is_not_passed_on() {
+    let heard = forwarded(&SAID, |_| {}).await;
+
+    assert_eq!(heard.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(heard.header("x-forwarded-host"), Some("olla.test"));
+    assert_eq!(heard.header("x-forwarded-for"), Some("192.0.2.1"));
+    assert_eq!(heard.header("x-real-ip"), Some("192.0.2.1"));
 }
 
 #[tokio::test]
@@ -215,22 +233,24 @@ async fn the_backend_is_told_the_length_of_every_body() {
 
 #[tokio::test]
 async fn end_to_end_headers_of_the_backend_reach_the_client_unchanged() {
-    let headers = returned("x-litellm-model-id: 7\r\nserver: uvicorn\r\nx-accel-buffering: no\r\naccess-control-allow-origin: *\r\nvary: a\r\nvary: b\r\n").await;
+    let headers = returned(
+        "x-litellm-model-id: 7\r\nserver: uvicorn\r\nx-accel-buffering: no\r\nvary: a\r\nvary: b\r\n",
+    )
+    .await;
     let headers = headers.headers();
 
     assert_eq!(headers["x-litellm-model-id"], "7");
     assert_eq!(headers["server"], "uvicorn");
     assert_eq!(headers["x-accel-buffering"], "no");
-    assert_eq!(headers["access-control-allow-origin"], "*");
     assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(headers["content-length"], "2");
 }
 
 #[tokio::test]
-async fn an_empty_permission_for_browsers_does_not_hide_a_real_one() {
-    let headers = returned("access-control-allow-origin: \r\n").await;
+async fn a_backend_does_not_say_which_web_pages_may_use_olla() {
+    let told = returned("access-control-allow-origin: *\r\naccess-control-allow-credentials: true\r\n").await;
 
-    assert!(!headers.headers().contains_key("access-control-allow-origin"));
+    assert!(told.headers().keys().all(|name| !name.as_str().starts_with("access-control-")));
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Which backends a path is meant for, and the path under which they get it.
 
-use http::StatusCode;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use olla_core::{BaseUrl, PathRules, Status};
 
 use crate::support::{Backend, Plan, Stage, get, ok};
@@ -13,7 +17,7 @@ async fn two_kinds() -> (Stage, [Backend; 2]) {
     (plan.start(), backends)
 }
 
-fn ask_for(target: &str) -> http::Request<http_body_util::Full<bytes::Bytes>> {
+fn ask_for(target: &str) -> Request<Full<Bytes>> {
     crate::support::post(target, r#"{"model":"m"}"#)
 }
 
@@ -192,4 +196,24 @@ async fn a_kind_with_its_openai_surface_elsewhere_gets_requests_there() {
     plan.start().ask(ask_for("/v1/chat/completions?x=%20")).await;
 
     assert_eq!(backend.heard_one().line, "POST /engines/v1/chat/completions?x=%20 HTTP/1.1");
+}
+
+#[tokio::test]
+async fn methods_that_change_things_take_an_endpoint_that_allows_the_path() {
+    let backend = Backend::answering(ok("{}")).await;
+    let mut plan = Plan::over(&[&backend]);
+    plan.specs[0].allow_paths = Arc::new(PathRules::parse(["/v1/files/*"]).unwrap());
+    let stage = plan.start();
+    let ask = async |method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(Full::<Bytes>::default()).unwrap();
+        stage.ask(request).await
+    };
+
+    let refused = ask(Method::DELETE, "/v1/chat/completions").await;
+    assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
+    assert_eq!(ask(Method::TRACE, "/v1/files/1").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(ask(Method::DELETE, "/v1/files/1").await.status, StatusCode::OK);
+
+    assert!(backend.heard_one().line.starts_with("DELETE /v1/files/1 "));
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use olla_core::{Failure, Outcome, Status};
 
-use crate::support::{Backend, Ending, Note, Stage};
+use crate::support::{Backend, Ending, Note, Stage, chat};
 
 /// Lets the client read everything over a real connection.
 async fn read(response: &'static str) -> (String, Ending, Note) {
@@ -168,4 +168,16 @@ async fn nothing_is_added_in_the_middle_of_an_event() {
 
         assert!(!body.contains("error"), "{content_type} {events:?}: {body}");
     }
+}
+
+#[tokio::test]
+async fn a_length_that_contradicts_the_chunks_is_not_passed_on() {
+    let chunked = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n\
+                   a\r\n0123456789\r\n0\r\n\r\n";
+    let backend = Backend::answering(chunked).await;
+
+    let told = Stage::over(&backend).ask(chat()).await;
+
+    assert_eq!(told.headers.get("content-length"), None);
+    assert_eq!(told.body.as_deref(), Ok("0123456789"));
 }

@@ -231,9 +231,10 @@ impl Report {
         self.notices.push(Notice { part, text: text.into(), details: vec![] });
     }
 
-    /// Returns whether a problem with this very key has been reported.
+    /// Returns whether a problem with this key, or with an element of its list, has been reported.
     pub(crate) fn mentions(&self, key: &str) -> bool {
-        self.problems.iter().any(|p| p.key == key)
+        let is_of = |rest: &str| rest.is_empty() || rest.starts_with('[');
+        self.problems.iter().any(|p| p.key.strip_prefix(key).is_some_and(is_of))
     }
 
     /// Returns the problems in the order of files, lines and variables.

@@ -58,7 +58,7 @@ pub(super) async fn serve(
             connection.as_mut().graceful_shutdown();
             return connection.as_mut().poll(cx);
         }
-        // Dropping the connection closes it; nothing is in flight.
+        // Dropping the connection closes it; what the client did not take is lost to it.
         Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
     })
     .await

@@ -17,7 +17,7 @@ use hyper_util::{
 use olla_balancer::Balancer;
 use olla_core::{Aliases, BaseUrl, Endpoint, EndpointSpec, Failure, FleetCell, Model, Status};
 use olla_profiles::Profiles;
-use olla_proxy::{Body, ClientAddr, Proxy, RateLimits, Rates, Settings};
+use olla_proxy::{Body, ClientAddr, Proxy, RateLimits, Rates, Settings, TrustedProxies};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{ServiceBuilder, ServiceExt};
 
@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) aliases: Vec<(&'static str, &'static [&'static str])>,
     pub(crate) settings: Settings,
     pub(crate) rates: Option<Rates>,
+    /// Whether the client of the tests, 192.0.2.1, is a proxy that is believed.
+    pub(crate) trusted: bool,
 }
 
 /// A proxy over a fleet, and what it records.
@@ -74,7 +76,7 @@ impl Plan {
         let mut settings = Settings::default();
         settings.balancer = Balancer::Priority;
         let models = vec![vec![Model::named(MODEL)]; specs.len()];
-        Self { specs, models, aliases: vec![], settings, rates: None }
+        Self { specs, models, aliases: vec![], settings, rates: None, trusted: false }
     }
 
     /// Makes an endpoint one of another kind.
@@ -103,6 +105,10 @@ impl Plan {
             .recorder(Arc::clone(&journal) as _);
         if let Some(limits) = self.rates.and_then(RateLimits::new) {
             proxy = proxy.rate_limits(Arc::new(limits));
+        }
+        if self.trusted {
+            let network = "192.0.2.0/24".parse().unwrap();
+            proxy = proxy.trusted_proxies(TrustedProxies::new(vec![network]));
         }
         Stage { fleet, journal, proxy: proxy.build() }
     }
