@@ -82,3 +82,41 @@ async fn answers_pipelined_requests_in_order() {
     let places = ["\"choices\"", "unknown_path", "\"version\""].map(|text| answers.find(text).expect(text));
     assert!(places.is_sorted(), "{answers}");
 }
+
+#[tokio::test]
+async fn bytes_behind_a_request_do_not_hold_back_its_answer() {
+    let engine = engines::start(engine("sim", Kind::Vllm).early_head(true).ttft(PATIENCE * 2)).await;
+    let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
+    olla.ready().await;
+    let chat = streamed_chat(MODEL).to_string();
+    let length = chat.len();
+    let post =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
+    let mut stream = TcpStream::connect(olla.address()).await.unwrap();
+
+    // The tokens take longer than this test waits: what comes is the head, flushed by itself.
+    stream.write_all(format!("{post}\r\nGET /version HTT").as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("a head at once").unwrap();
+
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_and_not_just_dropped() {
+    let (olla, _engine) = serving().await;
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+
+    for (sent, status) in [
+        ("FOO BAR\r\n\r\n".to_owned(), "400"),
+        ("GET /v1/models HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        ("GET /v1/models HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), "400"),
+        (format!("GET /v1/models HTTP/1.1\r\nhost: h\r\n{many}\r\n"), "431"),
+    ] {
+        let mut stream = TcpStream::connect(olla.address()).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("an answer").unwrap();
+        assert_eq!(String::from_utf8_lossy(&head), format!("HTTP/1.1 {status}"), "{sent:?}");
+    }
+}

@@ -7,8 +7,9 @@ use thiserror::Error;
 
 /// The root of a backend: `http://gpu-1:11434` or `https://[::1]:8443/engines/llama.cpp`.
 ///
-/// The base path, where there is one, precedes every request path, unless the request path already
-/// begins with it: a base of `/v1` and a request for `/v1/models` meet at `/v1/models`.
+/// The base path, where there is one, precedes every request path. What the end of the one and the
+/// beginning of the other have in common is there once: a base of `/openai/v1` and a request for
+/// `/v1/models` meet at `/openai/v1/models`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     tls: bool,
@@ -130,11 +131,12 @@ impl BaseUrl {
     /// # Errors
     /// Fails when `path` is not a valid request target.
     pub fn join(&self, path: &str, always: bool) -> Result<PathAndQuery, UrlError> {
-        if self.path.is_empty() || (!always && self.covers(path)) {
+        if self.path.is_empty() {
             return PathAndQuery::from_str(path).map_err(|_| UrlError::Invalid);
         }
-        let mut joined = String::with_capacity(self.path.len() + path.len());
-        joined.push_str(&self.path);
+        let base = if always { &self.path } else { self.path_without(path) };
+        let mut joined = String::with_capacity(base.len() + path.len());
+        joined.push_str(base);
         joined.push_str(path);
         PathAndQuery::from_maybe_shared(joined).map_err(|_| UrlError::Invalid)
     }
@@ -156,8 +158,13 @@ impl BaseUrl {
         Ok(Target { base: Self { path: "".into(), ..base }, path })
     }
 
-    fn covers(&self, path: &str) -> bool {
-        path.strip_prefix(&*self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    /// Returns the base path less the segments at its end with which `path` begins.
+    fn path_without(&self, path: &str) -> &str {
+        let begins_with = |segments| {
+            path.strip_prefix(segments).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        let mut ends = self.path.match_indices('/').map(|(at, _)| self.path.split_at(at));
+        ends.find(|(_, end)| begins_with(*end)).map_or(&self.path, |(start, _)| start)
     }
 }
 
@@ -211,6 +218,12 @@ mod tests {
         assert_eq!(based.join("/v10", false).unwrap(), "/v1/v10");
         assert_eq!(based.join("/models", false).unwrap(), "/v1/models");
         assert_eq!(based.join("/v1/models", true).unwrap(), "/v1/v1/models");
+
+        let deep = BaseUrl::parse("http://h:1/openai/v1").unwrap();
+        assert_eq!(deep.join("/v1/models", false).unwrap(), "/openai/v1/models");
+        assert_eq!(deep.join("/openai/v1/models", false).unwrap(), "/openai/v1/models");
+        assert_eq!(deep.join("/v1?x", false).unwrap(), "/openai/v1?x");
+        assert_eq!(deep.join("/", false).unwrap(), "/openai/v1/");
     }
 
     #[test]

@@ -74,20 +74,16 @@ fn route_by_model<'f>(
     match fallback.reason(!named.list.is_empty()) {
         Ok(_) if !available => Err(reach.unavailable(true)),
         Ok(reason) => Ok(Candidates { decision: Some(Decision::fallback(reason)), ..all }),
-        Err(reason) => Err(refuse(model, &named, &inbound.route, reason)),
+        Err(reason) => Err(refuse(model, &named, reach, reason)),
     }
 }
 
-fn refuse(model: &NamedModel, named: &Candidates<'_>, route: &Route, reason: &'static str) -> Error {
+fn refuse(model: &NamedModel, named: &Candidates<'_>, reach: &Reach<'_>, reason: &'static str) -> Error {
     let (model, endpoints) = (Arc::clone(&model.name), named.list.len());
-    if endpoints > 0 {
-        return Error::ModelUnavailable { model, endpoints, reason };
+    match endpoints {
+        0 => Error::ModelNotFound { model, kind: reach.kind_or_any(), reason },
+        _ => Error::ModelUnavailable { model, endpoints, reason },
     }
-    let models_path = match route.scope {
-        Scope::All => "/v1/models".into(),
-        Scope::Kind(_) | Scope::OpenAiCompatible(_) => "the same prefix with /v1/models".into(),
-    };
-    Error::ModelNotFound { model, models_path, reason }
 }
 
 /// Which endpoints a route may reach at all.
@@ -133,16 +129,15 @@ impl Reach<'_> {
         if in_scope.iter().any(|e| forward_path(e, self.profiles, with_post).is_some()) {
             return Error::MethodNotAllowed { method: self.route.method.clone() };
         }
-        Error::PathNotAllowed { path: path.into(), kind: self.kind_name().unwrap_or_else(|| "any".into()) }
+        Error::PathNotAllowed { path: path.into(), kind: self.kind_or_any() }
     }
 
     fn kind_name(&self) -> Option<Arc<str>> {
-        match self.route.scope {
-            Scope::All => None,
-            Scope::Kind(kind) | Scope::OpenAiCompatible(kind) => {
-                self.profiles.get(kind).map(|p| Arc::clone(&p.name))
-            }
-        }
+        kind_name(self.route.scope, self.profiles)
+    }
+
+    fn kind_or_any(&self) -> Arc<str> {
+        kind_or_any(self.route.scope, self.profiles)
     }
 
     fn unavailable(&self, exist: bool) -> Error {
@@ -156,6 +151,18 @@ impl Reach<'_> {
             None => Error::NoEndpoint { detail },
         }
     }
+}
+
+fn kind_name(scope: Scope, profiles: &Profiles) -> Option<Arc<str>> {
+    match scope {
+        Scope::All => None,
+        Scope::Kind(kind) | Scope::OpenAiCompatible(kind) => profiles.get(kind).map(|p| Arc::clone(&p.name)),
+    }
+}
+
+/// Names the kind that a request is meant for, to stand in a message.
+pub(crate) fn kind_or_any(scope: Scope, profiles: &Profiles) -> Arc<str> {
+    kind_name(scope, profiles).unwrap_or_else(|| "configured".into())
 }
 
 /// Returns whether an endpoint is one of those that a request is meant for.

@@ -20,11 +20,13 @@ pub enum Error {
     #[error("the path has . or .. segments, or cannot be forwarded")]
     BadPath,
     /// Backends of the right kind exist, but their profile does not forward this path.
-    #[error("{path} is not forwarded to {kind} backends; name it in the endpoint's allow_paths to permit it")]
+    #[error(
+        "{path} is not forwarded to the {kind} backends; name it in the endpoint's allow_paths to permit it"
+    )]
     PathNotAllowed {
         /// The path, prefix removed.
         path: Box<str>,
-        /// The kind, or `any`.
+        /// The kind, or `configured`.
         kind: Arc<str>,
     },
     /// The method is none that is forwarded to this path.
@@ -65,12 +67,12 @@ pub enum Error {
         retry_after: Duration,
     },
     /// No endpoint has the model.
-    #[error("model {model:?} is not on any endpoint; GET {models_path} lists what is")]
+    #[error("model {model:?} is not on any {kind} endpoint; the model list of the same prefix shows what is")]
     ModelNotFound {
         /// The name asked for.
         model: Arc<str>,
-        /// Where the models are listed.
-        models_path: Box<str>,
+        /// The kind of endpoint that was asked for, or `configured`.
+        kind: Arc<str>,
         /// The routing reason, also sent as `X-Olla-Routing-Reason`.
         reason: &'static str,
     },

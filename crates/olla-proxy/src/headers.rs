@@ -20,8 +20,6 @@ pub(crate) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -41,15 +39,14 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// What clients prove themselves with; a backend gets these only where its endpoint says so.
-pub(crate) const CREDENTIALS: [HeaderName; 6] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    X_API_KEY,
-    X_AUTH_TOKEN,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+/// Returns whether a header is what clients prove themselves with; a backend gets these only where its
+/// endpoint says so. Gateways have many names for their keys, with a common end.
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    const ENDS: [&str; 4] = ["api-key", "auth-token", "access-token", "subscription-key"];
+    *name == header::AUTHORIZATION
+        || *name == header::COOKIE
+        || ENDS.iter().any(|end| name.as_str().ends_with(end))
+}
 
 /// What a proxy in front says of the client.
 pub(crate) const FORWARDED: [HeaderName; 5] =

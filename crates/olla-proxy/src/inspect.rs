@@ -1,6 +1,6 @@
 //! Reads enough of a request to route it by model: the whole body, bounded in size and time.
 
-use std::{pin::pin, sync::Arc};
+use std::{ops::Range, pin::pin, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use http::{Method, Request, request};
@@ -12,7 +12,7 @@ use crate::{
     Error,
     replay::Replay,
     route::Route,
-    scan::{FoundModel, Scanner},
+    scan::{Encoding, FoundModel, Scanner},
     settings::Limits,
 };
 
@@ -25,12 +25,18 @@ pub(crate) struct Inbound {
     pub(crate) model: Option<NamedModel>,
 }
 
-/// The model a request names, and where its JSON string stands in the body.
+/// The model a request names, and where and how the body does.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedModel {
     pub(crate) name: Arc<str>,
-    pub(crate) span: std::ops::Range<u64>,
+    span: Range<u64>,
+    encoding: Encoding,
 }
+
+/// Longest model name, in bytes. What is longer is none.
+const MAX_NAME: usize = 1024;
+/// The longest name in its longest spelling: every byte a JSON escape, in quotes.
+const MAX_RAW_NAME: u64 = "\\u0000".len() as u64 * MAX_NAME as u64 + 2;
 
 /// Reads the body. Cancel-safe: dropping the future drops the request.
 pub(crate) async fn read<B>(request: Request<B>, route: Route, limits: &Limits) -> Result<Inbound, Error>
@@ -41,7 +47,7 @@ where
     if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
         return Ok(Inbound { head, route, body: Replay::default(), model: None });
     }
-    let read = collect(body, limits.max_body_bytes);
+    let read = collect(body, Scanner::new(&head.headers), limits.max_body_bytes);
     let (body, model) = if limits.body_timeout.is_zero() {
         read.await?
     } else {
@@ -51,13 +57,12 @@ where
     Ok(Inbound { head, route, body, model })
 }
 
-async fn collect<B>(body: B, limit: u64) -> Result<(Replay, Option<NamedModel>), Error>
+async fn collect<B>(body: B, mut scanner: Scanner, limit: u64) -> Result<(Replay, Option<NamedModel>), Error>
 where
     B: Body<Data = Bytes>,
 {
     let mut body = pin!(body);
     let mut replay = Replay::default();
-    let mut scanner = Scanner::default();
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
         if !chunk.has_remaining() {
@@ -69,15 +74,77 @@ where
         scanner.feed(&chunk);
         replay.push(chunk);
     }
-    let model = scanner.finish().and_then(NamedModel::new);
+    let model = scanner.finish().and_then(|found| NamedModel::read(found, &replay));
     Ok((replay, model))
 }
 
 // === impl NamedModel ===
 
 impl NamedModel {
-    fn new(found: FoundModel) -> Option<Self> {
-        let name = found.name.trim();
-        (!name.is_empty()).then(|| Self { name: name.into(), span: found.span })
+    fn read(found: FoundModel, body: &Replay) -> Option<Self> {
+        let FoundModel { span, encoding } = found;
+        if span.end - span.start > MAX_RAW_NAME {
+            return None;
+        }
+        let raw = body.slice(span.clone());
+        let name = encoding.decode(&raw)?;
+        let name = name.trim();
+        (!name.is_empty() && name.len() <= MAX_NAME).then(|| Self { name: name.into(), span, encoding })
+    }
+
+    /// Returns the body with another name in this one's place.
+    pub(crate) fn rename(&self, body: &Replay, name: &str) -> Replay {
+        body.splice(self.span.clone(), self.encoding.encode(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::CONTENT_TYPE;
+
+    fn name(content_type: &str, chunks: &[&str]) -> Option<Arc<str>> {
+        let head = Request::builder().header(CONTENT_TYPE, content_type).body(()).unwrap();
+        let mut scanner = Scanner::new(head.headers());
+        let mut body = Replay::default();
+        for chunk in chunks {
+            scanner.feed(chunk.as_bytes());
+            body.push(Bytes::copy_from_slice(chunk.as_bytes()));
+        }
+        NamedModel::read(scanner.finish()?, &body).map(|model| model.name)
+    }
+
+    #[test]
+    fn a_name_cut_into_chunks_is_one_name() {
+        let json = name("application/json", &["{\"model\":\"qw", "e", "n\",\"n\":1}"]);
+        let form = name("application/x-www-form-urlencoded", &["model=qw", "e", "%", "6e&n=1"]);
+
+        assert_eq!((json.as_deref(), form.as_deref()), (Some("qwen"), Some("qwen")));
+    }
+
+    #[test]
+    fn a_name_of_a_kibibyte_is_a_name_in_every_spelling_and_a_longer_one_is_none() {
+        for (content_type, before, letter, after) in [
+            ("application/json", "{\"model\":\"", "x", "\"}"),
+            ("application/json", "{\"model\":\"", "\\u0078", "\"}"),
+            ("application/x-www-form-urlencoded", "model=", "%78", "&n=1"),
+            (
+                "multipart/form-data; boundary=b",
+                "--b\r\nContent-Disposition: form-data; name=model\r\n\r\n",
+                "x",
+                "\r\n--b--",
+            ),
+        ] {
+            let longest = letter.repeat(MAX_NAME);
+
+            assert_eq!(name(content_type, &[before, &longest, after]).map(|n| n.len()), Some(MAX_NAME));
+            assert_eq!(name(content_type, &[before, &longest, letter, after]), None);
+        }
+    }
+
+    #[test]
+    fn a_blank_name_is_none() {
+        assert_eq!(name("", &[r#"{"model":" "}"#]), None);
+        assert_eq!(name("application/x-www-form-urlencoded", &["model=+&n=1"]), None);
     }
 }

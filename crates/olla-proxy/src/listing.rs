@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
-use olla_core::{Endpoint, Fleet};
+use olla_core::{Endpoint, Fleet, Model};
 use olla_profiles::Profiles;
 use serde_json::{Value, json};
 
@@ -25,18 +25,15 @@ pub(crate) fn answer(
         return Ok(None);
     }
     let Some(rest) = route.rest.path().strip_prefix(MODELS) else { return Ok(None) };
-    let listed = collect(route, fleet, profiles);
+    let listed = Listed { route, fleet, profiles };
     let document = match rest.strip_prefix('/') {
-        None if rest.is_empty() => {
-            let data: Vec<_> = listed.values().cloned().collect();
-            json!({ "object": "list", "data": data })
-        }
-        None => return Ok(None),
+        None if !rest.is_empty() => return Ok(None),
+        None | Some("") => listed.all(),
         Some(encoded) => {
-            let id = percent_decode(encoded);
-            find(&listed, &id).cloned().ok_or_else(|| Error::ModelNotFound {
+            let id = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
+            listed.one(&id).ok_or_else(|| Error::ModelNotFound {
                 model: Arc::from(&*id),
-                models_path: MODELS.into(),
+                kind: candidates::kind_or_any(route.scope, profiles),
                 reason: "model_not_found",
             })?
         }
@@ -44,41 +41,67 @@ pub(crate) fn answer(
     Ok(Some(Bytes::from(document.to_string())))
 }
 
-/// Finds a model as requests do: exactly, else ignoring case.
-fn find<'l>(listed: &'l BTreeMap<Arc<str>, Value>, id: &str) -> Option<&'l Value> {
-    listed.get(id).or_else(|| {
-        let folded = id.to_lowercase();
-        listed.iter().find(|(name, _)| name.to_lowercase() == folded).map(|(_, model)| model)
-    })
+/// What a route may list.
+struct Listed<'a> {
+    route: &'a Route,
+    fleet: &'a Fleet,
+    profiles: &'a Profiles,
 }
 
-/// Collects the models of the endpoints in scope, sorted by name, each once; aliases are marked.
-fn collect(route: &Route, fleet: &Fleet, profiles: &Profiles) -> BTreeMap<Arc<str>, Value> {
-    let mut listed = BTreeMap::new();
-    let routable =
-        |e: &&Arc<Endpoint>| e.live.status().is_routable() && candidates::in_scope(e, route.scope, profiles);
-    for model in fleet.endpoints().iter().filter(routable).flat_map(|e| &*e.models) {
-        listed.entry(Arc::clone(&model.name)).or_insert_with(
-            || json!({ "id": model.name, "object": "model", "created": created(model), "owned_by": "olla" }),
-        );
+// === impl Listed ===
+
+impl Listed<'_> {
+    fn all(&self) -> Value {
+        let data: Vec<_> = self.by_name().into_values().collect();
+        json!({ "object": "list", "data": data })
     }
-    let aliases: Vec<_> =
-        fleet.aliases().names().into_iter().filter(|name| !listed.contains_key(*name)).collect();
-    for name in aliases {
-        let targets = fleet.aliases().targets(name).unwrap_or_default();
-        if targets.iter().any(|target| listed.contains_key(&**target)) {
-            let alias = json!({ "id": name, "object": "model", "created": 0, "owned_by": "olla", "alias_of": targets });
+
+    /// Finds a model as requests do: exactly, else ignoring case, else by a pattern that stands for it.
+    fn one(&self, id: &str) -> Option<Value> {
+        let mut listed = self.by_name();
+        let folded = id.to_lowercase();
+        let known = listed.remove(id).or_else(|| {
+            listed.into_iter().find(|(name, _)| name.to_lowercase() == folded).map(|(_, document)| document)
+        });
+        known.or_else(|| {
+            let found = self.fleet.lookup(id);
+            let endpoints =
+                found.iter().filter_map(|placement| self.fleet.endpoints().get(placement.endpoint));
+            endpoints.into_iter().any(|endpoint| self.shows(endpoint)).then(|| document(id, 0))
+        })
+    }
+
+    /// Collects the models of the endpoints in scope, sorted by name, each once; aliases are marked.
+    fn by_name(&self) -> BTreeMap<Arc<str>, Value> {
+        let mut listed = BTreeMap::new();
+        for model in self.fleet.endpoints().iter().filter(|e| self.shows(e)).flat_map(|e| &*e.models) {
+            listed.entry(Arc::clone(&model.name)).or_insert_with(|| document(&model.name, created(model)));
+        }
+        let aliases = self.fleet.aliases();
+        let new = aliases.names().into_iter().filter(|name| !listed.contains_key(*name));
+        let resolved: Vec<_> = new
+            .map(|name| (name, aliases.targets(name).unwrap_or_default()))
+            .filter(|(_, targets)| targets.iter().any(|target| listed.contains_key(&**target)))
+            .collect();
+        for (name, targets) in resolved {
+            let mut alias = document(name, 0);
+            alias["alias_of"] = json!(targets);
             listed.insert(Arc::from(name), alias);
         }
+        listed
     }
-    listed
+
+    fn shows(&self, endpoint: &Endpoint) -> bool {
+        endpoint.live.status().is_routable()
+            && candidates::in_scope(endpoint, self.route.scope, self.profiles)
+    }
+}
+
+fn document(id: &str, created: u64) -> Value {
+    json!({ "id": id, "object": "model", "created": created, "owned_by": "olla" })
 }
 
 /// Returns the creation time that the backend tells, as Unix seconds, or 0: the same at every request.
-fn created(model: &olla_core::Model) -> u64 {
+fn created(model: &Model) -> u64 {
     model.modified.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-fn percent_decode(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -44,6 +44,23 @@ impl Replay {
         ReplayBody { remaining: self.len, chunks: self.chunks.clone().into_iter() }
     }
 
+    /// Returns the bytes of `range`, shared with the body where they lie in one chunk.
+    pub(crate) fn slice(&self, range: Range<u64>) -> Bytes {
+        let mut sliced = Self::default();
+        let mut offset = 0;
+        for chunk in &self.chunks {
+            let end = range.end.saturating_sub(offset).min(chunk.len() as u64) as usize;
+            let start = range.start.saturating_sub(offset).min(end as u64) as usize;
+            sliced.push_some(chunk.slice(start..end));
+            offset += chunk.len() as u64;
+        }
+        match sliced.chunks.as_slice() {
+            [one] => one.clone(),
+            // alloc: only when the range was cut by a chunk's end.
+            many => many.concat().into(),
+        }
+    }
+
     /// Returns this body with the bytes of `range` replaced; every other byte is shared with the original.
     pub(crate) fn splice(&self, range: Range<u64>, replacement: Bytes) -> Self {
         let mut spliced = Self::default();
@@ -123,7 +140,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn splicing_equals_replacing_in_one_string(
+        fn slicing_and_splicing_equal_those_of_one_string(
             parts in proptest::collection::vec("[a-z]{1,5}", 1..6),
             at in 0usize..20,
             len in 1usize..10,
@@ -137,6 +154,7 @@ mod tests {
                 body.push(Bytes::from(part));
             }
 
+            proptest::prop_assert_eq!(&body.slice(start as u64..end as u64), &whole[start..end]);
             let spliced = body.splice(start as u64..end as u64, Bytes::from(with.clone()));
 
             let expected = format!("{}{with}{}", &whole[..start], &whole[end..]);

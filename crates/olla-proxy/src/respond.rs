@@ -146,9 +146,7 @@ fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
         headers.remove(header::CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
-    for name in [header::SET_COOKIE].iter().chain(&CREDENTIALS) {
-        headers.remove(name);
-    }
+    headers.remove(header::SET_COOKIE);
     for (name, _) in &*endpoint.spec.headers {
         headers.remove(name);
     }
@@ -156,15 +154,16 @@ fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
     for name in CROSS_ORIGIN {
         headers.remove(name);
     }
-    // Only this Olla speaks for Olla: the backend may be another one.
-    if headers.keys().any(is_olla) {
-        let olla: Vec<HeaderName> = headers.keys().filter(|name| is_olla(name)).cloned().collect();
-        for name in olla {
+    let private = |name: &HeaderName| is_olla(name) || is_credential(name);
+    if headers.keys().any(private) {
+        let names: Vec<HeaderName> = headers.keys().filter(|name| private(name)).cloned().collect();
+        for name in names {
             headers.remove(name);
         }
     }
 }
 
+/// Only this Olla speaks for Olla: the backend may be another one.
 fn is_olla(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-olla-")
 }

@@ -103,9 +103,10 @@ async fn attempt(
 fn note(failure: Failure, lease: &Lease, ticket: &mut Ticket) {
     ticket.end_attempt(Some(failure));
     let endpoint = lease.endpoint();
+    let from = endpoint.live.status();
     if failure.demotes() && endpoint.live.demote(failure) {
         let (name, to) = (&endpoint.spec.name, endpoint.live.status());
-        warn!(endpoint = %name, %to, reason = %failure, "health changed");
+        warn!(endpoint = %name, %from, %to, reason = %failure, "health changed");
     } else {
         debug!(endpoint = %endpoint.spec.name, %failure, request_id = ticket.id().to_str().unwrap_or_default(), "attempt failed");
     }

@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use crate::{
     Error,
     headers::{
-        self, CREDENTIALS, FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL,
-        X_PROXIED_BY, X_REAL_IP,
+        self, FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY,
+        X_REAL_IP, is_credential,
     },
     inspect::{Inbound, NamedModel},
     replay::{Replay, ReplayBody},
@@ -95,10 +95,7 @@ impl Outbound {
 
     fn body_for(&self, rename: Option<&str>) -> Replay {
         match (rename, &self.model) {
-            (Some(name), Some(model)) => {
-                let quoted = serde_json::Value::from(name).to_string();
-                self.body.splice(model.span.clone(), Bytes::from(quoted))
-            }
+            (Some(name), Some(model)) => model.rename(&self.body, name),
             _ => self.body.clone(),
         }
     }
@@ -110,8 +107,10 @@ impl Outbound {
 }
 
 fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderValue); 2]> {
+    let names: SmallVec<[HeaderName; 2]> =
+        headers.keys().filter(|name| is_credential(name)).cloned().collect();
     let mut taken = SmallVec::new();
-    for name in CREDENTIALS {
+    for name in names {
         if let header::Entry::Occupied(entry) = headers.entry(&name) {
             taken.extend(entry.remove_entry_mult().1.map(|value| (name.clone(), value)));
         }

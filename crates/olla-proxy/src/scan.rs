@@ -1,186 +1,146 @@
-//! Finds the model name in a JSON body without building a tree, however the body is cut into chunks.
+//! Finds the model that a request body names while the body arrives, however it is cut into chunks.
 //!
-//! Only the top level counts, and the last of several `model` keys does, as in the parsers that backends
-//! use. Broken JSON is no error here: what was found before it broke is used, and the backend judges.
+//! The body is neither copied nor parsed into a tree: what is found is where the name stands. Broken
+//! bodies are no error here: what was found before they broke is used, and the backend judges.
+//!
+//! Where a body names several models, the last one counts. So it does for what reads these bodies at most
+//! backends: JSON parsers, and the forms of FastAPI, on which vLLM, SGLang, LiteLLM and their kin are built
+//! (Go's `FormValue` would take the first).
 
-use std::ops::Range;
+mod json;
+mod multipart;
+mod parameters;
+mod urlencoded;
 
-use memchr::memchr2;
+use std::{borrow::Cow, ops::Range};
 
-/// Longest key or model name that is looked at, in bytes of JSON text.
-const MAX_TEXT: usize = 1024;
-const KEY: &str = "model";
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_TYPE};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// A model name and where its JSON string stands in the body, quotes included.
+/// Where a body names its model, and how the name is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundModel {
-    pub(crate) name: String,
     pub(crate) span: Range<u64>,
+    pub(crate) encoding: Encoding,
 }
 
-/// Reads a JSON object chunk by chunk.
-#[derive(Debug, Default)]
+/// How a name is written in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// A JSON string, quotes included.
+    Json,
+    /// As it is: a part of `multipart/form-data`.
+    Plain,
+    /// A value of `application/x-www-form-urlencoded`.
+    Percent,
+}
+
+/// Reads a body chunk by chunk.
+#[derive(Debug)]
 pub(crate) struct Scanner {
-    state: State,
-    /// Bytes of earlier chunks.
-    offset: u64,
-    /// Open arrays and objects.
-    depth: u32,
-    /// What the next string at the top level is.
-    expect: Expect,
-    /// The text of the current top-level string, quotes excluded; empty while it does not matter.
-    text: Vec<u8>,
-    keep_text: bool,
-    string_start: u64,
-    /// Whether the last top-level key was `model`.
-    at_model: bool,
-    found: Option<FoundModel>,
+    json: json::Scanner,
+    form: Form,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Before the opening brace.
-    #[default]
-    Start,
-    Structure,
-    String,
-    Escape,
-    /// Not an object, or its end has been read.
-    Done,
+/// What a body is if it is no JSON object.
+#[derive(Debug)]
+enum Form {
+    None,
+    // Boxed: nearly every request is JSON and should not pay for the size of this.
+    Multipart(Box<multipart::Scanner>),
+    Urlencoded(urlencoded::Scanner),
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    #[default]
-    Key,
-    Value,
-}
+/// What needs no escape in a urlencoded form.
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 // === impl Scanner ===
 
 impl Scanner {
+    /// Creates a scanner for a body with these headers.
+    ///
+    /// A body that begins like a JSON object is read as one whatever its type says: clients often forget
+    /// the type, and `curl -d` declares a form.
+    pub(crate) fn new(headers: &HeaderMap) -> Self {
+        let form = headers.get(CONTENT_TYPE).map_or(Form::None, |value| Form::of_type(value.as_bytes()));
+        Self { json: json::Scanner::default(), form }
+    }
+
     /// Reads the next chunk.
     pub(crate) fn feed(&mut self, chunk: &[u8]) {
-        let mut at = 0;
-        while at < chunk.len() {
-            at = match self.state {
-                State::Start => self.start(chunk, at),
-                State::Structure => self.structure(chunk, at),
-                State::String => self.string(chunk, at),
-                State::Escape => self.escape(chunk, at),
-                State::Done => chunk.len(),
-            };
+        self.json.feed(chunk);
+        if self.json.is_object() {
+            return;
         }
-        self.offset += chunk.len() as u64;
+        match &mut self.form {
+            Form::None => {}
+            Form::Multipart(form) => form.feed(chunk),
+            Form::Urlencoded(form) => form.feed(chunk),
+        }
     }
 
     /// Returns what was found.
     pub(crate) fn finish(self) -> Option<FoundModel> {
-        self.found
-    }
-
-    fn start(&mut self, chunk: &[u8], at: usize) -> usize {
-        match chunk[at] {
-            b' ' | b'\t' | b'\r' | b'\n' => {}
-            b'{' => (self.state, self.depth) = (State::Structure, 1),
-            _ => self.state = State::Done,
-        }
-        at + 1
-    }
-
-    fn structure(&mut self, chunk: &[u8], mut at: usize) -> usize {
-        while let Some(&byte) = chunk.get(at) {
-            at += 1;
-            match byte {
-                b'"' => {
-                    self.open_string(self.offset + at as u64 - 1);
-                    return at;
-                }
-                b'{' | b'[' => {
-                    self.value_begins();
-                    self.depth += 1;
-                }
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        self.state = State::Done;
-                        return at;
-                    }
-                }
-                b':' if self.depth == 1 => self.expect = Expect::Value,
-                b',' if self.depth == 1 => (self.expect, self.at_model) = (Expect::Key, false),
-                b' ' | b'\t' | b'\r' | b'\n' => {}
-                // A number or a literal.
-                _ => self.value_begins(),
-            }
-        }
-        at
-    }
-
-    fn open_string(&mut self, position: u64) {
-        self.state = State::String;
-        self.keep_text = self.depth == 1 && (self.expect == Expect::Key || self.at_model);
-        self.text.clear();
-        self.string_start = position;
-    }
-
-    fn string(&mut self, chunk: &[u8], at: usize) -> usize {
-        let rest = &chunk[at..];
-        let Some(len) = memchr2(b'"', b'\\', rest) else {
-            self.keep(rest);
-            return chunk.len();
+        let (span, encoding) = match self.form {
+            _ if self.json.is_object() => (self.json.finish(), Encoding::Json),
+            Form::None => (None, Encoding::Json),
+            Form::Multipart(form) => (form.finish(), Encoding::Plain),
+            Form::Urlencoded(form) => (form.finish(), Encoding::Percent),
         };
-        let (text, stop) = (&rest[..len], rest[len]);
-        self.keep(text);
-        if stop == b'\\' {
-            self.keep(b"\\");
-            self.state = State::Escape;
-        } else {
-            self.state = State::Structure;
-            self.close_string(self.offset + (at + len) as u64 + 1);
-        }
-        at + len + 1
+        span.map(|span| FoundModel { span, encoding })
     }
+}
 
-    fn escape(&mut self, chunk: &[u8], at: usize) -> usize {
-        self.keep(&chunk[at..=at]);
-        self.state = State::String;
-        at + 1
-    }
+// === impl Form ===
 
-    fn keep(&mut self, text: &[u8]) {
-        if self.keep_text {
-            self.keep_text = self.text.len() + text.len() <= MAX_TEXT;
-            self.text.extend_from_slice(if self.keep_text { text } else { &[] });
+impl Form {
+    fn of_type(content_type: &[u8]) -> Self {
+        let (media_type, parameters) = parameters::split(content_type);
+        if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            return Self::Urlencoded(urlencoded::Scanner::default());
         }
-    }
-
-    fn close_string(&mut self, end: u64) {
-        if self.depth != 1 {
-            return;
+        if !media_type.eq_ignore_ascii_case(b"multipart/form-data") {
+            return Self::None;
         }
-        if self.expect == Expect::Key {
-            self.at_model = self.keep_text && self.decode().is_some_and(|key| key == KEY);
-        } else if self.at_model {
-            self.at_model = false;
-            let name = self.keep_text.then(|| self.decode()).flatten();
-            self.found = name.map(|name| FoundModel { name, span: self.string_start..end });
+        match parameters::last(parameters, b"boundary") {
+            Some(boundary) if !boundary.is_empty() => {
+                // alloc: once for each upload.
+                Self::Multipart(Box::new(multipart::Scanner::new(&boundary)))
+            }
+            _ => Self::None,
         }
     }
+}
 
-    /// A value other than a string: as a model it is none, and it hides an earlier one.
-    fn value_begins(&mut self) {
-        if self.depth == 1 && self.at_model {
-            (self.at_model, self.found) = (false, None);
+// === impl Encoding ===
+
+impl Encoding {
+    /// Reads a name, if that is what these bytes are.
+    pub(crate) fn decode(self, raw: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Json => serde_json::from_slice(raw)
+                .map(Cow::Borrowed)
+                // With escapes there is nothing to borrow.
+                .or_else(|_| serde_json::from_slice(raw).map(Cow::Owned))
+                .ok(),
+            Self::Plain => std::str::from_utf8(raw).map(Cow::Borrowed).ok(),
+            Self::Percent if raw.contains(&b'+') => {
+                let spaced: Vec<u8> = raw.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+                percent_decode(&spaced).decode_utf8().map(|name| Cow::Owned(name.into_owned())).ok()
+            }
+            Self::Percent => percent_decode(raw).decode_utf8().ok(),
         }
     }
 
-    fn decode(&self) -> Option<String> {
-        if !self.text.contains(&b'\\') {
-            return String::from_utf8(self.text.clone()).ok();
-        }
-        let quoted = [b"\"", &*self.text, b"\""].concat();
-        serde_json::from_slice(&quoted).ok()
+    /// Writes a name.
+    pub(crate) fn encode(self, name: &str) -> Bytes {
+        let text = match self {
+            Self::Json => serde_json::Value::from(name).to_string(),
+            Self::Plain => name.into(),
+            Self::Percent => utf8_percent_encode(name, UNESCAPED).to_string(),
+        };
+        Bytes::from(text)
     }
 }
 
@@ -189,85 +149,83 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scan(body: &[u8], chunk: usize) -> Option<FoundModel> {
-        let mut scanner = Scanner::default();
-        body.chunks(chunk.max(1)).for_each(|c| scanner.feed(c));
-        scanner.finish()
-    }
+    const MULTIPART: &str = "multipart/form-data; boundary=b";
+    const URLENCODED: &str = "application/x-www-form-urlencoded";
+    const PART: &str = "--b\r\nContent-Disposition: form-data; name=model\r\n\r\nm\r\n--b--";
 
-    fn name(body: &str) -> Option<String> {
-        scan(body.as_bytes(), usize::MAX).map(|f| f.name)
-    }
-
-    #[test]
-    fn finds_the_top_level_model_wherever_it_stands() {
-        assert_eq!(name(r#"{"model":"a"}"#).as_deref(), Some("a"));
-        assert_eq!(
-            name(r#" {"messages":[{"model":"no"}],"n":1, "model" : "Qwen/Q3"}"#).as_deref(),
-            Some("Qwen/Q3")
-        );
-        assert_eq!(name(r#"{"x":"model","y":{"model":"no"}}"#), None);
-        assert_eq!(name(r#"{"mod\u0065l":"\u00e9\"x"}"#).as_deref(), Some("é\"x"));
-        assert_eq!(name(r#"["model","a"]"#), None);
-        assert_eq!(name(""), None);
+    fn name(content_type: Option<&'static str>, body: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = content_type {
+            headers.insert(CONTENT_TYPE, value.parse().unwrap());
+        }
+        let mut scanner = Scanner::new(&headers);
+        scanner.feed(body.as_bytes());
+        let found = scanner.finish()?;
+        let raw = &body[found.span.start as usize..found.span.end as usize];
+        found.encoding.decode(raw.as_bytes()).map(Cow::into_owned)
     }
 
     #[test]
-    fn the_last_of_several_wins() {
-        assert_eq!(name(r#"{"model":"a","model":"b"}"#).as_deref(), Some("b"));
-        assert_eq!(name(r#"{"model":"a","model":1}"#), None);
-        assert_eq!(name(r#"{"model":{"x":"no"},"model":"b"}"#).as_deref(), Some("b"));
+    fn json_is_json_whatever_its_type_says() {
+        for content_type in
+            [None, Some("application/json"), Some("text/plain"), Some(URLENCODED), Some(MULTIPART)]
+        {
+            assert_eq!(name(content_type, r#" {"model":"m","p":"&model=n"}"#).as_deref(), Some("m"));
+            assert_eq!(name(content_type, r#"{"p":"&model=n"}"#), None, "{content_type:?}");
+        }
     }
 
     #[test]
-    fn broken_json_keeps_what_came_before() {
-        assert_eq!(name(r#"{"model":"a","x":"#).as_deref(), Some("a"));
-        assert_eq!(name(r#"{"model":"a"#), None);
-        assert_eq!(name("{]]}}}"), None);
+    fn a_form_is_read_as_its_type_says() {
+        for content_type in [
+            MULTIPART,
+            "Multipart/Form-Data;charset=utf-8 ; Boundary=\"b\"",
+            "multipart/form-data;boundary=b;",
+        ] {
+            assert_eq!(name(Some(content_type), PART).as_deref(), Some("m"), "{content_type}");
+        }
+        for content_type in [URLENCODED, "application/X-WWW-form-urlencoded; charset=utf-8"] {
+            assert_eq!(name(Some(content_type), "x=1&model=m").as_deref(), Some("m"), "{content_type}");
+        }
     }
 
     #[test]
-    fn an_endless_name_is_no_name() {
-        assert_eq!(name(&format!(r#"{{"model":"{}"}}"#, "x".repeat(MAX_TEXT + 1))), None);
+    fn what_is_neither_json_nor_a_form_names_no_model() {
+        for content_type in [
+            None,
+            Some("text/plain"),
+            Some("multipart/form-data"),
+            Some("multipart/form-data; boundary=\"\""),
+            Some("multipart/mixed; boundary=b"),
+            Some("multipart/form-data; boundary=c"),
+        ] {
+            assert_eq!(name(content_type, PART), None, "{content_type:?}");
+            assert_eq!(name(content_type, "model=m"), None, "{content_type:?}");
+        }
     }
 
-    fn json() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
-            any::<bool>().prop_map(Into::into),
-            any::<i32>().prop_map(Into::into),
-            "\\PC{0,12}".prop_map(Into::into),
-        ];
-        leaf.prop_recursive(3, 24, 4, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-                proptest::collection::vec((prop_oneof!["model", "\\PC{0,6}"], inner), 0..4)
-                    .prop_map(|pairs| serde_json::Value::Object(pairs.into_iter().collect())),
-            ]
-        })
+    #[test]
+    fn what_is_no_text_is_no_name() {
+        assert_eq!(Encoding::Plain.decode(b"\xff"), None);
+        assert_eq!(Encoding::Percent.decode(b"%ff"), None);
+        assert_eq!(Encoding::Json.decode(b"\"\xff\""), None);
+        assert_eq!(Encoding::Json.decode(br#""\ud800""#), None);
     }
 
     proptest! {
         #[test]
-        fn agrees_with_serde_json_at_any_chunk_size(value in json(), chunk in 1usize..40, pretty: bool) {
-            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        fn what_is_written_is_read_again(name in "\\PC{0,20}") {
+            for encoding in [Encoding::Json, Encoding::Plain, Encoding::Percent] {
+                let raw = encoding.encode(&name);
 
-            let found = scan(text.as_bytes(), chunk);
-
-            let expected = value.as_object().and_then(|o| o.get("model")).and_then(|m| m.as_str());
-            prop_assert_eq!(found.as_ref().map(|f| f.name.as_str()), expected);
-            if let Some(found) = found {
-                let span = &text[found.span.start as usize..found.span.end as usize];
-                prop_assert_eq!(serde_json::from_str::<String>(span).unwrap(), found.name);
+                let read = encoding.decode(&raw);
+                prop_assert_eq!(read.as_deref(), Some(&*name));
             }
         }
 
         #[test]
-        fn never_panics_and_does_not_depend_on_chunks(body in proptest::collection::vec(
-            prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b':'), Just(b','), any::<u8>()], 0..60),
-            chunk in 1usize..10,
-        ) {
-            prop_assert_eq!(scan(&body, chunk), scan(&body, usize::MAX));
+        fn an_encoded_name_cannot_leave_its_value(name in any::<String>()) {
+            prop_assert!(Encoding::Percent.encode(&name).iter().all(|b| !b"&=+ \r\n".contains(b)));
         }
     }
 }

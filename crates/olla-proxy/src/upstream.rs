@@ -85,7 +85,7 @@ impl Upstream {
         let spec = &endpoint.spec;
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
         let sender = Box::pin(self.connector.connect(&spec.base, &spec.trust)).await?;
-        let fresh = Pooled::fresh(sender, self.pool.slot(endpoint.id));
+        let fresh = Pooled::fresh(sender, self.pool.home(endpoint.id));
         fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| failure)
     }
 

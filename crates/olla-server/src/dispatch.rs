@@ -117,9 +117,12 @@ impl Service<Request<Incoming>> for Routes {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
-        if request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
+        if request.version() == Version::HTTP_11
+            && request.headers().get_all(header::HOST).iter().count() != 1
+        {
             // RFC 9112 §3.2: a server must refuse it.
-            let refused = problem(StatusCode::BAD_REQUEST, "host_missing", "HTTP/1.1 requires a Host header");
+            let refused =
+                problem(StatusCode::BAD_REQUEST, "host_missing", "HTTP/1.1 requires one Host header");
             return Answering::Done(Some(refused));
         }
         let path = request.uri().path();

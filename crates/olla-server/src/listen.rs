@@ -6,7 +6,12 @@ mod bind;
 mod connection;
 mod watchdog;
 
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use hyper_util::{rt::TokioExecutor, server::conn::auto};
@@ -97,7 +102,8 @@ const MIN_READ_BUFFER: usize = 400 * 1024;
 
 /// Returns the address to show for a bound one: an unspecified address is reached as `localhost`.
 pub(crate) fn reachable(bound: SocketAddr) -> String {
-    if bound.ip().is_unspecified() || bound.ip().is_loopback() {
+    let everywhere = bound.ip().is_unspecified();
+    if everywhere || bound.ip() == Ipv4Addr::LOCALHOST {
         format!("http://localhost:{}", bound.port())
     } else {
         format!("http://{bound}")

@@ -36,6 +36,7 @@ pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
         Box::new(fmt::layer().with_writer(console).with_ansi(colors).with_target(false))
     }];
     if let Some(directory) = &settings.file_dir {
+        std::fs::create_dir_all(directory)?;
         let appender = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix("olla")

@@ -35,7 +35,7 @@ pub(crate) async fn announce(app: &App, settings: &Settings, (source, url): (&So
     }
     let fleet = app.fleet.load();
     if log::is_json(settings.logging.format) {
-        info!(url, config = %source, endpoints = fleet.endpoints().len(), "ready");
+        info!(base_url = %format_args!("{url}/v1"), config = %source, endpoints = fleet.endpoints().len(), "ready");
         for endpoint in fleet.endpoints() {
             log_endpoint(endpoint, app);
         }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -10,7 +13,7 @@ use std::{
 use http::{HeaderMap, Request};
 use hyper::client::conn::http1::SendRequest;
 use olla_core::{EndpointId, Failure};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::answer::Answer;
 use crate::replay::ReplayBody;
@@ -22,17 +25,25 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How much earlier than the backend's own limit a connection is given up: it may close it any time then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
+/// How often connections are looked at that nobody has come back for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
+
 /// The idle connections of one worker.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pool {
-    slots: Arc<Mutex<HashMap<EndpointId, Slot>>>,
+pub(super) struct Pool(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    slots: Mutex<HashMap<EndpointId, Slot>>,
+    /// Whether a task is looking for expired connections; there is none while no connection is idle.
+    sweeping: AtomicBool,
 }
 
 /// The idle connections to one endpoint.
-pub(super) type Slot = Arc<Mutex<Vec<Idle>>>;
+type Slot = Arc<Mutex<Vec<Idle>>>;
 
 #[derive(Debug)]
-pub(super) struct Idle {
+struct Idle {
     sender: SendRequest<ReplayBody>,
     expires: Instant,
 }
@@ -41,15 +52,22 @@ pub(super) struct Idle {
 #[derive(Debug)]
 pub(super) struct Pooled {
     sender: SendRequest<ReplayBody>,
-    slot: Option<Slot>,
+    home: Option<Home>,
     reused: bool,
+}
+
+/// Where a connection returns to.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pool: Pool,
+    slot: Slot,
 }
 
 /// Puts a connection back when its response has been read to the end.
 #[derive(Debug)]
 pub(super) struct Return {
     sender: SendRequest<ReplayBody>,
-    slot: Slot,
+    home: Home,
     idle_timeout: Duration,
 }
 
@@ -58,20 +76,56 @@ pub(super) struct Return {
 impl Pool {
     /// Takes the most recently used connection that is still open.
     pub(super) fn take(&self, endpoint: EndpointId) -> Option<Pooled> {
-        let slot = self.slot(endpoint);
+        let home = self.home(endpoint);
         loop {
-            let Idle { mut sender, expires } = lock(&slot).pop()?;
+            let Idle { mut sender, expires } = lock(&home.slot).pop()?;
             let mut cx = Context::from_waker(Waker::noop());
             let open = matches!(sender.poll_ready(&mut cx), Poll::Ready(Ok(())));
             if open && Instant::now() < expires {
-                return Some(Pooled { sender, slot: Some(slot), reused: true });
+                return Some(Pooled { sender, home: Some(home), reused: true });
             }
         }
     }
 
-    /// Returns the slot of an endpoint.
-    pub(super) fn slot(&self, endpoint: EndpointId) -> Slot {
-        Arc::clone(lock(&self.slots).entry(endpoint).or_default())
+    /// Returns the place of an endpoint's connections.
+    pub(super) fn home(&self, endpoint: EndpointId) -> Home {
+        let slot = Arc::clone(lock(&self.0.slots).entry(endpoint).or_default());
+        Home { pool: self.clone(), slot }
+    }
+
+    /// Sees to it that idle connections are closed in time, also when no request comes any more.
+    fn sweep_later(&self) {
+        // Stored only when it changes: every response comes by here.
+        if self.0.sweeping.load(Relaxed) || self.0.sweeping.swap(true, Relaxed) {
+            return;
+        }
+        let pool = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            loop {
+                sleep(SWEEP_INTERVAL).await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.sweeping.store(false, Relaxed);
+                if !pool.sweep(Instant::now()) || pool.sweeping.swap(true, Relaxed) {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Closes what has expired and returns whether anything is left.
+    fn sweep(&self, now: Instant) -> bool {
+        let slots: Vec<Slot> = lock(&self.slots).values().cloned().collect();
+        let mut left = 0;
+        for slot in slots {
+            let mut idle = lock(&slot);
+            idle.retain(|i| i.expires > now && !i.sender.is_closed());
+            left += idle.len();
+        }
+        left > 0
     }
 }
 
@@ -79,13 +133,13 @@ impl Pool {
 
 impl Pooled {
     /// Wraps a connection that has just been opened.
-    pub(super) fn fresh(sender: SendRequest<ReplayBody>, slot: Slot) -> Self {
-        Self { sender, slot: Some(slot), reused: false }
+    pub(super) fn fresh(sender: SendRequest<ReplayBody>, home: Home) -> Self {
+        Self { sender, home: Some(home), reused: false }
     }
 
     /// Wraps a connection that is used once.
     pub(super) fn unpooled(sender: SendRequest<ReplayBody>) -> Self {
-        Self { sender, slot: None, reused: false }
+        Self { sender, home: None, reused: false }
     }
 
     /// Sends a request and waits for the response head. A request that was never written comes back.
@@ -99,7 +153,7 @@ impl Pooled {
         match timeout(limit, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 let idle_timeout = idle_timeout(response.headers());
-                let give_back = self.slot.map(|slot| Return { sender: self.sender, slot, idle_timeout });
+                let give_back = self.home.map(|home| Return { sender: self.sender, home, idle_timeout });
                 Ok(Answer::new(response, give_back))
             }
             Ok(Err(mut error)) => {
@@ -116,15 +170,13 @@ impl Pooled {
 impl Return {
     /// Puts the connection on top of its slot.
     pub(super) fn put_back(self) {
-        let now = Instant::now();
-        let mut idle = lock(&self.slot);
-        // The oldest are at the bottom: when the first is still good, all are.
-        if idle.first().is_some_and(|oldest| oldest.expires <= now) {
-            idle.retain(|i| i.expires > now);
-        }
+        let expires = Instant::now() + self.idle_timeout;
+        let mut idle = lock(&self.home.slot);
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender: self.sender, expires: now + self.idle_timeout });
+            idle.push(Idle { sender: self.sender, expires });
         }
+        drop(idle);
+        self.home.pool.sweep_later();
     }
 }
 

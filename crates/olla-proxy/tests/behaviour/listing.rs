@@ -96,7 +96,7 @@ async fn one_model_is_found_in_any_case_as_requests_find_it() {
 
 #[tokio::test]
 async fn a_model_that_is_not_there_is_not_found() {
-    for target in ["/v1/models/nothing", "/v1/models/", "/olla/ollama/v1/models/Qwen/Qwen3-8B"] {
+    for target in ["/v1/models/nothing", "/olla/ollama/v1/models/Qwen/Qwen3-8B"] {
         let told = stage().ask(get(target)).await;
 
         assert_eq!(told.status, StatusCode::NOT_FOUND, "{target}");
@@ -129,4 +129,19 @@ async fn other_methods_are_for_backends() {
     *request.method_mut() = Method::OPTIONS;
 
     assert_eq!(stage().ask(request).await.status, StatusCode::BAD_GATEWAY, "the backends refuse connections");
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_asks_for_the_list() {
+    assert_eq!(stage().ask(get("/v1/models/")).await.json()["object"], "list");
+}
+
+#[tokio::test]
+async fn a_model_that_a_pattern_stands_for_is_there() {
+    let mut plan = Plan::over(&[&Backend::refusing()]);
+    plan.models(0, &["openai/*"]);
+
+    let told = plan.start().ask(get("/v1/models/openai/gpt-4")).await;
+
+    assert_eq!((told.status, told.json()["id"].as_str()), (StatusCode::OK, Some("openai/gpt-4")));
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set its stage has failed")]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+mod bodies;
 mod cancel;
 mod embed;
 mod errors;

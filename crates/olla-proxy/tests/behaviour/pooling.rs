@@ -1,6 +1,6 @@
 //! Connections to backends are used again, the last used first, unless they must not be.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -135,4 +135,25 @@ async fn workers_do_not_share_connections() {
     assert_eq!(stage.ask(get("/olla/vllm/health")).await.status, StatusCode::OK);
 
     assert_eq!(backend.connections(), 2);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_although_nobody_comes_back() {
+    let backend = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send(&answer("200 OK", "keep-alive: timeout=1\r\n", "{}")).await;
+        conn.closed().await;
+        conn.report();
+    })
+    .await;
+    let stage = Stage::over(&backend);
+    stage.ask(chat()).await;
+
+    // The task that will close it has to have begun its wait.
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    tokio::time::resume();
+
+    backend.reported().await;
 }
