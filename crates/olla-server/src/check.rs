@@ -67,12 +67,25 @@ fn write_part(
     let notices: Vec<_> = notices.iter().filter(|n| n.part == part).collect();
     let good = describe(part, outcome);
     match (problems.len(), notices.len()) {
+        (0, _) if !was_looked_at(part, outcome) => {
+            writeln!(out, "[SKIP] {name:12} not looked at: the file cannot be read")?;
+        }
         (0, 0) => writeln!(out, "[OK]   {name:12} {good}")?,
         (0, count) => writeln!(out, "[WARN] {name:12} {good} ({count} notice(s))")?,
         (count, _) => writeln!(out, "[FAIL] {name:12} {count} problem(s)")?,
     }
     problems.iter().try_for_each(|problem| write_item(&problem.to_string(), out))?;
     notices.iter().try_for_each(|notice| write_item(&notice.to_string(), out))
+}
+
+/// A file that cannot be parsed says nothing about its endpoints and aliases, but still where to look for
+/// profiles.
+fn was_looked_at(part: Part, outcome: &Result<Loaded, Rejected>) -> bool {
+    match (part, outcome) {
+        (Part::Config, _) | (_, Ok(_)) => true,
+        (Part::Profiles, Err(rejected)) => !rejected.unread || rejected.source.is_some(),
+        (Part::Endpoints | Part::Aliases, Err(rejected)) => !rejected.unread,
+    }
 }
 
 fn write_item(text: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -148,5 +161,35 @@ Olla Configuration Validation
 Result: FAIL - correct the problems above
 "
         );
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_called_good() {
+        let (passed, report) = report_on("endpoints: [\n", Env::default());
+
+        assert!(!passed);
+        let labels: Vec<_> = report.lines().filter(|line| line.starts_with('[')).collect();
+        assert_eq!(
+            labels,
+            [
+                "[FAIL] config.yaml  1 problem(s)",
+                "[OK]   profiles     no problem found",
+                "[SKIP] endpoints    not looked at: the file cannot be read",
+                "[SKIP] aliases      not looked at: the file cannot be read",
+            ]
+        );
+
+        let (_, report) = report_on("", Env::from([("OLLA_CONFIG_FILE", "absent.yaml")]));
+        assert!(report.contains("[SKIP] profiles "), "{report}");
+    }
+
+    #[test]
+    fn what_the_environment_says_is_reported_even_without_the_file() {
+        let env = Env::from([("OLLA_ENDPOINTS", "ftp://h")]);
+
+        let (_, report) = report_on("endpoints: [\n", env);
+
+        assert!(report.contains("[FAIL] endpoints    1 problem(s)"), "{report}");
+        assert!(report.contains("OLLA_ENDPOINTS: endpoints[0].url: must begin with"), "{report}");
     }
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Env;
+use crate::config::{Env, USUAL_FILES};
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) enum Action {
 }
 
 #[derive(Debug, Parser)]
-#[command(name = "olla-server", version, about = "Proxy and load balancer for LLM inference")]
+#[command(name = "olla-server", version, about = "Proxy and load balancer for LLM inference", after_help = more_help())]
 struct Arguments {
     /// Configuration file
     #[arg(short, long, value_name = "FILE", global = true, overrides_with = "config")]
@@ -94,6 +94,29 @@ pub(crate) fn parse(
         None => Action::Serve,
     };
     Ok(Invocation { config, profiles, action })
+}
+
+/// Returns what `--help` says below the options.
+fn more_help() -> String {
+    format!(
+        "\
+Configuration: the first of these files counts
+  1. the one of --config, which must exist
+  2. the one that the variable OLLA_CONFIG_FILE names, which must exist
+  3. {}
+Without any, local backends are looked for. Every key has a variable that overrides it, such as
+OLLA_SERVER_PORT, or OLLA_ENDPOINTS for the whole list; `olla-server keys` lists them.
+
+Exit codes:
+  0  all is well, or the server was told to stop
+  1  the configuration is not valid, an endpoint fails `check --probe`, or the server cannot start
+  2  the command line is not valid
+
+Examples:
+  olla-server --config olla.yaml
+  OLLA_ENDPOINTS=http://gpu-1:11434 olla-server check --probe",
+        USUAL_FILES.join(", ")
+    )
 }
 
 /// Turns `-config` into `--config`: long flags used to take one dash or two.
@@ -155,6 +178,20 @@ mod tests {
         for line in ["--version", "-version", "--help", "-h"] {
             assert_eq!(parsed(line), Err(0), "{line}");
         }
+    }
+
+    #[test]
+    fn the_help_says_where_settings_come_from_and_how_the_program_ends() {
+        let help = parse(["olla-server".into(), "--help".into()], &Env::default()).unwrap_err().to_string();
+
+        let mut from = 0;
+        for part in ["OLLA_CONFIG_FILE"].iter().chain(USUAL_FILES) {
+            from += help[from..].find(part).unwrap_or_else(|| panic!("{part} is not in its place:\n{help}"));
+        }
+        for part in ["olla-server keys", "OLLA_SERVER_PORT", "Exit codes", "Examples"] {
+            assert!(help.contains(part), "{part}\n{help}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
     }
 
     #[test]

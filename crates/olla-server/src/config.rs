@@ -20,6 +20,7 @@ pub(crate) mod settings;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::{
     io::{self, Write},
@@ -30,6 +31,7 @@ use figment::value::Dict;
 use olla_profiles::Profiles;
 
 pub(crate) use env::Env;
+pub(crate) use files::USUAL as USUAL_FILES;
 pub(crate) use problem::{Notice, Part, Problem};
 pub(crate) use settings::Settings;
 
@@ -72,6 +74,8 @@ pub(crate) struct Rejected {
     pub(crate) problems: Vec<Problem>,
     /// What the user should know besides.
     pub(crate) notices: Vec<Notice>,
+    /// Whether the file could not be read or parsed, so that nothing in it was looked at.
+    pub(crate) unread: bool,
 }
 
 /// Finds, reads, merges and resolves the configuration. Without a file the defaults hold.
@@ -83,6 +87,8 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, Rejected> {
     let source = files::find(options, &mut report);
     let tree = source.as_ref().map(|file| read(file, &mut report)).unwrap_or_default();
     let source = source.map(|file| file.path);
+    // So far nothing can be wrong but the file as a whole.
+    let unread = !report.problems.is_empty();
 
     let written = conform::mapping(&tree, KEYS, "", &mut report);
     let overlay = options.env.overlay(&mut report);
@@ -106,7 +112,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, Rejected> {
         (Some(settings), Some(profiles)) if report.problems.is_empty() => {
             Ok(Loaded { settings, profiles, source, notices })
         }
-        _ => Err(Rejected { source, problems: report.into_problems(), notices }),
+        _ => Err(Rejected { source, problems: report.into_problems(), notices, unread }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// A parsed file.
 #[derive(Debug, Default)]
@@ -64,12 +64,35 @@ pub(crate) fn parse(text: &str) -> Result<Document, SyntaxError> {
 /// # Errors
 /// Fails when the text is not YAML. The message repeats no value.
 pub(crate) fn parse_value(text: &str) -> Result<Value, SyntaxError> {
-    let read = |text| {
+    let read = |text: &str| {
         let mut yaml: serde_yaml::Value = serde_yaml::from_str(text)?;
         yaml.apply_merge()?;
         Ok(convert(yaml))
     };
-    read(text).map_err(|error| SyntaxError::new(&error, &Lines::read(text)))
+    read(text)
+        .or_else(|_| read(&with_long_numbers_quoted(text)))
+        .map_err(|error| SyntaxError::new(&error, &Lines::read(text)))
+}
+
+/// Makes text of the whole numbers that are too long for the parser of values, which would give up at the
+/// first: as text they fit no key that holds a number, and are reported where they stand.
+fn with_long_numbers_quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    let mut position = 0;
+    for event in Parser::new_from_str(text) {
+        let Ok((event, span)) = event else { break };
+        let Event::Scalar(number, ScalarStyle::Plain, _, None) = event else { continue };
+        let is_word = number.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-'));
+        if is_word && serde_yaml::from_str::<serde_yaml::Value>(&number).is_err() {
+            let start = span.start.index();
+            quoted.extend(rest.by_ref().take(start.saturating_sub(position)));
+            quoted.extend(["\"", &number, "\""]);
+            position = start + rest.by_ref().take(number.len()).count();
+        }
+    }
+    quoted.extend(rest);
+    quoted
 }
 
 fn convert(yaml: serde_yaml::Value) -> Value {
@@ -111,7 +134,9 @@ impl SyntaxError {
         let line = repeated.or_else(|| error.location().map(|l| l.line()));
         let message = match text.split_once(" at line ") {
             // A value that does not fit its explicit tag is quoted, and might be a secret.
-            _ if text.contains("invalid value") => "a value does not fit its tag",
+            _ if ["invalid value", "invalid type"].iter().any(|quoting| text.contains(quoting)) => {
+                "a value does not fit its tag"
+            }
             Some((message, _)) => message,
             None => &text,
         };
@@ -274,6 +299,25 @@ mod tests {
         let error = parse("token: !!int s3cret\n").unwrap_err();
 
         assert!(!error.message.contains("s3cret"), "{}", error.message);
+        let error = parse("token: !!int 99999999999999999999999\n").unwrap_err();
+        assert!(!error.message.contains("999"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_number_too_long_for_any_type_is_text_and_hides_nothing() {
+        let text = "# \u{fc}\r\na: {n: 99999999999999999999999, m: -99999999999999999999999}\r\n\
+                    b: [0xffffffffffffffffffff, \"99999999999999999999999\", 7]\r\nend: 1\r\n";
+
+        let Document { tree, lines } = parse(text).unwrap();
+
+        let a = |key| tree["a"].find_ref(key).and_then(Value::as_str).map(str::to_owned);
+        assert_eq!(a("n").as_deref(), Some("99999999999999999999999"));
+        assert_eq!(a("m").as_deref(), Some("-99999999999999999999999"));
+        let b = tree["b"].as_array().unwrap();
+        assert_eq!((b[0].as_str(), b[1].as_str()), (Some("0xffffffffffffffffffff"), a("n").as_deref()));
+        assert_eq!((b[2].to_u128(), tree["end"].to_u128(), lines.of("end")), (Some(7), Some(1), Some(4)));
+        let error = parse("a: 99999999999999999999999\nb: [\n").unwrap_err();
+        assert!(!error.message.contains("999"), "{}", error.message);
     }
 
     proptest::proptest! {
@@ -281,6 +325,7 @@ mod tests {
         fn no_text_makes_it_panic(text in "[-a-c:{}\\[\\]&*!?<>|'\"#, \n]{0,60}") {
             let _ = parse(&text);
             let _ = Lines::read(&text);
+            let _ = with_long_numbers_quoted(&text);
         }
     }
 }

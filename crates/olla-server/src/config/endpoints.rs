@@ -8,7 +8,7 @@ use std::{
 };
 
 use figment::value::Value;
-use olla_core::{BaseUrl, EndpointSpec, KindId, Model, ModelFilter, PathRules, Target, TlsTrust};
+use olla_core::{BaseUrl, EndpointSpec, KindId, Model, ModelFilter, PathRules, Target, TlsTrust, UrlError};
 use olla_profiles::Profiles;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     keys::ENDPOINT_KEYS,
     problem::{Part, Problem, Report},
     raw, resolve as settings, suggest,
+    variables::expand,
 };
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -122,20 +123,22 @@ impl Entry<'_> {
         let headers = self.headers(report);
         let trust = self.trust(report);
         let declared_models = self.declared_models(report);
-
-        // Everything else has been checked by now, so that nothing is hidden by a bad URL.
-        let base = base?;
+        let health = self.expanded("health_check_url", self.raw.health_check_url.as_deref(), report);
+        let listing = self.expanded("model_url", self.raw.model_url.as_deref(), report);
         let name = self.raw.name.take().map(|name| name.trim().to_owned());
         let named = name.is_some();
         if name.as_ref().is_some_and(String::is_empty) {
             report.add(Problem::new(self.key("name"), "is empty").help("leave it out to have one derived"));
         }
+
+        // Everything that can be checked without it has been, so that little is hidden by a bad URL.
+        let base = base?;
         let mut spec = EndpointSpec::new(name.unwrap_or_else(|| self.derived_name(kind, &base)), base);
         spec.kind = kind;
         spec.priority = self.raw.priority;
         spec.weight = self.raw.weight;
-        spec.health = self.target(&spec, "health_check_url", self.raw.health_check_url.as_deref(), report);
-        spec.listing = self.target(&spec, "model_url", self.raw.model_url.as_deref(), report);
+        spec.health = self.target(&spec, "health_check_url", health, report);
+        spec.listing = self.target(&spec, "model_url", listing, report);
         spec.check_interval = self.raw.check_interval;
         spec.check_timeout = self.raw.check_timeout;
         spec.preserve_path = self.raw.preserve_path;
@@ -164,7 +167,22 @@ impl Entry<'_> {
             }
             return None;
         };
-        BaseUrl::parse(url).map_err(|error| report.add(Problem::new(key, error.to_string()))).ok()
+        let url = expand(url, &self.options.env, &key, report)?;
+        let error = match BaseUrl::parse(&url) {
+            Ok(base) => return Some(base),
+            Err(error) => error,
+        };
+        // A query is reported before what may be wrong in front of it.
+        let before = url.split(['?', '#']).next().filter(|_| error == UrlError::Query);
+        let before = before.and_then(|url| BaseUrl::parse(url).err());
+        for error in before.into_iter().chain([error]) {
+            report.add(Problem::new(&key, error.to_string()));
+        }
+        None
+    }
+
+    fn expanded(&self, key: &str, text: Option<&str>, report: &mut Report) -> Option<String> {
+        expand(text?, &self.options.env, &self.key(key), report)
     }
 
     fn kind(&self, report: &mut Report) -> Option<KindId> {
@@ -194,12 +212,12 @@ impl Entry<'_> {
         &self,
         spec: &EndpointSpec,
         key: &str,
-        text: Option<&str>,
+        text: Option<String>,
         report: &mut Report,
     ) -> Option<Target> {
         let text = text.filter(|text| !text.trim().is_empty())?;
         spec.base
-            .target(text)
+            .target(&text)
             .map_err(|error| report.add(Problem::new(self.key(key), error.to_string())))
             .ok()
     }
@@ -257,11 +275,14 @@ impl Entry<'_> {
     }
 
     fn declared_models(&self, report: &mut Report) -> Arc<[Model]> {
-        let mut models = vec![];
+        let mut models: Vec<Model> = vec![];
         for (n, written) in self.raw.models.iter().enumerate() {
             let Ok(raw::Model { name, context_length }) = written.deserialize() else { continue };
             let key = format!("{}.models[{n}]", self.path);
             match name.filter(|name| !name.trim().is_empty()) {
+                Some(name) if models.iter().any(|model| *model.name == *name) => {
+                    report.add(Problem::new(key, format!("names the model {name:?} again")));
+                }
                 Some(name) => {
                     let mut model = Model::named(name);
                     model.context_length = context_length;
@@ -289,7 +310,8 @@ impl Entry<'_> {
         if let Some(profile) = profile
             && let Some(health) = &spec.health
             && let path = health.path.path()
-            && let Some(cost) = profile.costly_health(path.strip_prefix(spec.base.path()).unwrap_or(path))
+            && let path = path.strip_prefix(spec.base.path()).unwrap_or(path)
+            && let Some(cost) = profile.costly_health(path)
         {
             report.notice(
                 Part::Endpoints,

@@ -15,7 +15,8 @@ use super::{
 };
 
 /// The places of a file that nobody named; the first that can be read counts.
-const USUAL: &[&str] = &["config/config.local.yaml", "config/config.yaml", "config.yaml", "default.yaml"];
+pub(crate) const USUAL: &[&str] =
+    &["config/config.local.yaml", "config/config.yaml", "config.yaml", "default.yaml"];
 
 /// How deep directories of profiles are searched.
 const MAX_DEPTH: usize = 8;

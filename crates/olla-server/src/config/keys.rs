@@ -5,7 +5,7 @@
 
 use super::scalar::{
     CIDR, COUNT, DURATION, FLAG, GLOB, HEADER, METHOD, NONZERO_SIZE, PATH_RULE, PERIOD, PORT, POSITIVE, RATE,
-    SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL,
+    SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL, WORKERS,
 };
 
 /// One key.
@@ -57,7 +57,7 @@ use Shape::{Entries, Lists, Many, Map, One};
 pub(crate) const KEYS: &[Key] = &[
     key("server.host", One(TEXT), "localhost", "Address or name to listen on; `0.0.0.0` or `::` for every interface."),
     key("server.port", One(PORT), "40114", "Port to listen on."),
-    key("server.workers", One(COUNT), "0", "Worker threads; `0` is one for each core."),
+    key("server.workers", One(WORKERS), "0", "Worker threads, at most 1024; `0` is one for each core."),
     key("server.read_timeout", One(DURATION), "30s", "Time in which a request body must arrive; `0` for no limit."),
     key("server.read_header_timeout", One(TIMEOUT), "10s", "Time in which a request head must arrive."),
     key("server.write_timeout", One(DURATION), "0s", "Longest time to write a response; `0` for no limit, which is right for streams."),
@@ -121,13 +121,13 @@ const ENTRIES: Shape = Entries(Entry { keys: ENDPOINT_KEYS, short: "url" });
 /// The keys of one endpoint.
 #[rustfmt::skip]
 pub(crate) const ENDPOINT_KEYS: &[Key] = &[
-    key("url", One(URL), "", "Where the backend is. Required. May have a base path."),
+    key("url", One(URL), "", "Where the backend is. Required. May have a base path, and may hold `${VAR}` or `${VAR:-default}`."),
     key("name", One(TEXT), "", "Unique name. Default: kind, host and port."),
     key("type", One(TEXT), "auto", "Backend kind, by name or prefix; `auto` recognises it."),
     key("priority", One(COUNT), "100", "Higher is preferred by the `priority` balancer."),
     key("weight", One(POSITIVE), "1", "Share of the traffic relative to other endpoints."),
-    key("model_url", One(TARGET), "", "Path or URL of the model list. Default: that of the kind."),
-    key("health_check_url", One(TARGET), "", "Path or URL of the health check. Default: that of the kind."),
+    key("model_url", One(TARGET), "", "Path or URL of the model list. Default: that of the kind. May hold variables like `url`."),
+    key("health_check_url", One(TARGET), "", "Path or URL of the health check. Default: that of the kind. May hold variables like `url`."),
     key("check_interval", One(DURATION), "5s", "Time between health checks, at least 1s."),
     key("check_timeout", One(DURATION), "2s", "Time limit of a health check; shorter than `check_interval`, at most 30s."),
     key("preserve_path", One(FLAG), "false", "Puts the base path of `url` before every path, even one that begins with it."),

@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Duration};
 use figment::value::{Empty, Value};
 use http::{HeaderName, Method};
 use ipnet::IpNet;
-use olla_core::{Glob, PathRules};
+use olla_core::{Glob, PathRules, has_dot_segment};
 
 /// A sort of single value.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) const COUNT: Scalar =
     Scalar::new("number", "a whole number, 0 or more", |v| whole(v, 0..=u32::MAX.into()).map(Value::from));
 pub(crate) const POSITIVE: Scalar =
     Scalar::new("number", "a whole number, 1 or more", |v| whole(v, 1..=u32::MAX.into()).map(Value::from));
+pub(crate) const WORKERS: Scalar =
+    Scalar::new("number", "a whole number from 0 to 1024", |v| whole(v, 0..=1024).map(Value::from));
 /// Below 0 means 0, which means no limit.
 pub(crate) const RATE: Scalar = Scalar::new("number", "a whole number of requests, or 0 for no limit", |v| {
     whole(v, i64::MIN..=u32::MAX.into()).map(|n| Value::from(n.max(0)))
@@ -76,8 +78,9 @@ pub(crate) const GLOB: Scalar = Scalar::new("pattern", "a name, or a pattern suc
 });
 pub(crate) const PATH_RULE: Scalar = Scalar::new(
     "path rule",
-    "a path that begins with /, where * may stand for a whole segment, such as /key/*",
-    |v| text(v).filter(|t| PathRules::parse([t.as_str()]).is_ok()).map(Value::from),
+    "a path that begins with /, without . or .. segments, where * may stand for a whole segment, such as /key/*",
+    // What is asked for with such segments is never forwarded, so that the rule would allow nothing.
+    |v| text(v).filter(|t| PathRules::parse([t.as_str()]).is_ok() && !has_dot_segment(t)).map(Value::from),
 );
 pub(crate) const CIDR: Scalar = Scalar::new("CIDR", "an address block such as 10.0.0.0/8", |v| {
     cidr(&text(v)?).map(|net| Value::from(net.to_string()))
@@ -167,9 +170,9 @@ fn size(value: &Value) -> Option<u64> {
         _ => return None,
     };
     let number: f64 = number.trim_end().parse().ok().filter(|n: &f64| n.is_finite())?;
-    // Below 0 means 0, as it always has; the cast saturates.
+    // Below 0 means 0, as it always has.
     #[expect(clippy::cast_precision_loss, reason = "powers of two are exact")]
-    Some((number.max(0.0) * scale as f64) as u64)
+    Some(number.max(0.0) * scale as f64).filter(|bytes| *bytes < u64::MAX as f64).map(|bytes| bytes as u64)
 }
 
 fn duration(value: &Value) -> Option<Duration> {
@@ -258,7 +261,7 @@ mod tests {
             assert_eq!(read(&SIZE, text), Some(bytes), "{text}");
         }
         assert_eq!(read(&SIZE, 104_857_600), Some(100u64 << 20));
-        for text in ["", "MB", "1XB", "1 MB more", "inf"] {
+        for text in ["", "MB", "1XB", "1 MB more", "inf", "99999999999999999999999", "99999P"] {
             assert_eq!(SIZE.read(&Value::from(text)), None, "{text}");
         }
     }

@@ -380,7 +380,7 @@ config.yaml:5: endpoints[0].check_interval: must be at least 1s
 config.yaml:6: endpoints[0].check_timeout: must be shorter than `check_interval`, but 2s is not shorter than 500ms
 config.yaml:7: endpoints[0].priority: expected a whole number, 0 or more, found -1
 config.yaml:8: endpoints[0].weight: expected a whole number, 1 or more, found 0
-config.yaml:9: endpoints[0].allow_paths[0]: expected a path that begins with /, where * may stand for a whole segment, such as /key/*, found \"key\"
+config.yaml:9: endpoints[0].allow_paths[0]: expected a path that begins with /, without . or .. segments, where * may stand for a whole segment, such as /key/*, found \"key\"
 config.yaml:10: endpoints[0].wieght: unknown key
     help: did you mean `weight`?
 config.yaml:11: endpoints[0].model_filter.exclude[0]: expected a name, or a pattern such as llama3*, found empty text
@@ -415,6 +415,156 @@ config.yaml:25: discovery.static.endpoints[3].auth.type: is missing
     help: set it to bearer, api_key, basic or forward
 config.yaml:25: discovery.static.endpoints[3].health_check_url: must not hold credentials; use an `auth` block instead
 config.yaml:25: discovery.static.endpoints[3].model_url: must begin with http:// or https://
+"
+    );
+}
+
+#[test]
+fn urls_may_hold_variables() {
+    let text = "\
+endpoints:
+  - 'http://${HOST}:${PORT:-8000}'
+  - {url: 'https://${HOST}/${TEAM}', model_url: '${LIST}', health_check_url: '${EMPTY}'}
+";
+    let env = Env::from([("HOST", "gpu-1"), ("TEAM", "blue"), ("LIST", "/v2/models"), ("EMPTY", "")]);
+
+    let loaded = load_text(text, env).unwrap();
+
+    let specs = &loaded.settings.discovery.endpoints;
+    assert_eq!(specs[0].base.to_string(), "http://gpu-1:8000");
+    assert_eq!(specs[1].base.to_string(), "https://gpu-1/blue");
+    assert_eq!(specs[1].listing.as_ref().unwrap().path, "/blue/v2/models");
+    assert_eq!(specs[1].health, None);
+}
+
+#[test]
+fn a_url_with_a_bad_variable_is_a_problem_that_shows_no_value() {
+    let text = "\
+endpoints:
+  - {url: 'http://${NOWHERE}', health_check_url: '/${NOPE}', model_url: '/a${b'}
+  - {url: '${BAD}'}
+  - {url: 'http://h', name: h, headers: {X-Key: 'k${oops'}, auth: {type: bearer, token: 'SEK${oops'}}
+  - {url: 'http://${HOST}', name: a}
+  - {url: 'http://${HOST}', name: b, health_check_url: 'ftp://${HOST}'}
+";
+    let env = Env::from([("BAD", "s3cret"), ("HOST", "s3cret")]);
+
+    let problems = problems(text, env);
+
+    assert!(!problems.contains("s3cret") && !problems.contains("oops"), "{problems}");
+    assert_eq!(
+        problems,
+        "\
+config.yaml:2: endpoints[0].url: the environment variable NOWHERE is not set
+    help: set it, or write ${NOWHERE:-default}
+config.yaml:2: endpoints[0].health_check_url: the environment variable NOPE is not set
+    help: set it, or write ${NOPE:-default}
+config.yaml:2: endpoints[0].model_url: holds `${` without its `}`
+    help: write ${NAME} or ${NAME:-default}; a default cannot hold a variable
+config.yaml:3: endpoints[1].url: must begin with http:// or https://
+config.yaml:4: endpoints[2].headers.X-Key: holds `${` without its `}`
+    help: write ${NAME} or ${NAME:-default}; a default cannot hold a variable
+config.yaml:4: endpoints[2].auth.token: holds `${` without its `}`
+    help: write ${NAME} or ${NAME:-default}; a default cannot hold a variable
+config.yaml:6: endpoints[4].health_check_url: must begin with http:// or https://
+config.yaml:6: endpoints[4].url: another endpoint has the same URL: endpoints[3] in line 5
+    help: remove one of the two; use `weight` to give an endpoint more traffic
+"
+    );
+}
+
+#[test]
+fn a_url_is_told_all_that_is_wrong_with_it() {
+    assert_eq!(
+        problems("endpoints: ['http://u:s3cret@h?key=s3cret', 'ftp://h#x', 'http://h?x']", Env::default()),
+        "\
+config.yaml:1: endpoints[0].url: must not hold credentials; use an `auth` block instead
+config.yaml:1: endpoints[0].url: must not have a query or fragment
+config.yaml:1: endpoints[1].url: must begin with http:// or https://
+config.yaml:1: endpoints[1].url: must not have a query or fragment
+config.yaml:1: endpoints[2].url: must not have a query or fragment
+"
+    );
+}
+
+#[test]
+fn a_number_that_is_too_long_is_a_mistake_like_any_other() {
+    let long = "9".repeat(23);
+    let text = format!(
+        "server:\n  port: {long}\n  workers: -{long}\n  request_limits: {{max_body_size: {long}}}\n\
+         proxy: {{retry: {{max_attempts: {}}}}}\nnonsense: 1\n",
+        "9".repeat(40)
+    );
+
+    let problems = problems(&text, Env::from([("OLLA_SERVER_CORS_MAX_AGE", long.as_str())]));
+
+    for problem in [
+        "config.yaml:2: server.port: expected a port from 1 to 65535, found",
+        "config.yaml:3: server.workers: expected a whole number from 0 to 1024, found",
+        "config.yaml:4: server.request_limits.max_body_size: expected a number of bytes",
+        "config.yaml:5: proxy.retry.max_attempts: expected a whole number, 0 or more, found",
+        "config.yaml:6: nonsense: unknown key",
+        "OLLA_SERVER_CORS_MAX_AGE: server.cors.max_age: expected a whole number, 0 or more, found",
+    ] {
+        assert!(problems.contains(problem), "{problem}\n{problems}");
+    }
+    assert_eq!(problems.lines().filter(|line| !line.starts_with(' ')).count(), 6, "{problems}");
+}
+
+#[test]
+fn there_may_be_1024_workers_and_no_more() {
+    assert_eq!(loaded("server: {workers: 1024}").settings.server.workers, Some(1024));
+    assert_eq!(
+        problems("server: {workers: 1025}", Env::default()),
+        "config.yaml:1: server.workers: expected a whole number from 0 to 1024, found 1025\n"
+    );
+}
+
+#[test]
+fn what_could_only_be_a_slip_in_an_endpoint_is_a_mistake() {
+    let text = "\
+endpoints:
+  - url: http://h
+    models: [a, A, {name: a}]
+    allow_paths: [/ok/..x, /a/../b, '/*/./x', /%2e%2E/x]
+    auth: {type: basic, username: 'a:s3cret', password: p}
+  - {url: 'http://i', auth: {type: basic, username: '${USER_NAME}', password: 'p:q'}}
+";
+
+    assert_eq!(
+        problems(text, Env::from([("USER_NAME", "s3cret:")])),
+        "\
+config.yaml:3: endpoints[0].models[2]: names the model \"a\" again
+config.yaml:4: endpoints[0].allow_paths[1]: expected a path that begins with /, without . or .. segments, where * may stand for a whole segment, such as /key/*, found \"/a/../b\"
+config.yaml:4: endpoints[0].allow_paths[2]: expected a path that begins with /, without . or .. segments, where * may stand for a whole segment, such as /key/*, found \"/*/./x\"
+config.yaml:4: endpoints[0].allow_paths[3]: expected a path that begins with /, without . or .. segments, where * may stand for a whole segment, such as /key/*, found \"/%2e%2E/x\"
+config.yaml:5: endpoints[0].auth.username: holds a colon, which cannot stand in a user name
+config.yaml:6: endpoints[1].auth.username: holds a colon, which cannot stand in a user name
+"
+    );
+}
+
+#[test]
+fn aliases_that_differ_only_in_case_are_a_mistake() {
+    assert_eq!(
+        problems("model_aliases: {X: [a], y: [a], x: [b]}", Env::default()),
+        "config.yaml:1: model_aliases.x: differs from the alias \"X\" only in case\n    \
+         help: requests match aliases in any case: give each its own name\n"
+    );
+}
+
+#[test]
+fn an_alias_may_list_itself_and_one_that_lists_another_is_noticed() {
+    let own = loaded("model_aliases: {llama: [llama], small: [llama, phi], big: [big, BIG, huge]}");
+    assert_eq!(notices(&own), "");
+    assert_eq!(own.settings.aliases.names(), ["big", "llama", "small"]);
+
+    let circle = loaded("model_aliases: {a: [b], b: [A, real]}");
+    assert_eq!(
+        notices(&circle),
+        "\
+model_aliases.a: b is an alias itself; only a model of that name is meant here, not what the alias stands for
+model_aliases.b: A is an alias itself; only a model of that name is meant here, not what the alias stands for
 "
     );
 }
@@ -472,6 +622,17 @@ fn a_health_path_that_costs_money_is_noticed() {
 
     assert!(notices.starts_with("endpoint litellm-h-80: health_check_url /health is costly: "), "{notices}");
     assert!(notices.ends_with("leave it out to ask for /health/liveliness\n"), "{notices}");
+}
+
+#[test]
+fn a_notice_shows_no_value_that_held_a_variable() {
+    let text = "endpoints: [{url: 'http://h/${TEAM}', type: litellm, health_check_url: /health}]";
+
+    let loaded = load_text(text, Env::from([("TEAM", "s3cret")])).unwrap();
+
+    let notices = notices(&loaded);
+    assert!(notices.starts_with("endpoint litellm-h-80: health_check_url /health is costly"), "{notices}");
+    assert!(!notices.contains("s3cret"), "{notices}");
 }
 
 /// The root of the repository.
