@@ -46,7 +46,7 @@ pub use histogram::Histogram;
 pub use index::{Aliases, Lookup, Placement};
 pub use kind::KindId;
 pub use live::{Checkup, InFlight, Live};
-pub use model::{Model, ModelUse};
+pub use model::{Model, ModelUse, Reported};
 pub use path_rules::{PathRuleError, PathRules, has_dot_segment};
 pub use record::{Attempt, Outcome, Recorder, RequestRecord};
 pub use status::Status;

@@ -18,12 +18,20 @@ pub struct Model {
     pub digest: Option<Box<str>>,
     /// Last modification, as reported: RFC 3339, or Unix seconds in decimal.
     pub modified: Option<Box<str>>,
-    /// Family or architecture, such as `llama`.
+    /// Family in normal form, such as `llama`.
     pub family: Option<Box<str>>,
-    /// Parameter count as text, such as `3.2B`.
+    /// What tells models of one family apart, such as `3.1` or `r1`.
+    pub variant: Option<Box<str>>,
+    /// Parameter count in normal form, such as `3.2b` or `8x7b`.
     pub parameter_size: Option<Box<str>>,
-    /// Quantisation, such as `Q4_K_M`.
+    /// Parameter count as a number, where `parameter_size` tells one.
+    pub parameter_count: Option<u64>,
+    /// Quantisation in normal form, such as `q4km`.
     pub quantization: Option<Box<str>>,
+    /// What the model can do, as reported and derived, such as `chat` and `vision`; sorted.
+    pub capabilities: Vec<Box<str>>,
+    /// What the backend itself said of facts that stand above in normal form.
+    pub reported: Reported,
     /// File format, such as `gguf`.
     pub format: Option<Box<str>>,
     /// Organisation that publishes the model.
@@ -36,6 +44,20 @@ pub struct Model {
     pub context_length: Option<u64>,
     /// Loading state in the backend's words, such as `loaded`.
     pub state: Option<Box<str>>,
+}
+
+/// Facts in the words of the backend, where it tells them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reported {
+    /// Family or architecture, such as `qwen2`.
+    pub family: Option<Box<str>>,
+    /// Parameter count, such as `3.2B`.
+    pub parameter_size: Option<Box<str>>,
+    /// Quantisation, such as `Q4_K_M`.
+    pub quantization: Option<Box<str>>,
+    /// What the model can do, such as `tools`.
+    pub capabilities: Vec<Box<str>>,
 }
 
 /// What a model is for, as far as the backend tells.

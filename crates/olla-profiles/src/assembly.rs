@@ -9,7 +9,7 @@ use std::{
 use olla_core::KindId;
 
 use crate::{
-    Detection, Profile, ProfileProblem,
+    Detection, Names, Profile, ProfileProblem,
     listing::Shape,
     locate::Step,
     profiles::fold,
@@ -121,7 +121,12 @@ pub(crate) fn find_clashes(kinds: &[Draft<'_>], problems: &mut Vec<ProfileProble
 }
 
 /// Compiles one draft; `Err` when it refers to a listing shape that does not exist.
-pub(crate) fn compile(id: KindId, draft: Draft<'_>, shapes: &Shapes) -> Result<Profile, ProfileProblem> {
+pub(crate) fn compile(
+    id: KindId,
+    draft: Draft<'_>,
+    shapes: &Shapes,
+    names: &Arc<Names>,
+) -> Result<Profile, ProfileProblem> {
     let listing = shapes.of(&draft)?;
     Ok(Profile {
         id,
@@ -144,5 +149,6 @@ pub(crate) fn compile(id: KindId, draft: Draft<'_>, shapes: &Shapes) -> Result<P
         },
         listing,
         hints: draft.hints,
+        names: Arc::clone(names),
     })
 }

@@ -4,6 +4,9 @@
 //! paths may be forwarded to it, where it lists its models and in what shape, how its health is asked for,
 //! and by which signs it is recognised. Every kind is a YAML file; no kind is named in Rust.
 //!
+//! What a model's name tells (family, size, quantisation, publisher, …) is read by [`Names`], by rules that are
+//! a YAML file too.
+//!
 //! This crate reads no files and opens no connections: callers hand over texts and responses.
 //!
 //! ```
@@ -24,6 +27,7 @@ mod json_path;
 mod listing;
 mod locate;
 mod name_hints;
+mod names;
 mod problem;
 mod profile;
 mod profiles;
@@ -33,6 +37,7 @@ mod shipped;
 
 pub use detection::{Detection, Observed};
 pub use listing::ListingError;
+pub use names::Names;
 pub use problem::{Notice, ObsoleteKey, ProfileProblem};
 pub use profile::Profile;
 pub use profiles::{Loaded, ProfileFilter, ProfileSource, Profiles};

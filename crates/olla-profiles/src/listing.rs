@@ -32,6 +32,8 @@ pub(crate) struct Shape {
     pub(crate) models: Vec<JsonPath>,
     /// Where a model's other names are.
     pub(crate) also: Vec<Source>,
+    /// Where the capabilities of a model are; all sources count.
+    pub(crate) capabilities: Vec<Source>,
     /// Where each fact about a model is taken from; the first source that yields something counts.
     pub(crate) fields: Vec<(Field, Vec<Source>)>,
     /// The tag that a name without one implies, such as `latest`.
@@ -115,6 +117,8 @@ impl Shape {
         }
         let also = first_yield(&self.also, entry).into_iter().map(Into::into);
         model.also = also.filter(|also| *also != model.name).collect();
+        let capabilities = self.capabilities.iter().flat_map(|source| source.texts(entry));
+        model.reported.capabilities = capabilities.map(Into::into).collect();
         if let Some(tag) = &self.default_tag {
             model.also.extend(other_spelling(&model.name, tag).map(Into::into));
         }
@@ -159,10 +163,10 @@ impl Field {
             Self::ContextLength => model.context_length = number(),
             // A server that does not know the time sends zero.
             Self::Modified => model.modified = (text != "0").then(|| text.into()),
-            Self::ParameterSize => model.parameter_size = Some(abbreviated(text).into()),
+            Self::ParameterSize => model.reported.parameter_size = Some(abbreviated(text).into()),
             Self::Digest => model.digest = Some(text.into()),
-            Self::Family => model.family = Some(text.into()),
-            Self::Quantization => model.quantization = Some(text.into()),
+            Self::Family => model.reported.family = Some(text.into()),
+            Self::Quantization => model.reported.quantization = Some(text.into()),
             Self::Format => model.format = Some(text.into()),
             Self::Publisher => model.publisher = Some(text.into()),
             Self::Parent => model.parent = Some(text.into()),

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use http::HeaderValue;
 use olla_core::{KindId, Model, PathRules};
 
-use crate::{Detection, ListingError, listing::Shape, name_hints::NameHints};
+use crate::{Detection, ListingError, Names, listing::Shape, name_hints::NameHints};
 
 /// A backend kind: what its profile says, ready to use.
 #[derive(Debug, Clone)]
@@ -40,6 +40,7 @@ pub struct Profile {
     pub(crate) detection: Detection,
     pub(crate) listing: Arc<Shape>,
     pub(crate) hints: NameHints,
+    pub(crate) names: Arc<Names>,
 }
 
 /// A path that answers like a health check and costs more than one.
@@ -80,16 +81,22 @@ impl Profile {
         self.costly_health.iter().find(|costly| path == &*costly.path).map(|costly| &*costly.reason)
     }
 
-    /// Reads a model list as this kind writes it, in the order of the list.
+    /// Reads a model list as this kind writes it, in the order of the list, and [completes](Self::complete) it.
     ///
     /// # Errors
     /// Fails when the body is not JSON or holds no array where the profile says it is.
     pub fn parse_listing(&self, body: &[u8]) -> Result<Vec<Model>, ListingError> {
         let mut models = self.listing.parse(body)?;
         for model in &mut models {
-            self.hints.complete(model);
+            self.complete(model);
         }
         Ok(models)
+    }
+
+    /// Fills in what a model's name tells and brings what was reported of it into normal form.
+    pub fn complete(&self, model: &mut Model) {
+        self.hints.complete(model);
+        self.names.complete(model);
     }
 
     /// Returns the signs by which this kind is recognised.

@@ -1,10 +1,10 @@
 //! The set of kinds in use: the shipped ones, replaced and extended by files.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use olla_core::{Glob, KindId};
 
-use crate::{Notice, Observed, Profile, ProfileProblem, assembly, schema, shipped::SHIPPED};
+use crate::{Names, Notice, Observed, Profile, ProfileProblem, assembly, schema, shipped::SHIPPED};
 
 /// The loaded kinds, ordered by name; a [`KindId`] is a position in this order.
 #[derive(Debug, Clone, Default)]
@@ -78,9 +78,10 @@ impl Profiles {
         let mut kinds = assembly::merge(shipped, files, &mut problems);
         kinds.retain(|kind| filter.admits(&kind.name));
         assembly::find_clashes(&kinds, &mut problems);
+        let names = Arc::new(Names::builtin());
         let mut profiles = vec![];
         for (id, kind) in (0..).map(KindId::new).zip(kinds) {
-            match assembly::compile(id, kind, &shapes) {
+            match assembly::compile(id, kind, &shapes, &names) {
                 Ok(profile) => profiles.push(profile),
                 Err(problem) => problems.push(problem),
             }
@@ -89,6 +90,16 @@ impl Profiles {
             return Err(problems);
         }
         Ok(Loaded { profiles: Self::index(profiles), notices })
+    }
+
+    /// Returns the same kinds with other rules for the names of models; without this, they have the shipped ones.
+    #[must_use]
+    pub fn with_names(mut self, names: Names) -> Self {
+        let names = Arc::new(names);
+        for profile in &mut self.profiles {
+            profile.names = Arc::clone(&names);
+        }
+        self
     }
 
     /// Returns the kind with this identity.

@@ -16,6 +16,10 @@ use crate::{
 pub(crate) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
+    /// What the file is, for messages.
+    subject: &'static str,
+    /// Says what replaces a key that older files may have.
+    instead: fn(&str) -> Option<&'static str>,
     pub(crate) problems: Vec<ProfileProblem>,
     pub(crate) obsolete: Vec<ObsoleteKey>,
 }
@@ -30,8 +34,14 @@ pub(crate) struct Node<'v> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, problems: vec![], obsolete: vec![] }
+    pub(crate) fn of_profile(file: &'a str, text: &'a str) -> Self {
+        let (subject, instead) = ("a profile", obsolete::instead);
+        Self { file, text, subject, instead, problems: vec![], obsolete: vec![] }
+    }
+
+    pub(crate) fn of_names(file: &'a str, text: &'a str) -> Self {
+        let (subject, instead) = ("a models file", |_: &str| None);
+        Self { file, text, subject, instead, problems: vec![], obsolete: vec![] }
     }
 
     /// Parses the text; `None` when it is not YAML.
@@ -81,11 +91,12 @@ impl<'a> Reader<'a> {
             }
             let child = node.child(Step::Key(name.clone()), key);
             let path = child.key();
-            match obsolete::instead(&path) {
+            match (self.instead)(&path) {
                 Some(instead) => self.obsolete.push(ObsoleteKey { key: path, instead }),
                 None => {
                     let suggestion = closest(&name, known);
-                    self.problem_with_suggestion(&child, "is not a key of a profile", suggestion);
+                    let message = format!("is not a key of {}", self.subject);
+                    self.problem_with_suggestion(&child, message, suggestion);
                 }
             }
         }

@@ -83,7 +83,7 @@ impl Draft<'_> {
 
 /// Reads a profile file.
 pub(crate) fn read<'a>(file: &'a str, text: &'a str) -> Reading<'a> {
-    let mut reader = Reader::new(file, text);
+    let mut reader = Reader::of_profile(file, text);
     let document = reader.document();
     let draft = document.and_then(|document| draft(&mut reader, &Node::root(&document), file, text));
     Reading { draft, problems: reader.problems, obsolete: reader.obsolete }

@@ -13,18 +13,20 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Shape {
     let models = reader.required(node, "models");
     let models = reader.one_or_many(models);
     let models: Vec<_> = models.iter().filter_map(|path| super::json_path(reader, path)).collect();
-    let (mut fields, mut also) = (vec![], vec![]);
+    let (mut fields, mut also, mut capabilities) = (vec![], vec![], vec![]);
     if let Some(block) = reader.required(node, "fields") {
-        let known: Vec<_> = Field::NAMES.iter().map(|(name, _)| *name).chain(["also"]).collect();
+        let known: Vec<_> =
+            Field::NAMES.iter().map(|(name, _)| *name).chain(["also", "capabilities"]).collect();
         reader.keys(&block, &known);
         reader.required(&block, "name");
         also = sources(reader, block.get("also"), None);
+        capabilities = sources(reader, block.get("capabilities"), None);
         for (name, field) in Field::NAMES {
             fields.push((field, sources(reader, block.get(name), Some(field))));
         }
     }
     let default_tag = reader.text(node.get("default_tag")).map(Into::into);
-    Shape { models, also, fields, default_tag }
+    Shape { models, also, capabilities, fields, default_tag }
 }
 
 fn sources(reader: &mut Reader<'_>, node: Option<Node<'_>>, field: Option<Field>) -> Vec<Source> {
