@@ -21,6 +21,9 @@ def test_no_request_fails_when_one_of_two_instances_is_killed(start_olla, backen
         endpoint("litellm-secondary", "litellm", backends.twin.url, **checks),
         proxy={"load_balancer": balancer},
     ))
+    for name in ("litellm-primary", "litellm-secondary"):
+        # LiteLLM may be too busy to answer its first check in time.
+        eventually(20, lambda name=name: olla.endpoint(name)["status"] == "healthy")
     client = olla.openai("/olla/litellm/v1")
     done = threading.Semaphore(0)
 
