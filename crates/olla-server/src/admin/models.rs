@@ -63,7 +63,7 @@ struct Entry {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     aliases: BTreeSet<Arc<str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    capabilities: Vec<&'static str>,
+    capabilities: Vec<String>,
     endpoints: Vec<Arc<str>>,
     endpoint_ids: Vec<String>,
     last_seen: String,
@@ -142,14 +142,20 @@ impl Merged {
         facts.used_for = facts.used_for.or(model.used_for);
         facts.size_bytes = facts.size_bytes.or(model.size_bytes);
         facts.context_length = facts.context_length.or(model.context_length);
+        // Sizes are shown as the backend writes them, where it does.
+        let parameters = model.reported.parameter_size.as_ref().or(model.parameter_size.as_ref());
+        let quantization = model.reported.quantization.as_ref().or(model.quantization.as_ref());
         for (known, told) in [
-            (&mut facts.family, &model.family),
-            (&mut facts.parameter_size, &model.parameter_size),
-            (&mut facts.quantization, &model.quantization),
+            (&mut facts.family, model.family.as_ref()),
+            (&mut facts.parameter_size, parameters),
+            (&mut facts.quantization, quantization),
         ] {
             if known.is_none() {
-                known.clone_from(told);
+                *known = told.cloned();
             }
+        }
+        if facts.capabilities.is_empty() {
+            facts.capabilities.clone_from(&model.capabilities);
         }
         self.aliases.extend(model.also.iter().cloned());
         self.endpoints.push(Arc::clone(&row.endpoint.spec.name));
@@ -177,29 +183,36 @@ impl Merged {
             quant: facts.quantization.clone(),
             context_length: facts.context_length,
             aliases: self.aliases.clone(),
-            capabilities: capabilities(facts),
+            capabilities: self.capabilities(),
             endpoints: self.endpoints.clone(),
             endpoint_ids: self.endpoint_ids.clone(),
             last_seen: format::ago(self.seen, now),
             last_seen_at: self.seen.map(format::timestamp),
         }
     }
-}
 
-fn capabilities(facts: &Model) -> Vec<&'static str> {
-    let mut capabilities = match facts.used_for {
-        Some(ModelUse::Text) => vec!["text_generation", "chat"],
-        Some(ModelUse::Vision) => vec!["vision", "multimodal"],
-        Some(ModelUse::Embeddings) => vec!["embeddings", "vector_search"],
-        None => vec![],
-    };
-    if facts.context_length.is_some_and(|tokens| tokens > LONG_CONTEXT) {
-        capabilities.push("long_context");
+    /// What the model can do, in the words of the status document: the catalogue's, with underscores.
+    fn capabilities(&self) -> Vec<String> {
+        let facts = &self.facts;
+        let by_use: &[&str] = match facts.used_for {
+            Some(ModelUse::Text) => &["text_generation", "chat"],
+            Some(ModelUse::Vision) => &["vision", "multimodal"],
+            Some(ModelUse::Embeddings) => &["embeddings", "vector_search"],
+            None => &[],
+        };
+        let quantization = facts.quantization.as_deref().unwrap_or_default().to_lowercase();
+        // `f16` is also the end of `bf16`.
+        let precise = ["fp16", "f16"].iter().any(|precise| quantization.contains(precise));
+        let long = facts.context_length.is_some_and(|tokens| tokens > LONG_CONTEXT);
+        let derived = [(long, "long_context"), (precise, "high_precision")];
+        let derived = derived.into_iter().filter_map(|(holds, name)| holds.then_some(name));
+        let mut names: Vec<String> = by_use.iter().copied().chain(derived).map(str::to_owned).collect();
+        for capability in &facts.capabilities {
+            let name = capability.replace('-', "_");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
-    let quantization = facts.quantization.as_deref().unwrap_or_default().to_lowercase();
-    // `f16` is also the end of `bf16`.
-    if ["fp16", "f16"].iter().any(|precise| quantization.contains(precise)) {
-        capabilities.push("high_precision");
-    }
-    capabilities
 }

@@ -17,7 +17,7 @@ use super::{
 pub(crate) struct Env(BTreeMap<String, String>);
 
 /// Variables that are read outside the table of keys.
-const OTHERS: &[&str] = &["OLLA_CONFIG_FILE", "OLLA_FORCE_COLORS", "OLLA_SHOW_VERSION"];
+const OTHERS: &[&str] = &["OLLA_CONFIG_DIR", "OLLA_CONFIG_FILE", "OLLA_FORCE_COLORS", "OLLA_SHOW_VERSION"];
 
 // === impl Env ===
 

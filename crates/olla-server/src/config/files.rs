@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use olla_profiles::{ProfileFilter, ProfileSource, Profiles};
+use olla_profiles::{Names, ProfileFilter, ProfileSource, Profiles};
 
 use super::{
     LoadOptions, document,
@@ -63,6 +63,7 @@ pub(crate) fn profiles(
     report: &mut Report,
 ) -> Option<Profiles> {
     let sources = sources(options, config, report);
+    let names = names(options, config, report);
     match Profiles::load(&sources, filter) {
         Ok(loaded) => {
             let files: Vec<_> = loaded.notices.iter().map(|notice| notice.file.as_str()).collect();
@@ -75,7 +76,7 @@ pub(crate) fn profiles(
                 let keys = keys.map(|obsolete| (obsolete.key.as_str(), obsolete.instead));
                 report.notices.push(Notice::obsolete(Part::Profiles, text, keys));
             }
-            Some(loaded.profiles)
+            Some(loaded.profiles.with_names(names?))
         }
         Err(problems) => {
             problems.into_iter().for_each(|problem| report.add(problem.into()));
@@ -83,6 +84,25 @@ pub(crate) fn profiles(
         }
     }
 }
+
+/// Loads the rules for model names: the shipped ones, and those of the first `models.yaml` that is there.
+fn names(options: &LoadOptions, config: Option<&Path>, report: &mut Report) -> Option<Names> {
+    let beside = config.and_then(Path::parent).map(|directory| directory.join(MODELS));
+    let variable = options.env.get("OLLA_CONFIG_DIR").map(|directory| Path::new(directory).join(MODELS));
+    let usual = [MODELS.into(), Path::new("config").join(MODELS)];
+    let mut places = usual.into_iter().chain(beside).chain(variable);
+    let found = places.find(|path| options.directory.join(path).is_file());
+    let paths: Vec<_> = found.iter().map(|path| options.directory.join(path)).collect();
+    match Names::load(&read_all(&paths, options, report)) {
+        Ok(names) => Some(names),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| report.add(problem.into()));
+            None
+        }
+    }
+}
+
+const MODELS: &str = "models.yaml";
 
 fn sources(options: &LoadOptions, config: Option<&Path>, report: &mut Report) -> Vec<ProfileSource> {
     let mut directories = vec![(PathBuf::from("config/profiles"), false)];

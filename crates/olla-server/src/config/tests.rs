@@ -738,3 +738,12 @@ proptest::proptest! {
         let _ = load_text(&text, Env::default());
     }
 }
+
+#[test]
+fn rules_for_model_names_are_read_and_checked_too() {
+    let (_directory, options) = in_directory(&[("config/models.yaml", "vresion: 1\n")], Env::default());
+
+    let rejected = load(&options).unwrap_err();
+
+    assert!(rejected.problems.iter().any(|p| p.to_string().contains("config/models.yaml")), "{rejected:?}");
+}
