@@ -96,7 +96,8 @@ impl Endpoint {
 
 impl Fleet {
     fn new(endpoints: Vec<Arc<Endpoint>>, aliases: Arc<Aliases>, generation: u64) -> Self {
-        Self { index: Index::build(&endpoints), endpoints: endpoints.into(), aliases, generation }
+        let models = endpoints.iter().map(|e| e.models.iter().zip(&*e.model_totals));
+        Self { index: Index::build(models), endpoints: endpoints.into(), aliases, generation }
     }
 
     /// Returns all endpoints, in the order of the configuration.

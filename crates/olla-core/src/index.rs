@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{Glob, Model, Totals, fleet::Endpoint};
+use crate::{Glob, Model, Totals};
 
 /// A model on an endpoint: the unit that requests are routed to.
 #[derive(Debug, Clone)]
@@ -73,12 +73,16 @@ impl Aliases {
 // === impl Index ===
 
 impl Index {
-    pub(crate) fn build(endpoints: &[Arc<Endpoint>]) -> Self {
+    /// Takes each endpoint's models with their counters, in the order of the endpoints.
+    pub(crate) fn build<'a, M>(endpoints: impl Iterator<Item = M>) -> Self
+    where
+        M: Iterator<Item = (&'a Arc<Model>, &'a Arc<Totals>)>,
+    {
         let mut index = Self::default();
-        for (position, endpoint) in endpoints.iter().enumerate() {
-            for (model, totals) in endpoint.models.iter().zip(&*endpoint.model_totals) {
+        for (endpoint, models) in endpoints.enumerate() {
+            for (model, totals) in models {
                 let (model, totals) = (Arc::clone(model), Arc::clone(totals));
-                index.add(&Arc::new(Placement { endpoint: position, model, totals }));
+                index.add(&Arc::new(Placement { endpoint, model, totals }));
             }
         }
         index

@@ -48,6 +48,7 @@ mod route;
 mod scan;
 mod serve;
 mod settings;
+mod shared;
 mod ticket;
 mod upstream;
 

@@ -4,6 +4,7 @@ mod client;
 mod rate_limit;
 pub(crate) mod size;
 
+pub(crate) use client::Asker;
 pub use client::TrustedProxies;
 pub(crate) use rate_limit::Quota;
 pub use rate_limit::{RateLimits, Rates};

@@ -18,9 +18,8 @@ use olla_profiles::Profiles;
 use tower_service::Service;
 
 use crate::{
-    Body, RateLimits, Settings, TrustedProxies, Upstream, request_id,
-    serve::{Asker, serve},
-    ticket::{Recorders, Ticket},
+    Body, RateLimits, Settings, TrustedProxies, Upstream, policy::Asker, request_id, serve::serve,
+    shared::Shared, ticket::Ticket,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -48,17 +47,6 @@ pub struct ProxyBuilder {
     recorders: Vec<Arc<dyn Recorder>>,
     rate_limits: Option<Arc<RateLimits>>,
     trusted_proxies: TrustedProxies,
-}
-
-/// What all workers share.
-pub(crate) struct Shared {
-    pub(crate) fleet: Arc<FleetCell>,
-    pub(crate) profiles: Arc<Profiles>,
-    pub(crate) settings: Settings,
-    pub(crate) strategy: Arc<dyn Strategy>,
-    pub(crate) recorders: Recorders,
-    pub(crate) rate_limits: Option<Arc<RateLimits>>,
-    pub(crate) trusted_proxies: TrustedProxies,
 }
 
 // === impl Proxy ===
@@ -184,13 +172,5 @@ impl ProxyBuilder {
 impl fmt::Debug for ProxyBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyBuilder").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-// === impl Shared ===
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
-    proxy::Shared,
     retry::Served,
     rewrite::seconds,
+    shared::Shared,
     ticket::Ticket,
 };
 

@@ -14,9 +14,9 @@ use tracing::{debug, warn};
 use crate::{
     Error,
     candidates::{Candidates, forward_path},
-    proxy::Shared,
     rewrite::Outbound,
     settings::Retry,
+    shared::Shared,
     ticket::Ticket,
     upstream::{Answer, SendPolicy, Upstream},
 };

@@ -14,8 +14,8 @@ use crate::{
         X_REAL_IP, is_credential,
     },
     inspect::{Inbound, NamedModel},
+    policy::Asker,
     replay::{Replay, ReplayBody},
-    serve::Asker,
     settings::Product,
 };
 

@@ -1,32 +1,21 @@
 //! The path of a request, one stage a line. Each stage lives in the file of its name.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::Request;
 use http_body::Body as HttpBody;
 
 use crate::{
     candidates, inspect, listing,
-    policy::size,
-    proxy::Shared,
+    policy::{Asker, size},
     render::Refusal,
     respond::{Reply, Told},
     retry,
     rewrite::Outbound,
     route,
+    shared::Shared,
     ticket::Ticket,
     upstream::Upstream,
 };
-
-/// Who is asking: the other end of the connection, and the client behind trusted proxies.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker {
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) client: Option<IpAddr>,
-    /// Whether the other end is a proxy of the operator's, or unknown because the embedder does not tell.
-    pub(crate) peer_is_trusted: bool,
-}
 
 /// Works out the reply to one request.
 pub(crate) async fn serve<B>(

@@ -11,6 +11,15 @@ use crate::headers::{X_FORWARDED_FOR, X_REAL_IP};
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
+/// Who is asking: the other end of the connection, and the client behind trusted proxies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) client: Option<IpAddr>,
+    /// Whether the other end is a proxy of the operator's, or unknown because the embedder does not tell.
+    pub(crate) peer_is_trusted: bool,
+}
+
 // === impl TrustedProxies ===
 
 impl TrustedProxies {

@@ -1,0 +1,28 @@
+//! What every request needs and no request changes: one object for all workers.
+
+use std::{fmt, sync::Arc};
+
+use olla_balancer::Strategy;
+use olla_core::FleetCell;
+use olla_profiles::Profiles;
+
+use crate::{RateLimits, Settings, TrustedProxies, ticket::Recorders};
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) fleet: Arc<FleetCell>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) settings: Settings,
+    pub(crate) strategy: Arc<dyn Strategy>,
+    pub(crate) recorders: Recorders,
+    pub(crate) rate_limits: Option<Arc<RateLimits>>,
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+// === impl Shared ===
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
