@@ -49,9 +49,12 @@ mod monitor;
 mod prober;
 mod recognition;
 mod schedule;
+mod settings;
+mod shared;
 mod verdict;
 
 pub use fetch::{Fetch, Fetched, Get};
 pub use listing::ListingFailure;
 pub use local::LocalSearch;
-pub use monitor::{Examination, Monitor, MonitorSettings, Refreshed};
+pub use monitor::{Examination, Monitor, Refreshed};
+pub use settings::MonitorSettings;

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{Fetch, ListingFailure, listing, monitor::Shared};
+use crate::{Fetch, ListingFailure, listing, shared::Shared};
 
 /// The shortest time between two listings that nobody asked for: an endpoint that flaps is not flooded.
 const SHORTEST_GAP: Duration = Duration::from_secs(1);

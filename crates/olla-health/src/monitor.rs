@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use olla_core::{Endpoint, EndpointId, EndpointSpec, FleetCell, KindId, Model, Status};
+use olla_core::{EndpointId, EndpointSpec, FleetCell, KindId, Model, Status};
 use olla_profiles::Profiles;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -16,38 +16,20 @@ use tokio::{
 };
 
 use crate::{
-    Fetch, ListingFailure,
+    Fetch, ListingFailure, MonitorSettings,
     check::{self, Known},
     client::Client,
     lister::{Lister, Reply},
     listing,
     prober::Prober,
     schedule::LONGEST_INTERVAL,
+    shared::Shared,
 };
 
 /// Checks the health of every endpoint and lists its models, until it is dropped.
 pub struct Monitor<F> {
     shared: Arc<Shared<F>>,
     watches: Mutex<HashMap<EndpointId, Watch>>,
-}
-
-/// How model discovery works, and who asks. Health intervals belong to the endpoints.
-#[derive(Debug, Clone)]
-pub struct MonitorSettings {
-    /// Whether models are listed at all; without, only declared models are used. Default true.
-    pub discovery_enabled: bool,
-    /// Time between two listings of an endpoint. Default 5 min.
-    pub interval: Duration,
-    /// Time limit of one listing. Default 30 s.
-    pub timeout: Duration,
-    /// Listings under way at a time, at least 1. Default 5.
-    pub concurrent_workers: usize,
-    /// Further tries after a listing that failed. Default 3.
-    pub retry_attempts: u32,
-    /// Wait before the first further try; doubles each time, up to `interval`. Default 1 s.
-    pub retry_backoff: Duration,
-    /// Version in the `User-Agent` of probes and listings.
-    pub version: String,
 }
 
 /// The outcome of an ordered listing of one endpoint.
@@ -74,16 +56,6 @@ pub struct Examination {
     pub kind: Option<KindId>,
     /// The models that the backend lists and the endpoint's filter admits; `None` unless it is routable.
     pub models: Option<Result<Vec<Model>, ListingFailure>>,
-}
-
-/// What all watches need.
-pub(crate) struct Shared<F> {
-    pub(crate) cell: Arc<FleetCell>,
-    pub(crate) profiles: Arc<Profiles>,
-    pub(crate) client: Client<F>,
-    pub(crate) settings: MonitorSettings,
-    /// One permit for each listing that may be under way.
-    pub(crate) listings: Semaphore,
 }
 
 /// The task that watches one endpoint; dropping this ends it.
@@ -194,31 +166,6 @@ impl<F: Fetch> Monitor<F> {
 impl<F> fmt::Debug for Monitor<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").field("settings", &self.shared.settings).finish_non_exhaustive()
-    }
-}
-
-// === impl MonitorSettings ===
-
-impl Default for MonitorSettings {
-    fn default() -> Self {
-        Self {
-            discovery_enabled: true,
-            interval: Duration::from_secs(300),
-            timeout: Duration::from_secs(30),
-            concurrent_workers: 5,
-            retry_attempts: 3,
-            retry_backoff: Duration::from_secs(1),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-}
-
-// === impl Shared ===
-
-impl<F> Shared<F> {
-    /// Returns the endpoint as the fleet holds it now.
-    pub(crate) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
-        self.cell.load().get(id).cloned()
     }
 }
 

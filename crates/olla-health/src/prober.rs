@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use crate::{
     Fetch,
     check::{self, Finding, Known},
-    monitor::Shared,
     schedule,
+    shared::Shared,
     verdict::Verdict,
 };
 
