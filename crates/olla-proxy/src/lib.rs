@@ -16,7 +16,7 @@
 //!
 //! let profiles = Arc::new(Profiles::builtin());
 //! let mut spec = EndpointSpec::new("gpu-1", BaseUrl::parse("http://127.0.0.1:8000")?);
-//! spec.kind = profiles.resolve("vllm");
+//! spec.kind = profiles.resolve("openai-compatible");
 //! let fleet = Arc::new(FleetCell::new(vec![spec], Default::default()));
 //!
 //! // Usually olla-health does this:
