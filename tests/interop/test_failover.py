@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 import litellm_proxy
@@ -24,6 +25,9 @@ def test_no_request_fails_when_one_of_two_instances_is_killed(start_olla, backen
     for name in ("litellm-primary", "litellm-secondary"):
         # LiteLLM may be too busy to answer its first check in time.
         eventually(20, lambda name=name: olla.endpoint(name)["status"] == "healthy")
+    for backend in (backends.litellm, backends.twin):
+        # The first answer of a LiteLLM takes longer than all the traffic of this test.
+        httpx.post(backend.url + "/v1/chat/completions", json={"model": "gpt-4", "messages": HELLO}, timeout=30)
     client = olla.openai("/olla/litellm/v1")
     done = threading.Semaphore(0)
 
