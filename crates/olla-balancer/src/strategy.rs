@@ -30,8 +30,6 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hint {
-    /// Requests with the same key profit from the same endpoint.
-    pub affinity: Option<u64>,
     /// Size of the request body.
     pub prompt_bytes: u64,
 }

@@ -152,30 +152,30 @@ fn a_pick_outside_the_candidates_is_no_lease() {
 #[test]
 fn a_strategy_from_outside_fits_the_seam() {
     #[derive(Debug)]
-    struct ByAffinity;
+    struct ByPromptSize;
 
-    impl Strategy for ByAffinity {
+    impl Strategy for ByPromptSize {
         fn name(&self) -> &'static str {
-            "by-affinity"
+            "by-prompt-size"
         }
 
         fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {
-            let position = usize::try_from(hint.affinity?).ok()? % candidates.len();
-            (!tried.contains(position)).then_some(Pick { position, reason: Reason::Custom("affinity") })
+            let position = usize::try_from(hint.prompt_bytes).ok()? % candidates.len();
+            (!tried.contains(position)).then_some(Pick { position, reason: Reason::Custom("prompt_size") })
         }
     }
 
     let fleet = fleet(&[(1, 1), (1, 1)]);
     let mut hint = Hint::default();
-    hint.affinity = Some(7);
-    let strategy: Box<dyn Strategy> = Box::new(ByAffinity);
+    hint.prompt_bytes = 7;
+    let strategy: Box<dyn Strategy> = Box::new(ByPromptSize);
 
     let lease =
         Lease::acquire(&candidates(&fleet), strategy.pick(&candidates(&fleet), &tried(&[]), &hint).unwrap());
 
     let lease = lease.unwrap();
-    assert_eq!((lease.position(), lease.reason().as_str()), (1, "affinity"));
-    assert_eq!((&*lease.endpoint().spec.name, strategy.name()), ("e1", "by-affinity"));
+    assert_eq!((lease.position(), lease.reason().as_str()), (1, "prompt_size"));
+    assert_eq!((&*lease.endpoint().spec.name, strategy.name()), ("e1", "by-prompt-size"));
 }
 
 fn balancer() -> impl proptest::strategy::Strategy<Value = Balancer> {

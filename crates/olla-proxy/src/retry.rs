@@ -38,7 +38,8 @@ pub(crate) async fn run(
 ) -> Result<Served, Error> {
     let retry = &shared.settings.retry;
     let max_attempts = retry.max_attempts.map_or(usize::MAX, Into::into);
-    let hint = Hint::default();
+    let mut hint = Hint::default();
+    hint.prompt_bytes = outbound.body_bytes();
     let mut tried = Tried::default();
     let mut fallback = None;
     while ticket.attempts().len() < max_attempts {

@@ -100,6 +100,11 @@ impl Outbound {
         }
     }
 
+    /// Returns the size of the body as the client sent it.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body.len()
+    }
+
     /// Returns the method and the path of the request, prefix removed.
     pub(crate) fn line(&self) -> (&Method, &str) {
         (&self.method, self.target.path())
