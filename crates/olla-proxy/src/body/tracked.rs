@@ -146,6 +146,9 @@ impl Body for Tracked {
             }
             State::Ended => return Poll::Ready(None),
         }
+        if self.watch.is_past_deadline() {
+            return self.fail(Failure::Deadline, cx);
+        }
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
@@ -210,6 +213,11 @@ impl Tail {
 impl Watch {
     fn saw_frame(&mut self) {
         self.waiting_since = None;
+    }
+
+    /// A backend that never makes us wait is held to the deadline too; without one, no clock is read.
+    fn is_past_deadline(&self) -> bool {
+        self.limits.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {

@@ -133,6 +133,20 @@ async fn the_whole_exchange_has_a_deadline_in_the_body() {
 }
 
 #[tokio::test]
+async fn a_backend_that_never_makes_us_wait_is_held_to_the_deadline_too() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+    let mut plan = plan(&backend);
+    plan.settings.timeouts.total = millis(100);
+    let stage = plan.start();
+
+    let mut body = stage.open(chat()).await.into_body();
+    tokio::time::sleep(millis(150)).await;
+
+    // The bytes have long been there to be taken.
+    assert!(matches!(soon(body.frame()).await, Some(Err(Failure::Deadline))));
+}
+
+#[tokio::test]
 async fn a_head_that_takes_too_long_is_a_gateway_timeout() {
     let backend = silent_after("").await;
     let mut plan = plan(&backend);
