@@ -12,6 +12,7 @@ mod cors;
 mod demo;
 mod discovery;
 mod engines;
+mod explain;
 mod life_cycle;
 mod log_lines;
 mod main_job;

@@ -8,8 +8,11 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 
 /// A strategy of the configuration.
 ///
-/// Each considers routable endpoints first. Where it takes turns, the turns are in proportion to `weight`,
-/// of which a busy endpoint has less.
+/// Each considers endpoints that are routable, not ejected, not full and not set aside, and of those the ones of
+/// the lowest rank. Where there are none, those that are ejected are considered after all, then those that a
+/// failed request took out, then the one that is set aside for the shortest time. A pinned one
+/// among them is taken while its load is in bounds. Of equals, those that hold the model in memory go first.
+/// Where a strategy takes turns, the turns are in proportion to `weight`, of which a busy endpoint has less.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
     /// The endpoints of the highest priority, in turn.
@@ -48,21 +51,25 @@ impl Strategy for Balancer {
         self.as_str()
     }
 
-    fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, _hint: &Hint) -> Option<Pick> {
-        let (mut field, last_resort) = match Field::routable(candidates, tried) {
-            field if field.is_empty() => (Field::suspect(candidates, tried), true),
-            field => (field, false),
-        };
-        let alone = field.len() == 1;
-        let reason = match self {
+    fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {
+        let (mut field, last_resort) = Field::gather(candidates, tried, hint.now);
+        let among_all = field.len();
+        field.keep_lowest_rank();
+        let among_best = field.len();
+        if last_resort.is_none() && hint.pinned.is_some_and(|pinned| field.keep_pinned(pinned)) {
+            return Some(Pick { position: field.take_turn()?, reason: Reason::Pinned });
+        }
+        let by_strategy = match self {
             Self::Priority => field.keep_highest_priority(),
             Self::RoundRobin => Reason::NextInTurn,
             Self::LeastConnections => field.keep_least_loaded(),
         };
-        let reason = match (last_resort, alone) {
-            (true, _) => Reason::LastResort,
-            (false, true) => Reason::OnlyCandidate,
-            (false, false) => reason,
+        let reason = match (last_resort, among_all, among_best) {
+            (Some(reason), _, _) => reason,
+            (None, 1, _) => Reason::OnlyCandidate,
+            (None, _, 1) => Reason::Preferred,
+            _ if field.keep_loaded() => Reason::AlreadyLoaded,
+            _ => by_strategy,
         };
         Some(Pick { position: field.take_turn()?, reason })
     }

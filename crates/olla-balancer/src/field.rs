@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use olla_core::Endpoint;
+use olla_core::{Endpoint, Moment, Standing};
 use smallvec::SmallVec;
 
-use crate::{Candidate, Reason, Tried, turns};
+use crate::{Candidate, Pinned, Reason, Tried, turns};
 
 /// Candidates that may be picked, in the order given.
 #[derive(Debug)]
@@ -21,32 +21,86 @@ pub(crate) struct Runner<'a> {
     pub(crate) endpoint: &'a Endpoint,
     /// Weight in hundredths, never zero: 100 for a healthy endpoint of weight 1.
     pub(crate) weight: u64,
-    /// Requests in flight if this one were sent here.
+    /// Requests in flight if this one were sent here; recent failures count as such.
     load: u64,
+    rank: u32,
+    is_cold: bool,
 }
 
 // === impl Field ===
 
 impl<'a> Field<'a> {
-    /// Gathers the untried candidates that are routable.
-    pub(crate) fn routable(candidates: &[Candidate<'a>], tried: &Tried) -> Self {
-        Self::gather(candidates, tried, |endpoint| {
-            let status = endpoint.live.status();
+    /// Gathers the untried candidates that may be picked, and says why these if they are not the well ones.
+    pub(crate) fn gather(candidates: &[Candidate<'a>], tried: &Tried, now: Moment) -> (Self, Option<Reason>) {
+        let well = |c: &Candidate<'_>| matches!(c.standing(now), Standing::Good | Standing::OnTrial);
+        let at_hand = |c: &Candidate<'_>| !c.is_full() && c.aside_until(now).is_none();
+        let routable = |c: &Candidate<'_>| {
+            let status = c.endpoint.live.status();
             status.is_routable().then(|| status.share_percent())
-        })
-    }
+        };
 
-    /// Gathers the untried candidates that traffic took out and no probe has judged yet.
-    pub(crate) fn suspect(candidates: &[Candidate<'a>], tried: &Tried) -> Self {
-        Self::gather(candidates, tried, |endpoint| endpoint.live.is_suspect().then_some(100))
+        let field = Self::of(candidates, tried, now, |c| routable(c).filter(|_| well(c) && at_hand(c)));
+        if !field.runners.is_empty() {
+            return (field, None);
+        }
+        let ejected = Self::of(candidates, tried, now, |c| routable(c).filter(|_| at_hand(c)));
+        if !ejected.runners.is_empty() {
+            return (ejected, Some(Reason::LastResort));
+        }
+        let suspect = Self::of(candidates, tried, now, |c| {
+            c.endpoint.live.is_suspect().then_some(100).filter(|_| at_hand(c))
+        });
+        if !suspect.runners.is_empty() {
+            return (suspect, Some(Reason::LastResort));
+        }
+        let soonest =
+            |c: &Candidate<'a>| c.aside_until(now).filter(|_| routable(c).is_some() && !c.is_full());
+        let untried = candidates.iter().enumerate().filter(|(position, _)| !tried.contains(*position));
+        let first = untried.filter_map(|(_, c)| soonest(c)).min();
+        let aside = Self::of(candidates, tried, now, |c| {
+            routable(c).filter(|_| first.is_some() && soonest(c) == first)
+        });
+        (aside, Some(Reason::SetAside))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.runners.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.runners.is_empty()
+    pub(crate) fn keep_lowest_rank(&mut self) {
+        let lowest = self.runners.iter().map(|r| r.rank).min();
+        self.runners.retain(|r| Some(r.rank) == lowest);
+    }
+
+    /// Keeps the pinned endpoint alone if it is here and not too busy: consistent hashing with bounded loads
+    /// (Mirrokni et al., 2016) sets the bound, a share of the mean by weight, rounded up.
+    pub(crate) fn keep_pinned(&mut self, pinned: Pinned) -> bool {
+        let Some(runner) = self.runners.iter().find(|r| r.endpoint.id == pinned.endpoint).copied() else {
+            return false;
+        };
+        let in_flight: u128 = self.runners.iter().map(|r| u128::from(r.load) - 1).sum();
+        let weights: u128 = self.runners.iter().map(|r| u128::from(r.weight)).sum();
+        let fair_share = (in_flight + 1) * u128::from(runner.weight) * u128::from(pinned.load_percent);
+        if u128::from(runner.load) > fair_share.div_ceil(weights * 100) {
+            return false;
+        }
+        self.runners.retain(|r| r.position == runner.position);
+        true
+    }
+
+    /// Of equals, keeps those that hold the model in memory, unless one that does not is less busy: waiting
+    /// behind others may take longer than loading. Returns whether anybody was left out.
+    pub(crate) fn keep_loaded(&mut self) -> bool {
+        if self.runners.iter().all(|r| r.is_cold) || !self.runners.iter().any(|r| r.is_cold) {
+            return false;
+        }
+        let Some(least) = self.runners.iter().min_by(|a, b| a.cmp_load(b)).copied() else { return false };
+        let serves = |r: &Runner<'_>| !r.is_cold && r.cmp_load(&least).is_eq();
+        let any = self.runners.iter().any(serves);
+        if any {
+            self.runners.retain(|r| serves(r));
+        }
+        any
     }
 
     pub(crate) fn keep_highest_priority(&mut self) -> Reason {
@@ -67,17 +121,19 @@ impl<'a> Field<'a> {
         turns::take(&self.runners)
     }
 
-    fn gather<F>(candidates: &[Candidate<'a>], tried: &Tried, share_percent: F) -> Self
+    fn of<F>(candidates: &[Candidate<'a>], tried: &Tried, now: Moment, share_percent: F) -> Self
     where
-        F: Fn(&Endpoint) -> Option<u32>,
+        F: Fn(&Candidate<'a>) -> Option<u32>,
     {
         let untried = candidates.iter().enumerate().filter(|(position, _)| !tried.contains(*position));
         let runners = untried.filter_map(|(position, candidate)| {
             let endpoint: &Endpoint = candidate.endpoint;
-            let share = share_percent(endpoint)?;
+            let share = share_percent(candidate)?;
             let weight = u64::from(endpoint.spec.weight.max(1)) * u64::from(share.max(1));
-            let load = u64::from(endpoint.live.in_flight()) + 1;
-            Some(Runner { position, endpoint, weight, load })
+            let penalty = u64::from(endpoint.live.outlier().penalty(now));
+            let load = u64::from(endpoint.live.in_flight()) + penalty + 1;
+            let (rank, is_cold) = (candidate.rank, candidate.is_cold());
+            Some(Runner { position, endpoint, weight, load, rank, is_cold })
         });
         Self { runners: runners.collect() }
     }

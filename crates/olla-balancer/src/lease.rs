@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use olla_core::{Endpoint, InFlight};
+use olla_core::{Endpoint, InFlight, Moment, Standing, Trial};
 
 use crate::{Candidate, Pick, Reason};
 
@@ -13,17 +13,32 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     position: usize,
     reason: Reason,
+    trial: Option<Trial>,
     _in_flight: InFlight,
 }
 
 // === impl Lease ===
 
 impl Lease {
-    /// Counts a request at the candidate picked, or returns `None` when there is no such candidate.
-    pub fn acquire(candidates: &[Candidate<'_>], pick: Pick) -> Option<Self> {
+    /// Counts a request at the candidate picked, or returns `None` when there is no such candidate, or when
+    /// others have filled the endpoint, or begun to try it after its ejection, meanwhile.
+    pub fn acquire(candidates: &[Candidate<'_>], pick: Pick, now: Moment) -> Option<Self> {
         let endpoint = Arc::clone(candidates.get(pick.position)?.endpoint);
-        let in_flight = endpoint.live.enter();
-        Some(Self { endpoint, position: pick.position, reason: pick.reason, _in_flight: in_flight })
+        let in_flight = match endpoint.spec.max_concurrent {
+            None => endpoint.live.enter(),
+            Some(limit) => endpoint.live.enter_below(limit)?,
+        };
+        let trial = match endpoint.live.outlier().standing(now) {
+            Standing::OnTrial => Some(endpoint.live.outlier().begin_trial(now)?),
+            // Strategies from outside need not know of trials.
+            Standing::BeingTried
+                if !matches!(pick.reason, Reason::LastResort | Reason::SetAside | Reason::Custom(_)) =>
+            {
+                return None;
+            }
+            Standing::Good | Standing::Ejected(_) | Standing::BeingTried => None,
+        };
+        Some(Self { endpoint, position: pick.position, reason: pick.reason, trial, _in_flight: in_flight })
     }
 
     /// Returns the endpoint.
@@ -42,5 +57,13 @@ impl Lease {
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(trial) = self.trial.take() {
+            self.endpoint.live.outlier().end_trial(trial);
+        }
     }
 }

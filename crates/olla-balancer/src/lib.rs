@@ -19,12 +19,12 @@
 //! }
 //!
 //! let candidates: Vec<_> =
-//!     fleet.endpoints().iter().map(|endpoint| Candidate { endpoint, placement: None }).collect();
+//!     fleet.endpoints().iter().map(|endpoint| Candidate { endpoint, placement: None, rank: 0 }).collect();
 //! let balancer: Balancer = "least-connections".parse()?;
 //! let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).ok_or("none")?;
 //! assert_eq!(pick.reason, Reason::LeastLoaded);
 //!
-//! let lease = Lease::acquire(&candidates, pick).ok_or("no such candidate")?;
+//! let lease = Lease::acquire(&candidates, pick, Hint::default().now).ok_or("no such candidate")?;
 //! assert_eq!(lease.endpoint().live.in_flight(), 1);
 //! drop(lease);
 //! assert_eq!(fleet.endpoints()[0].live.in_flight(), 0);
@@ -40,5 +40,5 @@ mod turns;
 
 pub use balancer::{Balancer, UnknownBalancer};
 pub use lease::Lease;
-pub use strategy::{Candidate, Hint, Pick, Reason, Strategy};
+pub use strategy::{Candidate, Hint, Pick, Pinned, Reason, Strategy};
 pub use tried::Tried;

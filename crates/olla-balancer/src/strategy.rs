@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use olla_core::{Endpoint, Placement};
+use olla_core::{Endpoint, EndpointId, Moment, Placement, Standing};
 
 use crate::Tried;
 
@@ -17,13 +17,16 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick>;
 }
 
-/// An endpoint that could serve a request, routable or not.
+/// An endpoint, or a model on one, that could serve a request, routable or not. An endpoint that has several
+/// of the models behind an alias is a candidate with each.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// The endpoint.
     pub endpoint: &'a Arc<Endpoint>,
     /// The requested model on that endpoint; `None` for requests that name no model.
     pub placement: Option<&'a Placement>,
+    /// Candidates of a higher rank are for when no lower one can be used.
+    pub rank: u32,
 }
 
 /// What is known of a request before it is sent.
@@ -32,6 +35,19 @@ pub struct Candidate<'a> {
 pub struct Hint {
     /// Size of the request body.
     pub prompt_bytes: u64,
+    /// The endpoint that has served this conversation so far.
+    pub pinned: Option<Pinned>,
+    /// The time of the choice.
+    pub now: Moment,
+}
+
+/// The endpoint that a conversation stays with, while that one is not much busier than others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pinned {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// How much of the mean load it may have, percent. At 125, a quarter more.
+    pub load_percent: u32,
 }
 
 /// The candidate chosen, and why.
@@ -54,10 +70,47 @@ pub enum Reason {
     NextInTurn,
     /// No routable one had a higher priority.
     HighestPriority,
-    /// None was routable; a failed request, not a probe, had taken this one out.
+    /// No other usable one had as low a rank.
+    Preferred,
+    /// It has the model in memory, and nobody who has not was less busy.
+    AlreadyLoaded,
+    /// It has served this conversation before.
+    Pinned,
+    /// None was well: this one is ejected, or was taken out by a failed request and not by a probe.
     LastResort,
+    /// All that are well have asked to be spared, this one for the shortest time.
+    SetAside,
     /// The reason of a strategy from outside this crate, in `snake_case`.
     Custom(&'static str),
+}
+
+// === impl Candidate ===
+
+impl Candidate<'_> {
+    /// Returns whether the endpoint has as many requests in flight as it is allowed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let limit = self.endpoint.spec.max_concurrent;
+        limit.is_some_and(|limit| self.endpoint.live.in_flight() >= limit.get())
+    }
+
+    /// Returns whether the endpoint takes part, as far as its requests tell.
+    #[must_use]
+    pub fn standing(&self, now: Moment) -> Standing {
+        self.endpoint.live.outlier().standing(now)
+    }
+
+    /// Returns until when the backend asked that the model be spared, if that is still to come.
+    #[must_use]
+    pub fn aside_until(&self, now: Moment) -> Option<Moment> {
+        self.placement.and_then(|placement| placement.live.aside_until(now))
+    }
+
+    /// Returns whether the model would have to be loaded first.
+    #[must_use]
+    pub fn is_cold(&self) -> bool {
+        self.placement.is_some_and(|placement| placement.live.is_cold())
+    }
 }
 
 // === impl Reason ===
@@ -71,7 +124,11 @@ impl Reason {
             Self::LeastLoaded => "least_loaded",
             Self::NextInTurn => "next_in_turn",
             Self::HighestPriority => "highest_priority",
+            Self::Preferred => "preferred",
+            Self::AlreadyLoaded => "already_loaded",
+            Self::Pinned => "pinned",
             Self::LastResort => "last_resort",
+            Self::SetAside => "set_aside",
             Self::Custom(name) => name,
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use olla_balancer::{Balancer, Candidate, Hint, Lease, Pick, Reason, Strategy, Tried};
-use olla_core::{BaseUrl, EndpointSpec, Failure, Fleet, FleetCell, Status};
+use olla_core::{BaseUrl, EndpointSpec, Failure, Fleet, FleetCell, Moment, Status};
 use proptest::prelude::*;
 
 const STATUSES: [Status; 7] = [
@@ -34,7 +34,7 @@ fn fleet(endpoints: &[(u32, u32)]) -> Arc<Fleet> {
 }
 
 fn candidates(fleet: &Fleet) -> Vec<Candidate<'_>> {
-    fleet.endpoints().iter().map(|endpoint| Candidate { endpoint, placement: None }).collect()
+    fleet.endpoints().iter().map(|endpoint| Candidate { endpoint, placement: None, rank: 0 }).collect()
 }
 
 fn tried(positions: &[usize]) -> Tried {
@@ -99,7 +99,7 @@ fn least_connections_fills_endpoints_in_proportion_to_weight() {
     let leases: Vec<_> = (0..60)
         .map(|_| {
             let pick = Balancer::LeastConnections.pick(&candidates, &tried(&[]), &Hint::default()).unwrap();
-            Lease::acquire(&candidates, pick).unwrap()
+            Lease::acquire(&candidates, pick, Hint::default().now).unwrap()
         })
         .collect();
 
@@ -145,7 +145,7 @@ fn a_pick_outside_the_candidates_is_no_lease() {
     let fleet = fleet(&[(1, 1)]);
     let pick = Pick { position: 1, reason: Reason::Custom("wrong") };
 
-    assert!(Lease::acquire(&candidates(&fleet), pick).is_none());
+    assert!(Lease::acquire(&candidates(&fleet), pick, Moment::default()).is_none());
     assert_eq!(fleet.endpoints()[0].live.in_flight(), 0);
 }
 
@@ -170,8 +170,11 @@ fn a_strategy_from_outside_fits_the_seam() {
     hint.prompt_bytes = 7;
     let strategy: Box<dyn Strategy> = Box::new(ByPromptSize);
 
-    let lease =
-        Lease::acquire(&candidates(&fleet), strategy.pick(&candidates(&fleet), &tried(&[]), &hint).unwrap());
+    let lease = Lease::acquire(
+        &candidates(&fleet),
+        strategy.pick(&candidates(&fleet), &tried(&[]), &hint).unwrap(),
+        hint.now,
+    );
 
     let lease = lease.unwrap();
     assert_eq!((lease.position(), lease.reason().as_str()), (1, "prompt_size"));
@@ -248,7 +251,7 @@ proptest! {
                 Some(index) if !leases.is_empty() => drop(leases.remove(index.index(leases.len()))),
                 _ => {
                     let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
-                    leases.push(Lease::acquire(&candidates, pick).unwrap());
+                    leases.push(Lease::acquire(&candidates, pick, Hint::default().now).unwrap());
                 }
             }
             prop_assert_eq!(in_flight(), leases.len());

@@ -26,7 +26,7 @@ fn fleet(weights: &[u32]) -> Arc<Fleet> {
 fn next_of(fleet: &Fleet, members: &[usize]) -> usize {
     let candidates: Vec<_> = members
         .iter()
-        .map(|member| Candidate { endpoint: &fleet.endpoints()[*member], placement: None })
+        .map(|member| Candidate { endpoint: &fleet.endpoints()[*member], placement: None, rank: 0 })
         .collect();
     let pick = Balancer::RoundRobin.pick(&candidates, &Tried::default(), &Hint::default());
     members[pick.unwrap().position]

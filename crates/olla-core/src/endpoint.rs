@@ -1,10 +1,10 @@
 //! One configured backend: everything that changes only on reload.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{BaseUrl, Glob, KindId, Model, PathRules, Target};
+use crate::{BaseUrl, Glob, KindId, Model, PathRules, PlacementRules, Target};
 
 /// The priority of an endpoint that sets none.
 pub const DEFAULT_PRIORITY: u32 = 100;
@@ -25,6 +25,8 @@ pub struct EndpointSpec {
     pub priority: u32,
     /// Relative share of traffic, at least 1. Default 1.
     pub weight: u32,
+    /// Requests it is sent at a time; further ones go to other endpoints. Default: no limit.
+    pub max_concurrent: Option<NonZeroU32>,
     /// What health checks ask for; `None` takes the profile's path.
     pub health: Option<Target>,
     /// What model discovery asks for; `None` takes the profile's path.
@@ -43,6 +45,8 @@ pub struct EndpointSpec {
     pub allow_paths: Arc<PathRules>,
     /// Which listed models are used.
     pub filter: ModelFilter,
+    /// Which models are rather, less gladly or never asked for here.
+    pub placement: PlacementRules,
     /// Models that exist although the backend does not list them.
     pub declared_models: Arc<[Model]>,
     /// Whom to trust on TLS connections.
@@ -88,6 +92,7 @@ impl EndpointSpec {
             kind: None,
             priority: DEFAULT_PRIORITY,
             weight: 1,
+            max_concurrent: None,
             health: None,
             listing: None,
             check_interval: Duration::from_secs(5),
@@ -97,6 +102,7 @@ impl EndpointSpec {
             forward_credentials: false,
             allow_paths: Arc::default(),
             filter: ModelFilter::default(),
+            placement: PlacementRules::default(),
             declared_models: Arc::from([]),
             trust: TlsTrust::System,
         }

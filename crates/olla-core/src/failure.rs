@@ -27,6 +27,8 @@ pub enum Failure {
     MalformedHead,
     /// The backend answered with a status that counts as a failure.
     Status(u16),
+    /// The backend told of an error inside a stream that began with a good status.
+    ErrorEvent,
     /// The response body stopped flowing for longer than the read timeout.
     Stall,
     /// The connection broke, or the body was cut short, after the head.
@@ -40,10 +42,22 @@ pub enum Failure {
 // === impl Failure ===
 
 impl Failure {
-    /// Returns whether another candidate may be tried: nothing of a response has been seen.
+    /// Returns whether another candidate may be tried, as long as the client has seen nothing of a response.
     #[must_use]
     pub const fn may_retry(self) -> bool {
-        !matches!(self, Self::Exhausted | Self::Stall | Self::Truncated | Self::Deadline | Self::ClientGone)
+        !matches!(self, Self::Exhausted | Self::Deadline | Self::ClientGone)
+    }
+
+    /// Returns whether the failure says that requests to the endpoint fail, which may eject it. A refusal for
+    /// the sake of a rate (429) concerns one model for a while; a broken connection takes the endpoint out at
+    /// once (see [`demotes`](Self::demotes)).
+    #[must_use]
+    pub const fn counts_against(self) -> bool {
+        match self {
+            Self::Status(status) => status >= 500 || status == 408,
+            Self::ErrorEvent | Self::Stall | Self::Truncated => true,
+            _ => false,
+        }
     }
 
     /// Returns whether the endpoint should leave the rotation until a probe succeeds.
@@ -61,6 +75,7 @@ impl Failure {
             Self::Exhausted
             | Self::Stale
             | Self::Status(_)
+            | Self::ErrorEvent
             | Self::Stall
             | Self::Truncated
             | Self::Deadline
@@ -89,6 +104,7 @@ impl Failure {
             Self::HeadTimeout => "head_timeout",
             Self::MalformedHead => "malformed_head",
             Self::Status(_) => "status",
+            Self::ErrorEvent => "error_in_stream",
             Self::Stall => "stalled",
             Self::Truncated => "truncated",
             Self::Deadline => "deadline",
@@ -111,6 +127,7 @@ impl fmt::Display for Failure {
             Self::HeadTimeout => "no response within the first-byte timeout",
             Self::MalformedHead => "the response was not HTTP",
             Self::Status(code) => return write!(f, "the backend answered {code}"),
+            Self::ErrorEvent => "the backend reported an error within its stream",
             Self::Stall => "the response stopped flowing",
             Self::Truncated => "the response was cut short",
             Self::Deadline => "the response took longer than its deadline",

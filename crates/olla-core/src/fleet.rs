@@ -14,7 +14,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use crate::{Aliases, EndpointSpec, KindId, Live, Lookup, Model, Totals, index::Index};
+use crate::{
+    Aliases, CatalogueModel, EndpointSpec, KindId, Live, Lookup, Model, ModelLive, catalogue::Catalogue,
+};
 
 /// Identifies an endpoint across snapshots, for as long as it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,15 +36,15 @@ pub struct Endpoint {
     pub kind: Option<KindId>,
     /// Models: those listed and admitted by the filter, then those declared; sorted by name.
     pub models: Arc<[Arc<Model>]>,
-    /// Finished requests of each model, in the order of `models`.
-    pub model_totals: Arc<[Arc<Totals>]>,
+    /// Live state of each model, in the order of `models`.
+    pub model_live: Arc<[Arc<ModelLive>]>,
 }
 
 /// One snapshot of the fleet.
 #[derive(Debug)]
 pub struct Fleet {
     endpoints: Box<[Arc<Endpoint>]>,
-    index: Index,
+    catalogue: Catalogue,
     aliases: Arc<Aliases>,
     generation: u64,
 }
@@ -64,7 +66,7 @@ impl Endpoint {
             kind: spec.kind,
             spec: Arc::new(spec),
             live: Arc::default(),
-            model_totals: models.iter().map(|_| Arc::default()).collect(),
+            model_live: models.iter().map(|_| Arc::default()).collect(),
             models,
         }
     }
@@ -80,12 +82,12 @@ impl Endpoint {
         if kind == self.kind && models.iter().eq(self.models.iter().map(|m| &**m)) {
             return None;
         }
-        let known: HashMap<_, _> = self.models.iter().map(|m| &m.name).zip(&*self.model_totals).collect();
-        let model_totals =
+        let known: HashMap<_, _> = self.models.iter().map(|m| &m.name).zip(&*self.model_live).collect();
+        let model_live =
             models.iter().map(|m| known.get(&m.name).map_or_else(Arc::default, |t| Arc::clone(t)));
         Some(Self {
             kind,
-            model_totals: model_totals.collect(),
+            model_live: model_live.collect(),
             models: models.into_iter().map(Arc::new).collect(),
             ..self.clone()
         })
@@ -96,8 +98,8 @@ impl Endpoint {
 
 impl Fleet {
     fn new(endpoints: Vec<Arc<Endpoint>>, aliases: Arc<Aliases>, generation: u64) -> Self {
-        let models = endpoints.iter().map(|e| e.models.iter().zip(&*e.model_totals));
-        Self { index: Index::build(models), endpoints: endpoints.into(), aliases, generation }
+        let models = endpoints.iter().map(|e| e.models.iter().zip(&*e.model_live));
+        Self { catalogue: Catalogue::build(models), endpoints: endpoints.into(), aliases, generation }
     }
 
     /// Returns all endpoints, in the order of the configuration.
@@ -112,11 +114,23 @@ impl Fleet {
         self.endpoints.iter().find(|e| e.id == id)
     }
 
-    /// Finds a model by any name it is known by: exactly, else ignoring case; patterns that an endpoint
-    /// lists, such as `openai/*`, match too.
+    /// Finds the endpoints that have a model, by any name it is known by: exactly, else ignoring case;
+    /// patterns that an endpoint lists, such as `openai/*`, match too.
     #[must_use]
     pub fn lookup(&self, name: &str) -> Lookup<'_> {
-        self.index.lookup(name)
+        self.catalogue.lookup(name)
+    }
+
+    /// Returns every model, merged over the endpoints that have it, sorted by identity.
+    #[must_use]
+    pub fn models(&self) -> &[CatalogueModel] {
+        self.catalogue.models()
+    }
+
+    /// Finds a model of the catalogue by its identity, else by a name, exactly or ignoring case.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&CatalogueModel> {
+        self.catalogue.find(name)
     }
 
     /// Returns the virtual model names.
@@ -225,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn finds_models_exactly_then_in_any_case_then_by_pattern() {
+    fn finds_models_in_any_case_and_by_pattern() {
         let (cell, ids) = cell(vec![spec("a"), spec("b"), spec("c")]);
         cell.publish_models(ids[0], None, models(&["Qwen/Qwen3"]));
         cell.publish_models(ids[1], None, models(&["qwen/qwen3"]));
         cell.publish_models(ids[2], None, models(&["openai/*"]));
         let fleet = cell.load();
 
-        assert_eq!(names(&fleet, "Qwen/Qwen3"), [0]);
+        assert_eq!(names(&fleet, "Qwen/Qwen3"), [0, 1]);
         assert_eq!(names(&fleet, "QWEN/QWEN3"), [0, 1]);
         assert_eq!(names(&fleet, "openai/gpt-4"), [2]);
         assert!(names(&fleet, "nothing").is_empty());
@@ -243,7 +257,7 @@ mod tests {
         let (cell, ids) = cell(vec![spec("a")]);
         cell.publish_models(ids[0], None, models(&["old", "kept"]));
         let before = cell.load();
-        before.endpoints()[0].model_totals[0].record(
+        before.endpoints()[0].model_live[0].totals().record(
             Outcome::Success,
             Default::default(),
             0,
@@ -254,7 +268,7 @@ mod tests {
 
         let fleet = cell.load();
         assert!(names(&fleet, "old").is_empty());
-        assert_eq!(fleet.lookup("kept")[0].totals.view().requests, 1, "counters survive");
+        assert_eq!(fleet.lookup("kept")[0].live.totals().view().requests, 1, "counters survive");
         assert!(fleet.generation() > before.generation());
     }
 
@@ -293,14 +307,5 @@ mod tests {
 
         assert_eq!(cell.load().get(id).unwrap().spec.name, "b".into());
         assert_eq!(cell.add(spec("b")), None);
-    }
-
-    #[test]
-    fn aliases_match_as_written_and_in_any_case() {
-        let aliases = Aliases::new([("Fast".into(), Arc::from([Arc::from("llama3")]))]);
-
-        assert_eq!(aliases.targets("fast").unwrap()[0], "llama3".into());
-        assert_eq!(aliases.targets("Fast").unwrap().len(), 1);
-        assert!(aliases.targets("slow").is_none());
     }
 }

@@ -22,32 +22,46 @@
 //! # Ok::<(), olla_core::UrlError>(())
 //! ```
 
+mod aliases;
 mod base_url;
+mod catalogue;
 mod endpoint;
 mod failure;
 mod fleet;
 mod glob;
 mod histogram;
-mod index;
 mod kind;
 mod live;
 mod model;
+mod model_live;
+mod moment;
+mod needs;
+mod outlier;
 mod path_rules;
+mod placement_rules;
 mod record;
 mod status;
 mod totals;
+mod window;
 
+pub use aliases::{Alias, AliasOrder, Aliases};
 pub use base_url::{BaseUrl, Target, UrlError};
+pub use catalogue::{CatalogueModel, Lookup, Placement};
 pub use endpoint::{DEFAULT_PRIORITY, EndpointSpec, ModelFilter, TlsTrust};
 pub use failure::Failure;
 pub use fleet::{Endpoint, EndpointId, Fleet, FleetCell};
 pub use glob::{Glob, GlobError};
 pub use histogram::Histogram;
-pub use index::{Aliases, Lookup, Placement};
 pub use kind::KindId;
 pub use live::{Checkup, InFlight, Live};
 pub use model::{Model, ModelUse, Reported};
+pub use model_live::{ModelLive, Residency};
+pub use moment::Moment;
+pub use needs::{Abilities, Lack, Needs};
+pub use outlier::{EjectionRules, Outlier, Standing, Trial};
 pub use path_rules::{PathRuleError, PathRules, has_dot_segment};
+pub use placement_rules::{PlacementRules, Preference};
 pub use record::{Attempt, Outcome, Recorder, RequestRecord};
 pub use status::Status;
 pub use totals::{Totals, TotalsView};
+pub use window::Window;

@@ -1,6 +1,7 @@
 //! The part of an endpoint that changes with every request: atomics, and a cold check-up note.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
@@ -11,7 +12,7 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-use crate::{Failure, Status, Totals};
+use crate::{Failure, Outlier, Status, Totals};
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ pub struct Live {
     /// Position in the rotation of strategies that take turns; see `olla-balancer`.
     turn: AtomicU64,
     totals: Totals,
+    outlier: Outlier,
     probe_wanted: AtomicBool,
     probe_waker: AtomicWaker,
     checkup: Mutex<Checkup>,
@@ -52,7 +54,7 @@ pub struct Checkup {
     pub settled: bool,
 }
 
-/// Keeps an endpoint's or a model's in-flight count raised; dropping it lowers the count.
+/// Keeps an endpoint's in-flight count raised; dropping it lowers the count.
 #[derive(Debug)]
 #[must_use = "the request is only counted while this is held"]
 pub struct InFlight {
@@ -121,6 +123,13 @@ impl Live {
         InFlight { live: Arc::clone(self) }
     }
 
+    /// Counts a request as in flight unless `limit` are already; workers that race never exceed it.
+    pub fn enter_below(self: &Arc<Self>, limit: NonZeroU32) -> Option<InFlight> {
+        let room = |count: u32| (count < limit.get()).then_some(count + 1);
+        self.in_flight.fetch_update(Relaxed, Relaxed, room).ok()?;
+        Some(InFlight { live: Arc::clone(self) })
+    }
+
     /// Returns the rotation position, for strategies that take turns.
     #[must_use]
     pub fn turn(&self) -> &AtomicU64 {
@@ -131,6 +140,12 @@ impl Live {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Returns what the recent requests say of the endpoint.
+    #[must_use]
+    pub fn outlier(&self) -> &Outlier {
+        &self.outlier
     }
 
     /// Returns the check-up note, locked. Cold: never hold it across an await.
@@ -160,6 +175,16 @@ mod tests {
         drop(guards);
 
         assert_eq!(live.in_flight(), 0);
+    }
+
+    #[test]
+    fn nobody_enters_above_the_limit() {
+        let live = Arc::new(Live::default());
+        let limit = NonZeroU32::new(2).unwrap();
+
+        let guards: Vec<_> = (0..3).filter_map(|_| live.enter_below(limit)).collect();
+
+        assert_eq!((guards.len(), live.in_flight()), (2, 2));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Abilities;
+
 /// A model in the words of the backend that lists it. Unknown facts stay `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -30,7 +32,9 @@ pub struct Model {
     pub quantization: Option<Box<str>>,
     /// What the model can do, as reported and derived, such as `chat` and `vision`; sorted.
     pub capabilities: Vec<Box<str>>,
-    /// What the backend itself said of facts that stand above in normal form.
+    /// What the model can do, as far as requests are routed by it.
+    pub abilities: Abilities,
+    /// What the backend itself said of facts that stand above in normal form, or are guessed where it is silent.
     pub reported: Reported,
     /// File format, such as `gguf`.
     pub format: Option<Box<str>>,
@@ -40,7 +44,7 @@ pub struct Model {
     pub parent: Option<Box<str>>,
     /// Free text.
     pub description: Option<Box<str>>,
-    /// Longest context in tokens.
+    /// Longest context in tokens, as reported, else as the name suggests.
     pub context_length: Option<u64>,
     /// Loading state in the backend's words, such as `loaded`.
     pub state: Option<Box<str>>,
@@ -58,6 +62,10 @@ pub struct Reported {
     pub quantization: Option<Box<str>>,
     /// What the model can do, such as `tools`.
     pub capabilities: Vec<Box<str>>,
+    /// What the model is for.
+    pub used_for: Option<ModelUse>,
+    /// Longest context in tokens.
+    pub context_length: Option<u64>,
 }
 
 /// What a model is for, as far as the backend tells.

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderValue, Method, StatusCode, Uri};
 use smallvec::SmallVec;
 
-use crate::{Endpoint, Failure, Totals};
+use crate::{Endpoint, Failure, ModelLive};
 
 /// The record of one proxied request, handed over once, when its response body has ended or was abandoned.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ pub struct RequestRecord {
 pub struct Attempt {
     /// Where it went.
     pub endpoint: Arc<Endpoint>,
-    /// Counters of the requested model there, when the model is known.
-    pub model_totals: Option<Arc<Totals>>,
+    /// Live state of the requested model there, when the model is known.
+    pub model: Option<Arc<ModelLive>>,
     /// Why it failed; `None` for the attempt whose response was used, if that went well.
     pub failure: Option<Failure>,
     /// How long it took until it failed or its response head arrived.
@@ -123,14 +123,17 @@ impl RequestRecord {
 impl Attempt {
     /// Notes an attempt at `endpoint`.
     #[must_use]
-    pub fn new(endpoint: Arc<Endpoint>, model_totals: Option<Arc<Totals>>, took: Duration) -> Self {
-        Self { endpoint, model_totals, failure: None, took }
+    pub fn new(endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>, took: Duration) -> Self {
+        Self { endpoint, model, failure: None, took }
     }
 
     fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: SystemTime) {
         self.endpoint.live.totals().record(outcome, latency, bytes, now);
-        if let Some(totals) = &self.model_totals {
-            totals.record(outcome, latency, bytes, now);
+        if let Some(model) = &self.model {
+            model.totals().record(outcome, latency, bytes, now);
+            if outcome == Outcome::Success {
+                model.has_answered();
+            }
         }
     }
 }

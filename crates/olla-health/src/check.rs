@@ -103,6 +103,7 @@ fn may_be_a_hiccup(failure: Failure) -> bool {
         | Failure::HeadTimeout
         | Failure::MalformedHead
         | Failure::Status(_)
+        | Failure::ErrorEvent
         | Failure::Stall
         | Failure::Deadline
         | Failure::ClientGone => false,

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT, CACHE_CONTROL, USER_AGENT},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT},
 };
 use olla_core::{EndpointSpec, Failure, Target};
 use tokio::time::timeout;
 
-use crate::{Fetch, Fetched, Get};
+use crate::{Fetch, Fetched, Inquiry};
 
 /// Room for a list of models; a probe may meet one too, when a signature is looked for in it.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -40,25 +41,25 @@ impl<F: Fetch> Client<F> {
             (ACCEPT, HeaderValue::from_static("application/json, text/plain, */*")),
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
-        let get = request(spec, target, HeaderMap::from_iter(headers));
-        self.send(get, spec.check_timeout).await
+        let inquiry = inquiry(spec, (target, None), HeaderMap::from_iter(headers));
+        self.send(inquiry, spec.check_timeout).await
     }
 
-    /// Asks for a list of models.
-    pub(crate) async fn list(
+    /// Asks for models: which there are, or with a JSON document to POST, what one of them is.
+    pub(crate) async fn ask(
         &self,
         spec: &EndpointSpec,
-        target: Target,
+        (target, json): (Target, Option<Bytes>),
         time_limit: Duration,
     ) -> Result<Fetched, Failure> {
         let headers =
             [(USER_AGENT, self.lister.clone()), (ACCEPT, HeaderValue::from_static("application/json"))];
-        let get = request(spec, target, HeaderMap::from_iter(headers));
-        self.send(get, time_limit).await
+        let inquiry = inquiry(spec, (target, json), HeaderMap::from_iter(headers));
+        self.send(inquiry, time_limit).await
     }
 
-    async fn send(&self, get: Get, time_limit: Duration) -> Result<Fetched, Failure> {
-        timeout(time_limit, self.fetch.get(get)).await.unwrap_or(Err(Failure::HeadTimeout))
+    async fn send(&self, inquiry: Inquiry, time_limit: Duration) -> Result<Fetched, Failure> {
+        timeout(time_limit, self.fetch.fetch(inquiry)).await.unwrap_or(Err(Failure::HeadTimeout))
     }
 }
 
@@ -67,9 +68,12 @@ fn user_agent(name: &'static str, version: &str) -> HeaderValue {
 }
 
 /// The endpoint's own headers win over ours, and its credentials, which come last, over both.
-fn request(spec: &EndpointSpec, target: Target, mut headers: HeaderMap) -> Get {
+fn inquiry(spec: &EndpointSpec, (target, json): (Target, Option<Bytes>), mut headers: HeaderMap) -> Inquiry {
     for (name, value) in spec.headers.iter() {
         headers.insert(name.clone(), value.clone());
     }
-    Get { target, trust: spec.trust.clone(), headers, body_limit: BODY_LIMIT }
+    if json.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Inquiry { target, trust: spec.trust.clone(), headers, json, body_limit: BODY_LIMIT }
 }

@@ -1,7 +1,7 @@
 //! Health probes, their schedules, and model discovery.
 //!
 //! A [`Monitor`] watches every endpoint of a fleet: it checks health, notices what kind of backend answers,
-//! lists models, and writes what it finds into the fleet, where the proxy reads it. A [`LocalSearch`] adds
+//! lists models, learns what they can do and which are in memory, and writes what it finds into the fleet, where the proxy reads it. A [`LocalSearch`] adds
 //! endpoints that it finds on this machine.
 //!
 //! This crate knows no HTTP client: it is handed one as [`Fetch`]. It never sees a client's request either;
@@ -11,13 +11,13 @@
 //! use std::sync::Arc;
 //!
 //! use olla_core::{BaseUrl, EndpointSpec, Failure, FleetCell};
-//! use olla_health::{Fetch, Fetched, Get, Monitor, MonitorSettings};
+//! use olla_health::{Fetch, Fetched, Inquiry, Monitor, MonitorSettings};
 //! use olla_profiles::Profiles;
 //!
 //! struct NoNetwork;
 //!
 //! impl Fetch for NoNetwork {
-//!     async fn get(&self, _: Get) -> Result<Fetched, Failure> {
+//!     async fn fetch(&self, _: Inquiry) -> Result<Fetched, Failure> {
 //!         Err(Failure::Unreachable)
 //!     }
 //! }
@@ -41,6 +41,7 @@
 
 mod check;
 mod client;
+mod details;
 mod fetch;
 mod lister;
 mod listing;
@@ -48,12 +49,13 @@ mod local;
 mod monitor;
 mod prober;
 mod recognition;
+mod residency;
 mod schedule;
 mod settings;
 mod shared;
 mod verdict;
 
-pub use fetch::{Fetch, Fetched, Get};
+pub use fetch::{Fetch, Fetched, Inquiry};
 pub use listing::ListingFailure;
 pub use local::LocalSearch;
 pub use monitor::{Examination, Monitor, Refreshed};

@@ -6,14 +6,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use olla_core::{Endpoint, EndpointId, KindId, Model};
+use olla_core::{Endpoint, EndpointId, EndpointSpec, KindId, Model};
+use olla_profiles::Profile;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 use tracing::{info, warn};
 
-use crate::{Fetch, ListingFailure, listing, shared::Shared};
+use crate::{
+    Fetch, ListingFailure,
+    details::{Answers, Asking},
+    listing::{self, Listed},
+    residency,
+    shared::Shared,
+};
 
 /// The shortest time between two listings that nobody asked for: an endpoint that flaps is not flooded.
 const SHORTEST_GAP: Duration = Duration::from_secs(1);
@@ -35,13 +42,23 @@ pub(crate) struct Lister<F> {
     earliest: Instant,
     /// Failed tries in a row.
     failures: u32,
+    /// What is known of the models besides the list.
+    answers: Answers,
 }
 
 // === impl Lister ===
 
 impl<F: Fetch> Lister<F> {
     pub(crate) fn new(shared: Arc<Shared<F>>, id: EndpointId) -> Self {
-        Self { shared, id, kind: None, due: None, earliest: Instant::now(), failures: 0 }
+        Self {
+            shared,
+            id,
+            kind: None,
+            due: None,
+            earliest: Instant::now(),
+            failures: 0,
+            answers: Answers::default(),
+        }
     }
 
     /// Lists whenever it is time, when the endpoint has recovered, and when ordered.
@@ -86,9 +103,11 @@ impl<F: Fetch> Lister<F> {
         }
     }
 
-    async fn list(&self, endpoint: &Endpoint) -> Result<usize, ListingFailure> {
-        match self.fetch(endpoint).await {
-            Ok(models) => Ok(self.adopt(endpoint, models)),
+    async fn list(&mut self, endpoint: &Endpoint) -> Result<usize, ListingFailure> {
+        let shared = Arc::clone(&self.shared);
+        let profile = self.kind.and_then(|kind| shared.profiles.get(kind));
+        match fetch(&shared, profile, &endpoint.spec).await {
+            Ok((profile, listed)) => Ok(self.adopt(endpoint, profile, listed).await),
             Err(failure) => {
                 self.keep(endpoint, &failure);
                 Err(failure)
@@ -96,30 +115,40 @@ impl<F: Fetch> Lister<F> {
         }
     }
 
-    async fn fetch(&self, endpoint: &Endpoint) -> Result<Vec<Model>, ListingFailure> {
-        let Shared { client, profiles, settings, listings, .. } = &*self.shared;
-        if !settings.discovery_enabled {
-            return Err(ListingFailure::Disabled);
+    /// Replaces the endpoint's models, learns more about them, and returns how many it has now.
+    async fn adopt(&mut self, endpoint: &Endpoint, profile: &Profile, listed: Listed) -> usize {
+        let Listed { models, in_memory } = listed;
+        self.answers.retain(profile.id, &models);
+        // Requests for a new model need not wait until all questions about it are answered.
+        let mut changed = self.publish(profile, models.clone());
+        let asking = Asking {
+            client: &self.shared.client,
+            profile,
+            spec: &endpoint.spec,
+            time_limit: self.shared.settings.timeout,
+        };
+        if self.answers.complete(&asking, &models).await {
+            changed |= self.publish(profile, models);
         }
-        // Held for one try only: a wait between tries must not keep other endpoints from being listed.
-        let Ok(_turn) = listings.acquire().await else { return Err(ListingFailure::Unwatched) };
-        listing::fetch(client, profiles, (&endpoint.spec, self.kind), settings.timeout).await
-    }
-
-    /// Replaces the endpoint's models and returns how many it has now.
-    fn adopt(&self, endpoint: &Endpoint, listed: Vec<Model>) -> usize {
-        let changed = self.shared.cell.publish_models(self.id, self.kind, listed);
         let models = self.shared.endpoint(self.id).map_or(0, |endpoint| endpoint.models.len());
-        {
-            let mut note = endpoint.live.checkup();
-            note.listed_at = Some(SystemTime::now());
-            note.listing_error = None;
-            note.settled = true;
-        }
         if changed {
             info!(endpoint = &*endpoint.spec.name, models, "models listed");
         }
+        match in_memory {
+            Some(told) => residency::note(&self.shared, self.id, &told),
+            None => residency::refresh(&self.shared, self.id, self.kind).await,
+        }
+        let mut note = endpoint.live.checkup();
+        note.listed_at = Some(SystemTime::now());
+        note.listing_error = None;
+        note.settled = true;
         models
+    }
+
+    fn publish(&self, profile: &Profile, mut models: Vec<Model>) -> bool {
+        self.answers.add_to(profile, &mut models);
+        models.iter_mut().for_each(|model| profile.complete(model));
+        self.shared.cell.publish_models(self.id, self.kind, models)
     }
 
     /// Keeps the endpoint's models and notes why.
@@ -164,6 +193,21 @@ impl<F: Fetch> Lister<F> {
         };
         Some((Instant::now() + pause).max(self.earliest))
     }
+}
+
+async fn fetch<'p, F: Fetch>(
+    shared: &Shared<F>,
+    profile: Option<&'p Profile>,
+    spec: &EndpointSpec,
+) -> Result<(&'p Profile, Listed), ListingFailure> {
+    let Shared { client, settings, listings, .. } = shared;
+    if !settings.discovery_enabled {
+        return Err(ListingFailure::Disabled);
+    }
+    // Held for one try only: a wait between tries must not keep other endpoints from being listed.
+    let Ok(_turn) = listings.acquire().await else { return Err(ListingFailure::Unwatched) };
+    let profile = profile.ok_or(ListingFailure::Unrecognised)?;
+    Ok((profile, listing::fetch(client, profile, spec, settings.timeout).await?))
 }
 
 async fn until(due: Option<Instant>) {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
-use olla_core::{EndpointSpec, Failure, KindId, Model, Status, Target, UrlError};
-use olla_profiles::{ListingError, Profiles};
+use olla_core::{EndpointSpec, Failure, Model, Status, Target, UrlError};
+use olla_profiles::{InMemory, ListingError, Profile};
 use thiserror::Error;
 
-use crate::{Fetch, client::Client};
+use crate::{Fetch, Fetched, client::Client};
 
 /// Why an endpoint's models could not be listed.
 #[derive(Debug, Error)]
@@ -42,31 +43,54 @@ pub enum ListingFailure {
     Unwatched,
 }
 
-/// Lists the models of an endpoint, unfiltered.
+/// What an endpoint lists.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The models, unfiltered, with nothing but what the list says.
+    pub(crate) models: Vec<Model>,
+    /// Which of them are in memory, where the list tells it.
+    pub(crate) in_memory: Option<InMemory>,
+}
+
+/// Lists the models of an endpoint.
 ///
 /// # Errors
-/// Fails when the kind is unknown, no complete 200 arrives in time, or its body is not a list of models.
+/// Fails when no complete 200 arrives in time, or its body is not a list of models.
 pub(crate) async fn fetch<F: Fetch>(
     client: &Client<F>,
-    profiles: &Profiles,
-    (spec, kind): (&EndpointSpec, Option<KindId>),
+    profile: &Profile,
+    spec: &EndpointSpec,
     time_limit: Duration,
-) -> Result<Vec<Model>, ListingFailure> {
-    let profile = kind.and_then(|kind| profiles.get(kind)).ok_or(ListingFailure::Unrecognised)?;
-    let usual = spec.base.target(&profile.listing_path).map_err(ListingFailure::Path)?;
-    let target = match &spec.listing {
+) -> Result<Listed, ListingFailure> {
+    let target = target(profile, spec).map_err(ListingFailure::Path)?;
+    let body = whole(client.ask(spec, (target, None), time_limit).await)?;
+    let rules = profile.residency().filter(|rules| rules.path().is_none());
+    Ok(Listed {
+        models: profile.read_listing(&body)?,
+        in_memory: rules.and_then(|rules| rules.read(&body).ok()),
+    })
+}
+
+/// Returns where an endpoint lists its models.
+pub(crate) fn target(profile: &Profile, spec: &EndpointSpec) -> Result<Target, UrlError> {
+    let usual = spec.base.target(&profile.listing_path)?;
+    Ok(match &spec.listing {
         // Who spells out the usual path wants the usual listing, with what its query asks for.
         Some(target) if target.path.query().is_some() || !is_same_place(target, &usual) => target.clone(),
         _ => usual,
-    };
-    let answer = client.list(spec, target, time_limit).await.map_err(ListingFailure::Failed)?;
+    })
+}
+
+/// Returns the body of an answer if it is one to be read.
+pub(crate) fn whole(answer: Result<Fetched, Failure>) -> Result<Bytes, ListingFailure> {
+    let answer = answer.map_err(ListingFailure::Failed)?;
     if answer.status != StatusCode::OK {
         return Err(ListingFailure::Refused(answer.status));
     }
     if answer.cut_off {
         return Err(ListingFailure::TooLong);
     }
-    Ok(profile.parse_listing(&answer.body)?)
+    Ok(answer.body)
 }
 
 fn is_same_place(one: &Target, other: &Target) -> bool {

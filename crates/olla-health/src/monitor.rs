@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::join_all;
 use olla_core::{EndpointId, EndpointSpec, FleetCell, KindId, Model, Status};
-use olla_profiles::Profiles;
+use olla_profiles::{Profile, Profiles};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -112,14 +112,13 @@ impl<F: Fetch> Monitor<F> {
 
     /// Visits an endpoint once, whether it is in the fleet or not, and changes nothing there.
     pub async fn check_once(&self, spec: &EndpointSpec) -> Examination {
-        let Shared { client, profiles, settings, .. } = &*self.shared;
+        let Shared { client, profiles, .. } = &*self.shared;
         let finding = check::run(client, profiles, spec, Known { kind: None, routable: false }).await;
         let models = if finding.verdict.status.is_routable() {
-            let mut listed = listing::fetch(client, profiles, (spec, finding.kind), settings.timeout).await;
-            if let Ok(models) = &mut listed {
-                models.retain(|model| spec.filter.admits(&model.name));
-            }
-            Some(listed)
+            Some(match finding.kind.and_then(|kind| profiles.get(kind)) {
+                Some(profile) => self.list_once(profile, spec).await,
+                None => Err(ListingFailure::Unrecognised),
+            })
         } else {
             None
         };
@@ -130,6 +129,14 @@ impl<F: Fetch> Monitor<F> {
             kind: finding.kind,
             models,
         }
+    }
+
+    async fn list_once(&self, profile: &Profile, spec: &EndpointSpec) -> Result<Vec<Model>, ListingFailure> {
+        let Shared { client, settings, .. } = &*self.shared;
+        let mut models = listing::fetch(client, profile, spec, settings.timeout).await?.models;
+        models.retain(|model| spec.filter.admits(&model.name));
+        models.iter_mut().for_each(|model| profile.complete(model));
+        Ok(models)
     }
 
     pub(crate) fn shared(&self) -> &Shared<F> {

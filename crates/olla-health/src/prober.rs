@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::SystemTime};
 
+use futures_util::future::join;
 use olla_core::{Endpoint, EndpointId, KindId, Live, Status};
 use tokio::{
     sync::watch,
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use crate::{
     Fetch,
     check::{self, Finding, Known},
-    schedule,
+    residency, schedule,
     shared::Shared,
     verdict::Verdict,
 };
@@ -73,14 +74,22 @@ impl<F: Fetch> Prober<F> {
                     sleep_until(next).await;
                     false
                 }
-                _ => tokio::select! {
-                    () = sleep_until(next) => false,
+                // A check that traffic asks for does not wait for the answer about the memory.
+                status => tokio::select! {
+                    _ = join(sleep_until(next), self.look_into_memory(status)) => false,
                     () = requested(live) => {
                         sleep_until(ended + schedule::SHORTEST_GAP).await;
                         true
                     }
                 },
             };
+        }
+    }
+
+    /// Notes which models are in memory, if the endpoint is in use and tells.
+    async fn look_into_memory(&self, status: Status) {
+        if status.is_routable() {
+            residency::refresh(&self.shared, self.id, self.kind).await;
         }
     }
 
@@ -121,6 +130,9 @@ impl<F: Fetch> Prober<F> {
             log_change(&endpoint.spec.name, (previous, status), reason.as_deref());
         }
         self.kind = kind;
+        if !status.is_routable() {
+            residency::forget(&self.shared, self.id);
+        }
         if status.is_routable() && (!previous.is_routable() || self.announced != kind) {
             self.announced = kind;
             self.announce.send_replace(kind);

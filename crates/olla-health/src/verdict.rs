@@ -90,6 +90,7 @@ impl Verdict {
             | Failure::Stale
             | Failure::ResetBeforeHead
             | Failure::Status(_)
+            | Failure::ErrorEvent
             | Failure::Stall
             | Failure::Truncated
             | Failure::Deadline

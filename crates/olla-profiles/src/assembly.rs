@@ -91,13 +91,15 @@ pub(crate) fn merge<'a>(
     kinds.into_values().collect()
 }
 
-/// A file replaces a shipped profile whole. Only these four blocks did not exist in the older schema, so
+/// A file replaces a shipped profile whole. Only these blocks did not exist in the older schema, so
 /// that a file without them means "as shipped" rather than "none".
 fn keep_what_older_files_cannot_say(draft: &mut Draft<'_>, replaced: Draft<'_>) {
     draft.spans_openai_compatible = draft.spans_openai_compatible.or(replaced.spans_openai_compatible);
     draft.costly_health = draft.costly_health.take().or(replaced.costly_health);
     draft.rank = draft.rank.or(replaced.rank);
     draft.signatures = draft.signatures.take().or(replaced.signatures);
+    draft.details = draft.details.take().or(replaced.details);
+    draft.residency = draft.residency.take().or(replaced.residency);
 }
 
 /// Notes words that would lead to two kinds.
@@ -148,6 +150,8 @@ pub(crate) fn compile(
             signatures: draft.signatures.unwrap_or_default(),
         },
         listing,
+        details: draft.details.unwrap_or_default(),
+        residency: draft.residency,
         hints: draft.hints,
         names: Arc::clone(names),
     })

@@ -21,8 +21,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod abilities;
 mod assembly;
+mod details;
 mod detection;
+mod facts;
 mod json_path;
 mod listing;
 mod locate;
@@ -32,12 +35,16 @@ mod problem;
 mod profile;
 mod profiles;
 mod reader;
+mod residency;
 mod schema;
 mod shipped;
 
+pub use details::{About, Details};
 pub use detection::{Detection, Observed};
+pub use facts::Facts;
 pub use listing::ListingError;
 pub use names::Names;
 pub use problem::{Notice, ObsoleteKey, ProfileProblem};
 pub use profile::Profile;
 pub use profiles::{Loaded, ProfileFilter, ProfileSource, Profiles};
+pub use residency::{InMemory, Presence, ResidencyRules};

@@ -2,6 +2,8 @@
 
 use olla_core::{Glob, Model, ModelUse};
 
+use crate::abilities;
+
 /// Name patterns of one profile. A listed fact always wins over a hint.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NameHints {
@@ -29,11 +31,12 @@ impl NameHints {
         let bare_name = provider.and_then(|p| bare(&name, p)).unwrap_or(&name);
         let hit = |glob: &Glob| glob.matches(&name) || glob.matches(bare_name);
         if model.used_for.is_none() {
-            model.used_for = if self.embeddings.iter().any(hit) {
+            let guess = if self.embeddings.iter().any(hit) {
                 Some(ModelUse::Embeddings)
             } else {
                 self.vision.iter().any(hit).then_some(ModelUse::Vision)
             };
+            model.used_for = guess.filter(|guess| !abilities::contradict(*guess, &model.abilities));
         }
         if model.context_length.is_none() {
             model.context_length =

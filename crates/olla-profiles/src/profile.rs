@@ -5,7 +5,9 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use http::HeaderValue;
 use olla_core::{KindId, Model, PathRules};
 
-use crate::{Detection, ListingError, Names, listing::Shape, name_hints::NameHints};
+use crate::{
+    Details, Detection, ListingError, Names, ResidencyRules, abilities, listing::Shape, name_hints::NameHints,
+};
 
 /// A backend kind: what its profile says, ready to use.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Profile {
     pub(crate) costly_health: Vec<CostlyPath>,
     pub(crate) detection: Detection,
     pub(crate) listing: Arc<Shape>,
+    pub(crate) details: Vec<Details>,
+    pub(crate) residency: Option<ResidencyRules>,
     pub(crate) hints: NameHints,
     pub(crate) names: Arc<Names>,
 }
@@ -86,17 +90,41 @@ impl Profile {
     /// # Errors
     /// Fails when the body is not JSON or holds no array where the profile says it is.
     pub fn parse_listing(&self, body: &[u8]) -> Result<Vec<Model>, ListingError> {
-        let mut models = self.listing.parse(body)?;
+        let mut models = self.read_listing(body)?;
         for model in &mut models {
             self.complete(model);
         }
         Ok(models)
     }
 
-    /// Fills in what a model's name tells and brings what was reported of it into normal form.
+    /// Reads a model list as this kind writes it, in the order of the list, and adds nothing: for callers that
+    /// know [more](Self::details) before they [complete](Self::complete) it.
+    ///
+    /// # Errors
+    /// Fails when the body is not JSON or holds no array where the profile says it is.
+    pub fn read_listing(&self, body: &[u8]) -> Result<Vec<Model>, ListingError> {
+        self.listing.parse(body)
+    }
+
+    /// Returns the questions whose answers tell more about listed models than the listing.
+    #[must_use]
+    pub fn details(&self) -> &[Details] {
+        &self.details
+    }
+
+    /// Returns where the kind tells which models are in memory, if it does.
+    #[must_use]
+    pub fn residency(&self) -> Option<&ResidencyRules> {
+        self.residency.as_ref()
+    }
+
+    /// Fills in what a model's name tells, brings what was reported of it into normal form, and derives what it
+    /// can do.
     pub fn complete(&self, model: &mut Model) {
+        abilities::from_reports(model);
         self.hints.complete(model);
         self.names.complete(model);
+        abilities::from_guesses(model);
     }
 
     /// Returns the signs by which this kind is recognised.

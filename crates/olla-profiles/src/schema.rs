@@ -1,10 +1,13 @@
 //! The schema of a profile file: reads one YAML text into a [`Draft`], noting every mistake on the way.
 //! `docs/profiles.md` is its manual.
 
+mod details;
 mod detection;
 mod duration;
+mod facts;
 mod listing;
 pub(crate) mod obsolete;
+mod residency;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +15,7 @@ use http::{HeaderValue, uri::PathAndQuery};
 use olla_core::{Glob, PathRules};
 
 use crate::{
-    ObsoleteKey, ProfileProblem,
+    Details, ObsoleteKey, ProfileProblem, ResidencyRules,
     detection::Signature,
     json_path::JsonPath,
     listing::Shape,
@@ -44,6 +47,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) rank: Option<u32>,
     pub(crate) signatures: Option<Vec<Signature>>,
     pub(crate) listing: Listing,
+    pub(crate) details: Option<Vec<Details>>,
+    pub(crate) residency: Option<ResidencyRules>,
     pub(crate) hints: NameHints,
 }
 
@@ -90,8 +95,19 @@ pub(crate) fn read<'a>(file: &'a str, text: &'a str) -> Reading<'a> {
 }
 
 fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) -> Option<Draft<'a>> {
-    const KEYS: [&str; 9] =
-        ["name", "display_name", "routing", "api", "health", "detection", "models", "listing", "request"];
+    const KEYS: [&str; 11] = [
+        "name",
+        "display_name",
+        "routing",
+        "api",
+        "health",
+        "detection",
+        "models",
+        "listing",
+        "details",
+        "residency",
+        "request",
+    ];
     r.keys(root, &KEYS);
     if !root.is_mapping() {
         return None;
@@ -101,6 +117,8 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
     let costly_health = root.get("health").map(|health| costly_paths(r, &health));
     let (default_ports, rank, signatures) = detection(r, root.get("detection"));
     let listing = choose_listing(r, root);
+    let details = details(r, root.get("details"));
+    let residency = root.get("residency").and_then(|node| residency::read(r, &node));
     let hints = hints(r, root.get("models"));
     let (name, name_value) = name(r, root)?;
     let display_name = r.text(root.get("display_name")).unwrap_or_else(|| name.clone());
@@ -123,6 +141,8 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         rank,
         signatures,
         listing,
+        details,
+        residency,
         hints,
     })
 }
@@ -253,6 +273,11 @@ fn choose_listing(r: &mut Reader<'_>, root: &Node<'_>) -> Listing {
         }
         (None, None) => Listing::Unsaid,
     }
+}
+
+fn details(r: &mut Reader<'_>, node: Option<Node<'_>>) -> Option<Vec<Details>> {
+    let questions = r.list(Some(node?));
+    Some(questions.iter().filter_map(|question| details::read(r, question)).collect())
 }
 
 fn hints(r: &mut Reader<'_>, node: Option<Node<'_>>) -> NameHints {

@@ -220,6 +220,19 @@ fn a_replacement_keeps_what_older_files_could_not_say_unless_it_says_so() {
     assert!(kind(&kept, "litellm").detection().paths().count() > 0);
     assert!(kind(&dropped, "litellm").costly_health("/health").is_none());
     assert_eq!(kind(&dropped, "litellm").detection().paths().count(), 0);
+
+    let silent = load(&["name: ollama\napi: {paths: [/api/chat]}\n"]).unwrap().profiles;
+    let outspoken = load(&["name: ollama\napi: {paths: [/api/chat]}\ndetails: []\n\
+         residency: {path: /mem, models: ., fields: {name: .}}\n"])
+    .unwrap()
+    .profiles;
+    let asks = |profiles: &Profiles| {
+        let ollama = kind(profiles, "ollama");
+        (ollama.details().len(), ollama.residency().unwrap().path().unwrap().to_owned())
+    };
+
+    assert_eq!(asks(&silent), (1, "/api/ps".into()));
+    assert_eq!(asks(&outspoken), (0, "/mem".into()));
 }
 
 #[test]
@@ -332,11 +345,62 @@ fn a_listing_that_cannot_work_is_refused() {
             "listing: {models: d, fields: {name: id, used_for: {constant: embedding}}}",
             "did you mean \"embeddings\"?",
         ),
+        (
+            "listing: {models: d, fields: {name: id, images: {path: t, values: {yes: 'yes'}}}}",
+            "must be one of true, false",
+        ),
+        ("listing: {models: d, fields: {name: {constant: x, key: '*'}}}", "needs a `path`"),
+        ("listing: {models: d, fields: {name: {path: id, key: ' '}}}", "key: must be a text"),
         ("listing: openai\nrequest: {response_format: openai}", "keep one"),
     ] {
         let told = problems(&format!("{MINIMAL}{block}\n"));
         assert!(told.len() == 1 && told[0].contains(complaint), "{block}: {told:?}");
         assert!(told[0].starts_with("0.yaml:4: listing"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_question_that_cannot_be_asked_or_understood_is_refused() {
+    let fields = "fields: {format: f}";
+    for (question, complaint) in [
+        ("{path: /x, fields: {format: f}}".to_owned(), "needs a `about`"),
+        (format!("{{about: every, path: /x, name_at: m, {fields}}}"), "must be one of each, all, only"),
+        (format!("{{about: onyl, path: /x, {fields}}}"), "did you mean \"only\"?"),
+        (format!("{{about: only, {fields}}}"), "needs a `path`"),
+        (format!("{{about: only, path: x, {fields}}}"), "must be a path that begins with /"),
+        ("{about: only, path: /x}".to_owned(), "needs a `fields`"),
+        (format!("{{about: each, path: /x, {fields}}}"), "needs a `name_at`"),
+        (format!("{{about: only, path: /x, name_at: m, {fields}}}"), "is for questions about each model"),
+        (format!("{{about: only, path: /x, models: m, {fields}}}"), "is for questions about all models"),
+        ("{about: only, path: /x, fields: {name: n}}".to_owned(), "is for questions about all models"),
+        (format!("{{about: all, path: /x, models: m, {fields}}}"), "needs a `name`"),
+        ("{about: all, path: /x, fields: {name: n}}".to_owned(), "needs a `models`"),
+        (format!("{{about: only, path: /x, {fields}, method: GET}}"), "is not a key of a profile"),
+        (
+            format!("{{about: only, path: /x, {fields}, capabilities_complete: true}}"),
+            "needs `fields.capabilities`",
+        ),
+    ] {
+        let told = problems(&format!("{MINIMAL}details: [{question}]\n"));
+        assert!(told.len() == 1 && told[0].contains(complaint), "{question}: {told:?}");
+        assert!(told[0].starts_with("0.yaml:4: details[0]"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_residency_that_tells_nothing_is_refused() {
+    for (residency, complaint) in [
+        ("/api/ps", "must be a mapping"),
+        ("{path: /x, fields: {name: n}}", "needs a `models`"),
+        ("{path: /x, models: m}", "needs a `fields`"),
+        ("{path: /x, models: m, fields: {}}", "needs a `name`"),
+        ("{models: m, fields: {name: n}}", "needs `loaded`"),
+        ("{path: /x, models: m, fields: {name: n, size_vram: s}}", "is not a key of a profile"),
+        ("{models: m, fields: {name: n, loaded: {path: s, values: {on: loaded}}}}", "one of true, false"),
+    ] {
+        let told = problems(&format!("{MINIMAL}residency: {residency}\n"));
+        assert!(told.iter().any(|told| told.contains(complaint)), "{residency}: {told:?}");
+        assert!(told[0].starts_with("0.yaml:4: residency"), "{told:?}");
     }
 }
 
@@ -385,6 +449,8 @@ fn the_worked_example_of_the_manual_loads_and_works() {
     assert_eq!(models[0].used_for, Some(olla_core::ModelUse::Vision));
     assert_eq!(models[0].context_length, Some(32768));
     assert!(acme.costly_health("/selftest").is_some());
+    assert_eq!(acme.details()[0].body("falcon-3-10b").unwrap(), br#"{"ref":"falcon-3-10b"}"#);
+    assert_eq!(acme.residency().unwrap().path(), Some("/memory"));
     assert_eq!(acme.detection().paths().collect::<Vec<_>>(), ["/about", "/about"]);
 }
 

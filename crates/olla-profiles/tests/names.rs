@@ -226,7 +226,10 @@ listing:
         br#"{"data": [{"id": "a", "skills": ["tool_use", "other", "seeing"], "loud": true}, {"id": "b"}]}"#;
     let models = acme.parse_listing(body).unwrap();
 
-    assert_eq!(capabilities(&models[0]), ["speech", "text-generation", "tools", "vision"]);
+    assert_eq!(
+        capabilities(&models[0]),
+        ["image-understanding", "multimodal", "speech", "text-generation", "tools", "vision"]
+    );
     assert_eq!(models[0].reported.capabilities.len(), 3);
     assert_eq!(capabilities(&models[1]), ["text-generation"]);
 }

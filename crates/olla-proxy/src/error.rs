@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
-use olla_core::Failure;
+use olla_core::{Failure, Lack};
 use thiserror::Error;
 
 /// Why a request was refused or failed. `render` turns each into a response in the caller's dialect.
@@ -77,7 +77,10 @@ pub enum Error {
         reason: &'static str,
     },
     /// Endpoints have the model, but none can be used now.
-    #[error("model {model:?} is on {endpoints} endpoint(s), none of which is available now")]
+    #[error("model {model:?} is on {}", match endpoints {
+        0 => "no endpoint that is known so far".to_owned(),
+        n => format!("{n} endpoint(s), none of which is available now"),
+    })]
     ModelUnavailable {
         /// The name asked for.
         model: Arc<str>,
@@ -85,6 +88,20 @@ pub enum Error {
         endpoints: usize,
         /// The routing reason, also sent as `X-Olla-Routing-Reason`.
         reason: &'static str,
+    },
+    /// The model is there, and cannot do what the request needs.
+    #[error("model {model:?} cannot serve this request: {lack}")]
+    ModelLacks {
+        /// The name asked for.
+        model: Arc<str>,
+        /// What is missing.
+        lack: Lack,
+    },
+    /// Every endpoint that could serve the request has as many in flight as it may have.
+    #[error("all {endpoints} endpoint(s) that could serve this request are busy (max_concurrent); try again")]
+    Busy {
+        /// How many there are.
+        endpoints: usize,
     },
     /// No backend of the kind in the path can be used.
     #[error("No {kind} endpoints available: {detail}")]
@@ -126,12 +143,14 @@ impl Error {
             | Self::ModelNotFound { .. }
             | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadPath | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadPath | Self::BodyBroken | Self::ModelLacks { .. } => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } | Self::Busy { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Upstream { failure: Failure::Exhausted, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { failure, .. } if failure.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -154,6 +173,10 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelUnavailable { .. } => "model_unavailable",
+            // The code that OpenAI's own API has for it.
+            Self::ModelLacks { lack: Lack::Context { .. }, .. } => "context_length_exceeded",
+            Self::ModelLacks { .. } => "model_lacks_capability",
+            Self::Busy { .. } => "endpoints_busy",
             Self::KindUnavailable { .. } => "kind_unavailable",
             Self::NoEndpoint { .. } => "no_endpoint",
             Self::Upstream { failure, .. } => failure.as_str(),
@@ -167,6 +190,7 @@ impl Error {
             Self::RateLimited { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
             Self::ModelUnavailable { .. }
             | Self::NoEndpoint { .. }
+            | Self::Busy { .. }
             | Self::Upstream { failure: Failure::Exhausted, .. } => Some(Duration::from_secs(1)),
             _ => None,
         }

@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes};
 use http::{Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
+use olla_core::Needs;
 use tokio::time::timeout;
 
 use crate::{
@@ -23,6 +24,9 @@ pub(crate) struct Inbound {
     pub(crate) route: Route,
     pub(crate) body: Replay,
     pub(crate) model: Option<NamedModel>,
+    pub(crate) needs: Needs,
+    /// Whether it asks for a stream.
+    pub(crate) streams: bool,
 }
 
 /// The model a request names, and where and how the body does.
@@ -45,7 +49,14 @@ where
 {
     let (head, body) = request.into_parts();
     if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
-        return Ok(Inbound { head, route, body: Replay::default(), model: None });
+        return Ok(Inbound {
+            head,
+            route,
+            body: Replay::default(),
+            model: None,
+            needs: Needs::default(),
+            streams: false,
+        });
     }
     let read = collect(body, Scanner::new(&head.headers), limits.max_body_bytes);
     let (body, model) = if limits.body_timeout.is_zero() {
@@ -54,7 +65,7 @@ where
         let limit = limits.body_timeout;
         timeout(limit, read).await.map_err(|_| Error::BodyTimeout { limit })??
     };
-    Ok(Inbound { head, route, body, model })
+    Ok(Inbound { head, route, body, model, needs: Needs::default(), streams: false })
 }
 
 async fn collect<B>(body: B, mut scanner: Scanner, limit: u64) -> Result<(Replay, Option<NamedModel>), Error>

@@ -32,12 +32,16 @@
 
 mod body;
 mod candidates;
+mod clock;
 mod error;
+mod explain;
 mod headers;
 mod inspect;
 mod listing;
+mod opening;
 mod policy;
 mod proxy;
+mod rediscovery;
 mod render;
 mod replay;
 mod request_id;
@@ -45,6 +49,7 @@ mod respond;
 mod retry;
 mod rewrite;
 mod route;
+mod routing;
 mod scan;
 mod serve;
 mod settings;
@@ -53,9 +58,12 @@ mod ticket;
 mod upstream;
 
 pub use body::Body;
+pub use clock::now;
 pub use error::Error;
+pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
-pub use settings::{Fallback, Limits, Product, Retry, Settings, Timeouts};
+pub use rediscovery::Rediscover;
+pub use settings::{Fallback, Limits, Product, Retry, Routing, Settings, Timeouts};
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

@@ -78,14 +78,14 @@ impl Listed<'_> {
             listed.entry(Arc::clone(&model.name)).or_insert_with(|| document(&model.name, created(model)));
         }
         let aliases = self.fleet.aliases();
-        let new = aliases.names().into_iter().filter(|name| !listed.contains_key(*name));
-        let resolved: Vec<_> = new
-            .map(|name| (name, aliases.targets(name).unwrap_or_default()))
-            .filter(|(_, targets)| targets.iter().any(|target| listed.contains_key(&**target)))
+        let sorted = aliases.sorted().into_iter();
+        let resolved: Vec<_> = sorted
+            .filter(|(name, _)| !listed.contains_key(*name))
+            .filter(|(_, alias)| alias.targets.iter().any(|target| listed.contains_key(&**target)))
             .collect();
-        for (name, targets) in resolved {
+        for (name, real) in resolved {
             let mut alias = document(name, 0);
-            alias["alias_of"] = json!(targets);
+            alias["alias_of"] = json!(real.targets);
             listed.insert(Arc::from(name), alias);
         }
         listed

@@ -18,8 +18,8 @@ use olla_profiles::Profiles;
 use tower_service::Service;
 
 use crate::{
-    Body, RateLimits, Settings, TrustedProxies, Upstream, policy::Asker, request_id, serve::serve,
-    shared::Shared, ticket::Ticket,
+    Body, Explanation, Question, RateLimits, Rediscover, Settings, TrustedProxies, Upstream, policy::Asker,
+    rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared, ticket::Ticket,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -47,6 +47,7 @@ pub struct ProxyBuilder {
     recorders: Vec<Arc<dyn Recorder>>,
     rate_limits: Option<Arc<RateLimits>>,
     trusted_proxies: TrustedProxies,
+    rediscover: Option<Rediscover>,
 }
 
 // === impl Proxy ===
@@ -62,7 +63,14 @@ impl Proxy {
             recorders: Vec::new(),
             rate_limits: None,
             trusted_proxies: TrustedProxies::default(),
+            rediscover: None,
         }
+    }
+
+    /// Says what would happen to a request now, and why. Nothing is sent.
+    #[must_use]
+    pub fn explain(&self, question: &Question) -> Explanation {
+        question.explain(&self.shared)
     }
 
     /// Returns a proxy with an empty connection pool of its own.
@@ -151,11 +159,19 @@ impl ProxyBuilder {
         self
     }
 
+    /// Asks the backends for their models in this way where [`Routing::Discovery`](crate::Routing) says so.
+    /// Default: not at all.
+    pub fn rediscover(mut self, rediscover: Rediscover) -> Self {
+        self.rediscover = Some(rediscover);
+        self
+    }
+
     /// Builds the proxy.
     #[must_use]
     pub fn build(self) -> Proxy {
         let upstream = Upstream::new(self.settings.connect);
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
+        let budget = Budget::new(self.settings.retry.budget_percent);
         let shared = Shared {
             fleet: self.fleet,
             profiles: self.profiles,
@@ -164,6 +180,8 @@ impl ProxyBuilder {
             recorders: self.recorders.into(),
             rate_limits: self.rate_limits,
             trusted_proxies: self.trusted_proxies,
+            rediscoverer: self.rediscover.map(Rediscoverer::new),
+            budget,
         };
         Proxy { shared: Arc::new(shared), upstream }
     }

@@ -7,12 +7,12 @@ use olla_translate::{Dialect, ErrorFacts};
 
 use crate::{
     Body, Error,
-    candidates::Decision,
     headers::{X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
     policy::Quota,
     respond::{Told, add_quota},
-    settings::{Fallback, Product},
+    routing::Decision,
+    settings::{Product, Routing},
     ticket::Ticket,
 };
 
@@ -28,12 +28,8 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// No candidate: the routing headers say so.
-    pub(crate) fn routing(error: Error, fallback: Fallback, inbound: &Inbound) -> Self {
-        let decision = error.routing_reason().map(|reason| Decision {
-            strategy: fallback.strategy(),
-            action: "rejected",
-            reason: HeaderValue::from_static(reason),
-        });
+    pub(crate) fn routing(error: Error, routing: Routing, inbound: &Inbound) -> Self {
+        let decision = error.routing_reason().map(|reason| Decision::rejected(routing.strategy(), reason));
         Self::after_routing(error, Told::new(inbound, decision))
     }
 
@@ -109,9 +105,10 @@ pub(crate) fn stream_error(dialect: Dialect, failure: Failure) -> Bytes {
 
 impl Error {
     /// Returns the token of `X-Olla-Routing-Reason`, for errors that are routing decisions.
-    fn routing_reason(&self) -> Option<&'static str> {
+    pub(crate) fn routing_reason(&self) -> Option<&'static str> {
         match self {
             Self::ModelNotFound { reason, .. } | Self::ModelUnavailable { reason, .. } => Some(reason),
+            Self::ModelLacks { .. } => Some("model_lacks_capability"),
             _ => None,
         }
     }

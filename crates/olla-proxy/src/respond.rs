@@ -8,12 +8,12 @@ use olla_translate::{Dialect, is_stream};
 use crate::{
     Body,
     body::{Limits, Tracked},
-    candidates::Decision,
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
     retry::Served,
     rewrite::seconds,
+    routing::Decision,
     shared::Shared,
     ticket::Ticket,
 };
@@ -98,7 +98,11 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
     ticket.answered(head.status);
 
     let timeouts = &shared.settings.timeouts;
-    let limits = Limits { stall: timeouts.stall, deadline: timeouts.deadline(&ticket) };
+    let limits = Limits {
+        stall: timeouts.stall,
+        deadline: timeouts.deadline(&ticket),
+        ejection: shared.settings.ejection,
+    };
     let (status, announce_in) = (head.status, told.stream_dialect(&head));
     let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
     Response::from_parts(head, Body::tracked(tracked))
@@ -126,10 +130,14 @@ impl Told {
     /// Returns the dialect in which a failure can be told inside this body, or `None` when it is no stream
     /// of text.
     fn stream_dialect(&self, head: &response::Parts) -> Option<Dialect> {
-        let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        let is_text = !head.headers.contains_key(header::CONTENT_ENCODING) && is_stream(content_type);
-        is_text.then_some(self.dialect)
+        is_open_stream(&head.headers).then_some(self.dialect)
     }
+}
+
+/// Returns whether these headers announce a stream of events or lines that can be read.
+pub(crate) fn is_open_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(is_stream) && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
 /// Adds `X-RateLimit-*`.

@@ -2,24 +2,34 @@
 //!
 //! The rule: before the client has seen a byte, any failure may move on to the next candidate, each tried
 //! at most once, provided that the backend cannot have acted on the request, or may act on it twice
-//! (idempotent methods, RFC 9110 §9.2.2, and inference calls).
+//! (idempotent methods, RFC 9110 §9.2.2, and inference calls). A stream counts as unseen until its first
+//! output. Retries that cost backends something are limited to a share of all requests.
+
+mod budget;
+pub(crate) mod lessons;
+mod spare;
 
 use std::{sync::Arc, time::Duration};
 
-use olla_balancer::{Hint, Lease, Tried};
-use olla_core::Failure;
+use olla_balancer::{Hint, Lease, Reason, Tried};
+use olla_core::{Failure, Placement};
+use olla_translate::{Dialect, Progress};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::{
     Error,
     candidates::{Candidates, forward_path},
+    clock,
+    opening::{self, Patience},
+    respond::is_open_stream,
     rewrite::Outbound,
-    settings::Retry,
     shared::Shared,
     ticket::Ticket,
     upstream::{Answer, SendPolicy, Upstream},
 };
+
+pub(crate) use budget::Budget;
 
 /// A backend's answer that is going to the client, and the hold on that backend.
 #[derive(Debug)]
@@ -28,12 +38,30 @@ pub(crate) struct Served {
     pub(crate) lease: Lease,
 }
 
-/// Tries candidates until one answers. The answer of a backend that is merely overloaded is kept, and
-/// used when nobody does better.
+/// How a request is tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// Whether the backend may see the request twice.
+    pub(crate) replayable: bool,
+    /// In which a stream is read.
+    pub(crate) dialect: Dialect,
+}
+
+/// An answer, good or poor.
+enum Answered {
+    Good(Answer),
+    /// Another candidate may do better; the client gets this one if none does.
+    Poor(Answer, Failure),
+}
+
+/// Choices that may be lost to other workers before the request gives up.
+const MAX_RACES: usize = 100;
+
+/// Tries candidates until one answers well. A poor answer is kept, and used when nobody does better.
 pub(crate) async fn run(
     (shared, upstream): (&Shared, &Upstream),
     outbound: &Outbound,
-    (candidates, replayable): (&Candidates<'_>, bool),
+    (candidates, manner): (&Candidates<'_>, Manner),
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
     let retry = &shared.settings.retry;
@@ -41,41 +69,59 @@ pub(crate) async fn run(
     let mut hint = Hint::default();
     hint.prompt_bytes = outbound.body_bytes();
     let mut tried = Tried::default();
-    let mut fallback = None;
+    let (mut fallback, mut races) = (None, 0);
     while ticket.attempts().len() < max_attempts {
+        hint.now = clock::now();
         let Some(pick) = shared.strategy.pick(&candidates.list, &tried, &hint) else { break };
-        let Some(lease) = Lease::acquire(&candidates.list, pick) else { break };
-        tried.insert(lease.position());
-        let policy = SendPolicy { head_timeout: head_timeout(shared, &lease), replayable };
-        match attempt((shared, upstream), outbound, (candidates, &lease), (policy, ticket)).await? {
-            Ok(answer) if replayable && retry.on_status.contains(&answer.status()) => {
-                ticket.end_attempt(Some(Failure::Status(answer.status().as_u16())));
-                fallback = Some((ticket.attempts().len() - 1, Served { answer, lease }));
+        if pick.reason == Reason::SetAside && !ticket.attempts().is_empty() {
+            // One request may ask a backend that wants to be spared; it is not worth a second try.
+            break;
+        }
+        let Some(lease) = Lease::acquire(&candidates.list, pick, hint.now) else {
+            // Another worker was quicker. The next choice knows; one that never learns is given up.
+            races += 1;
+            if races < MAX_RACES {
+                continue;
             }
-            Ok(answer) => {
+            break;
+        };
+        if !may_cost(shared, &hint, ticket) {
+            break;
+        }
+        tried.insert(lease.position());
+        match attempt((shared, upstream), outbound, (candidates, &lease), (manner, ticket)).await? {
+            Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
                 return Ok(Served { answer, lease });
             }
+            Ok(Answered::Poor(answer, failure)) => {
+                ticket.end_attempt(Some(failure));
+                fallback = Some((ticket.attempts().len() - 1, Served { answer, lease }));
+            }
             Err(failure) => {
-                note(failure, &lease, ticket);
-                if !may_move_on(failure, replayable, retry) {
+                ticket.end_attempt(Some(failure));
+                lessons::of_failure(lease.endpoint(), failure, &shared.settings.ejection);
+                if !may_move_on(failure, manner, shared) {
                     break;
                 }
             }
         }
     }
-    let Some((position, served)) = fallback else { return Err(exhausted(ticket)) };
+    let Some((position, served)) = fallback else { return Err(exhausted(candidates, ticket)) };
     ticket.fall_back_to(position);
     Ok(served)
 }
 
-/// Kinds that load a model when it is first asked for need more time than a setting for all allows.
-fn head_timeout(shared: &Shared, lease: &Lease) -> Duration {
-    let configured = shared.settings.timeouts.first_byte;
-    let profile = lease.endpoint().kind.and_then(|kind| shared.profiles.get(kind));
-    match profile.and_then(|profile| profile.first_byte_timeout) {
-        Some(least) if !configured.is_zero() => configured.max(least),
-        _ => configured,
+/// Pays for a further attempt out of the budget. The first is free, and so is one after an attempt that no
+/// backend has noticed.
+fn may_cost(shared: &Shared, hint: &Hint, ticket: &Ticket) -> bool {
+    match ticket.attempts().last().map(|attempt| attempt.failure) {
+        None => {
+            shared.budget.deposit(hint.now);
+            true
+        }
+        Some(Some(failure)) if never_sent(failure) => true,
+        Some(_) => shared.budget.withdraw(hint.now),
     }
 }
 
@@ -83,38 +129,108 @@ async fn attempt(
     (shared, upstream): (&Shared, &Upstream),
     outbound: &Outbound,
     (candidates, lease): (&Candidates<'_>, &Lease),
-    (policy, ticket): (SendPolicy, &mut Ticket),
-) -> Result<Result<Answer, Failure>, Error> {
+    (manner, ticket): (Manner, &mut Ticket),
+) -> Result<Result<Answered, Failure>, Error> {
     let endpoint = lease.endpoint();
     let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
     let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
     let path = forward_path(endpoint, &shared.profiles, outbound.line()).ok_or(Error::BadPath)?;
     let request = outbound.request(endpoint, &path, rename)?;
-    ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.totals)));
+    ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
     debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
-    let sent = upstream.send(endpoint, request, || outbound.request(endpoint, &path, rename).ok(), policy);
-    match shared.settings.timeouts.deadline(ticket) {
-        Some(deadline) => Ok(tokio::time::timeout_at(deadline, sent).await.unwrap_or(Err(Failure::Deadline))),
-        None => Ok(sent.await),
+    let usual = usual_start(shared, lease, placement, outbound);
+    let head_timeout = head_timeout(shared, lease).min(usual.unwrap_or(Duration::MAX));
+    let policy = SendPolicy { head_timeout, replayable: manner.replayable };
+    let exchange = async {
+        let begun = Instant::now();
+        let again = || outbound.request(endpoint, &path, rename).ok();
+        let answer = upstream.send(endpoint, request, again, policy).await?;
+        lessons::of_answer(endpoint, placement, &answer, &shared.settings.ejection);
+        if manner.replayable && shared.settings.retry.on_status.contains(&answer.status()) {
+            let failure = Failure::Status(answer.status().as_u16());
+            return Ok(Answered::Poor(answer, failure));
+        }
+        let others = manner.replayable && candidates.list.len() > 1;
+        if !others || !answer.status().is_success() || !is_open_stream(answer.headers()) {
+            return Ok(Answered::Good(answer));
+        }
+        let stall = shared.settings.timeouts.stall;
+        let start = Start { begun, usual, stall, prompt_bytes: outbound.body_bytes() };
+        open(answer, manner.dialect, (start, placement)).await
+    };
+    let ended = match shared.settings.timeouts.deadline(ticket) {
+        Some(deadline) => tokio::time::timeout_at(deadline, exchange).await.unwrap_or(Err(Failure::Deadline)),
+        None => exchange.await,
+    };
+    if let Ok(Answered::Poor(_, failure @ Failure::ErrorEvent)) = &ended {
+        lessons::of_failure(endpoint, *failure, &shared.settings.ejection);
+    }
+    Ok(ended)
+}
+
+/// When a stream was asked for, and when it is expected.
+struct Start {
+    begun: Instant,
+    usual: Option<Duration>,
+    stall: Duration,
+    prompt_bytes: u64,
+}
+
+/// Waits for the first output of a stream.
+async fn open(
+    mut answer: Answer,
+    dialect: Dialect,
+    (start, placement): (Start, Option<&Placement>),
+) -> Result<Answered, Failure> {
+    let usual = start.usual.and_then(|usual| start.begun.checked_add(usual));
+    match opening::hold(&mut answer, dialect, Patience { usual, stall: start.stall }).await? {
+        Progress::Error => Ok(Answered::Poor(answer, Failure::ErrorEvent)),
+        Progress::Output | Progress::Nothing => {
+            if let Some(placement) = placement.filter(|placement| !placement.live.is_cold()) {
+                placement.live.has_started(start.prompt_bytes, start.begun.elapsed());
+            }
+            Ok(Answered::Good(answer))
+        }
     }
 }
 
-/// Notes a failed attempt; an endpoint that cannot be used leaves the rotation until a probe succeeds.
-fn note(failure: Failure, lease: &Lease, ticket: &mut Ticket) {
-    ticket.end_attempt(Some(failure));
-    let endpoint = lease.endpoint();
-    let from = endpoint.live.status();
-    if failure.demotes() && endpoint.live.demote(failure) {
-        let (name, to) = (&endpoint.spec.name, endpoint.live.status());
-        warn!(endpoint = %name, %from, %to, reason = %failure, "health changed");
-    } else {
-        debug!(endpoint = %endpoint.spec.name, %failure, request_id = ticket.id().to_str().unwrap_or_default(), "attempt failed");
+/// Kinds that load a model when it is first asked for need more time than a setting for all allows.
+fn head_timeout(shared: &Shared, lease: &Lease) -> Duration {
+    let configured = shared.settings.timeouts.first_byte;
+    match loading_time(shared, lease) {
+        Some(least) if !configured.is_zero() => configured.max(least),
+        _ => configured,
     }
 }
 
-fn may_move_on(failure: Failure, replayable: bool, retry: &Retry) -> bool {
-    retry.on_failure && failure.may_retry() && (replayable || never_sent(failure))
+fn loading_time(shared: &Shared, lease: &Lease) -> Option<Duration> {
+    let profile = lease.endpoint().kind.and_then(|kind| shared.profiles.get(kind));
+    profile.and_then(|profile| profile.first_byte_timeout)
+}
+
+/// Returns by when a stream has usually begun, with a wide margin: a backend that takes longer hangs.
+///
+/// Unknown for whole answers, whose head comes with their last token, and where the model may have to be
+/// loaded first.
+fn usual_start(
+    shared: &Shared,
+    lease: &Lease,
+    placement: Option<&Placement>,
+    outbound: &Outbound,
+) -> Option<Duration> {
+    const MARGIN: u32 = 3;
+
+    let live = &placement.filter(|_| outbound.streams())?.live;
+    let is_ready = live.loaded().unwrap_or_else(|| loading_time(shared, lease).is_none());
+    let slowest = live.slowest_start(outbound.body_bytes()).filter(|_| is_ready)?;
+    let floor = shared.settings.timeouts.least_first_output;
+    (!floor.is_zero()).then(|| slowest.saturating_mul(MARGIN).max(floor))
+}
+
+fn may_move_on(failure: Failure, manner: Manner, shared: &Shared) -> bool {
+    let retry = &shared.settings.retry;
+    retry.on_failure && failure.may_retry() && (manner.replayable || never_sent(failure))
 }
 
 /// Whether the failure proves that the backend has not seen the request.
@@ -125,7 +241,7 @@ fn never_sent(failure: Failure) -> bool {
     )
 }
 
-fn exhausted(ticket: &Ticket) -> Error {
+fn exhausted(candidates: &Candidates<'_>, ticket: &Ticket) -> Error {
     let failed = ticket.attempts().last().and_then(|a| Some((a, a.failure?)));
     match failed {
         Some((attempt, failure)) => Error::Upstream {
@@ -133,7 +249,10 @@ fn exhausted(ticket: &Ticket) -> Error {
             failure,
             attempts: ticket.attempts().len(),
         },
-        None => Error::NoEndpoint { detail: "they have just become unavailable" },
+        None => match candidates.list.iter().filter(|candidate| candidate.is_full()).count() {
+            0 => Error::NoEndpoint { detail: "they have just become unavailable" },
+            endpoints => Error::Busy { endpoints },
+        },
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct Outbound {
     credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
     body: Replay,
     model: Option<NamedModel>,
+    streams: bool,
 }
 
 // === impl Outbound ===
@@ -36,7 +37,7 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
     pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, route, body, model } = inbound;
+        let Inbound { head, route, body, model, streams, .. } = inbound;
         let request::Parts { method, mut headers, uri, .. } = head;
         let host = headers.remove(header::HOST).or_else(|| authority(&uri));
         headers::remove_hop_by_hop(&mut headers);
@@ -54,7 +55,7 @@ impl Outbound {
         if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
             headers.insert(X_MODEL, value);
         }
-        Self { method, target: route.rest, headers, credentials, body, model }
+        Self { method, target: route.rest, headers, credentials, body, model, streams }
     }
 
     /// Returns the request for one endpoint; `rename` is the model's name there, if it is another.
@@ -103,6 +104,11 @@ impl Outbound {
     /// Returns the size of the body as the client sent it.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.body.len()
+    }
+
+    /// Returns whether the client asks for a stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Returns the method and the path of the request, prefix removed.

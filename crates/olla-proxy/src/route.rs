@@ -3,7 +3,7 @@
 use http::{Method, Uri, uri::PathAndQuery};
 use olla_core::{KindId, has_dot_segment};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, classify};
+use olla_translate::{Dialect, Operation, classify};
 
 use crate::Error;
 
@@ -28,6 +28,7 @@ pub(crate) struct Route {
     /// Whether the backend may see the request twice: it is idempotent (RFC 9110 §9.2.2) or an inference
     /// call, which changes nothing.
     pub(crate) replayable: bool,
+    pub(crate) operation: Operation,
     pub(crate) method: Method,
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Ro
     };
     let (dialect, operation) = classify(rest.path());
     let replayable = method.is_idempotent() || operation.is_inference();
-    Ok(Route { scope, dialect, rest, replayable, method: method.clone() })
+    Ok(Route { scope, dialect, rest, replayable, operation, method: method.clone() })
 }
 
 /// Returns the dialect in which a target's errors are written, even when the target is no route.

@@ -5,11 +5,13 @@ use http::Request;
 use http_body::Body as HttpBody;
 
 use crate::{
-    candidates, inspect, listing,
+    candidates::{self, Asked, Reach},
+    inspect, listing,
     policy::{Asker, size},
+    rediscovery,
     render::Refusal,
     respond::{Reply, Told},
-    retry,
+    retry::{self, Manner},
     rewrite::Outbound,
     route,
     shared::Shared,
@@ -51,12 +53,18 @@ where
     }
     let inbound = inspect::read(request, route, &shared.settings.limits).await?;
     ticket.read_body(&inbound);
-    let candidates = candidates::resolve(&fleet, &inbound, &shared.profiles, shared.settings.fallback)
-        .map_err(|error| Refusal::routing(error, shared.settings.fallback, &inbound))?;
+    let asked = Asked {
+        reach: Reach { route: &inbound.route, profiles: &shared.profiles },
+        model: inbound.model.as_ref().map(|model| &model.name),
+        needs: &inbound.needs,
+    };
+    let (fleet, rediscovery) = rediscovery::settle(shared, &asked).await;
+    let candidates = candidates::resolve(&fleet, &asked, shared.settings.routing, rediscovery)
+        .map_err(|error| Refusal::routing(error, shared.settings.routing, &inbound))?;
     let told = Told::new(&inbound, candidates.decision.clone());
-    let replayable = inbound.route.replayable;
+    let manner = Manner { replayable: inbound.route.replayable, dialect: inbound.route.dialect };
     let outbound = Outbound::new(inbound, asker, &shared.settings.product);
-    match retry::run((shared, upstream), &outbound, (&candidates, replayable), ticket).await {
+    match retry::run((shared, upstream), &outbound, (&candidates, manner), ticket).await {
         Ok(served) => Ok(Reply::served(served, told)),
         Err(error) => Err(Refusal::after_routing(error, told)),
     }

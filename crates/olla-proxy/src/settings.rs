@@ -4,6 +4,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 use olla_balancer::Balancer;
+use olla_core::EjectionRules;
 
 use crate::ConnectTimeouts;
 
@@ -13,8 +14,8 @@ use crate::ConnectTimeouts;
 pub struct Settings {
     /// How a backend is chosen among equals. Default: the one with the fewest requests in flight.
     pub balancer: Balancer,
-    /// What to do with a request for a model that is not available. Default: [`Fallback::Strict`].
-    pub fallback: Fallback,
+    /// What to do with a request for a model that is not available. Default: [`Routing::Strict`].
+    pub routing: Routing,
     /// Limits of a request.
     pub limits: Limits,
     /// Limits of opening a connection to a backend.
@@ -23,22 +24,40 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// When another backend is tried.
     pub retry: Retry,
+    /// When an endpoint whose requests fail is left out for a while. Default: [`EjectionRules::default`].
+    pub ejection: EjectionRules,
     /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
     pub product: Product,
 }
 
-/// Which requests may go to a backend that does not list their model.
+/// What happens to a request for a model that no available backend has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fallback {
-    /// `strict`: none.
+pub enum Routing {
+    /// It is refused.
     #[default]
     Strict,
-    /// `optimistic` with `none`: none, with reasons of its own.
-    OptimisticNone,
-    /// `optimistic` with `compatible_only`: none, with reasons of its own.
-    OptimisticCompatible,
-    /// `optimistic` with `all`: all, to any healthy backend.
-    OptimisticAll,
+    /// The fallback decides.
+    Optimistic(Fallback),
+    /// The backends are asked for their models once more; then the fallback decides.
+    Discovery {
+        /// Where it goes if nobody has the model then either.
+        fallback: Fallback,
+        /// The longest that is waited for the listings; `None` asks for none, and refuses. They come from
+        /// [`ProxyBuilder::rediscover`](crate::ProxyBuilder::rediscover).
+        refresh: Option<Duration>,
+    },
+}
+
+/// Where a request goes whose model no available backend has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// Nowhere.
+    Nowhere,
+    /// To backends that have the model, of which there are none: it is refused, with reasons of its own.
+    #[default]
+    CompatibleOnly,
+    /// To any available backend.
+    All,
 }
 
 /// Limits of a request. Zero turns a limit off.
@@ -58,6 +77,10 @@ pub struct Timeouts {
     /// From the request to the response head. Default 10 min: a cold model may have to be loaded first, and
     /// a response that is not streamed has no head before its last token.
     pub first_byte: Duration,
+    /// A stream is given three times as long to begin as the slowest of late, but never less than this; zero
+    /// expects nothing. Only models that are loaded are held to it, and only after ten streams with prompts of
+    /// about the same size. Default 10 s.
+    pub least_first_output: Duration,
     /// Between two pieces of a response body. Default 10 min.
     pub stall: Duration,
     /// The whole exchange. Default: none.
@@ -73,6 +96,9 @@ pub struct Retry {
     pub on_failure: bool,
     /// Response statuses that move on while another candidate is left. Default 429, 502, 503, 504.
     pub on_status: Vec<StatusCode>,
+    /// Retries within ten seconds, as a share of the requests, percent; a hundred more are always allowed.
+    /// Attempts that no backend has noticed cost nothing. Default 20.
+    pub budget_percent: u32,
 }
 
 /// How this proxy names itself to clients and backends.
@@ -88,11 +114,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             balancer: Balancer::default(),
-            fallback: Fallback::default(),
+            routing: Routing::default(),
             limits: Limits::default(),
             connect: ConnectTimeouts::default(),
             timeouts: Timeouts::default(),
             retry: Retry::default(),
+            ejection: EjectionRules::default(),
             product: Product::new(env!("CARGO_PKG_VERSION")),
         }
     }
@@ -114,7 +141,12 @@ impl Default for Limits {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { first_byte: Duration::from_secs(600), stall: Duration::from_secs(600), total: Duration::ZERO }
+        Self {
+            first_byte: Duration::from_secs(600),
+            least_first_output: Duration::from_secs(10),
+            stall: Duration::from_secs(600),
+            total: Duration::ZERO,
+        }
     }
 }
 
@@ -128,7 +160,7 @@ impl Default for Retry {
             StatusCode::SERVICE_UNAVAILABLE,
             StatusCode::GATEWAY_TIMEOUT,
         ];
-        Self { max_attempts: None, on_failure: true, on_status }
+        Self { max_attempts: None, on_failure: true, on_status, budget_percent: 20 }
     }
 }
 

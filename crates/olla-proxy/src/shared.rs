@@ -6,7 +6,9 @@ use olla_balancer::Strategy;
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
-use crate::{RateLimits, Settings, TrustedProxies, ticket::Recorders};
+use crate::{
+    RateLimits, Settings, TrustedProxies, rediscovery::Rediscoverer, retry::Budget, ticket::Recorders,
+};
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -17,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) recorders: Recorders,
     pub(crate) rate_limits: Option<Arc<RateLimits>>,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) rediscoverer: Option<Rediscoverer>,
+    pub(crate) budget: Budget,
 }
 
 // === impl Shared ===

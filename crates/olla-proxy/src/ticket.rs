@@ -8,7 +8,7 @@ use std::{
 
 use crate::inspect::Inbound;
 use http::{HeaderValue, Method, StatusCode, Uri};
-use olla_core::{Attempt, Endpoint, Failure, Outcome, Recorder, RequestRecord, Totals};
+use olla_core::{Attempt, Endpoint, Failure, ModelLive, Outcome, Recorder, RequestRecord};
 
 /// Receivers of finished requests.
 pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
@@ -58,9 +58,9 @@ impl Ticket {
         self.record.model = inbound.model.as_ref().map(|m| Arc::clone(&m.name));
     }
 
-    pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, totals: Option<Arc<Totals>>) {
+    pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>) {
         self.attempt_started = Instant::now();
-        self.record.attempts.push(Attempt::new(endpoint, totals, Duration::ZERO));
+        self.record.attempts.push(Attempt::new(endpoint, model, Duration::ZERO));
     }
 
     /// Notes that the current attempt has failed, or that its response head has arrived.

@@ -18,7 +18,7 @@ use olla_core::{Endpoint, Failure, Target, TlsTrust};
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
 
-use crate::replay::ReplayBody;
+use crate::replay::{Replay, ReplayBody};
 use connect::Connector;
 use pool::{Pool, Pooled};
 
@@ -91,6 +91,7 @@ impl Upstream {
 
     /// Asks for one small document over a connection of its own, and reads at most `limit_bytes` of body.
     ///
+    /// With a body, which `headers` describe, the request is a POST, else a GET.
     /// Redirects are not followed. The caller sets the time limit by dropping the future.
     ///
     /// # Errors
@@ -99,12 +100,17 @@ impl Upstream {
         &self,
         target: &Target,
         trust: &TlsTrust,
-        headers: HeaderMap,
+        (headers, body): (HeaderMap, Option<Bytes>),
         limit_bytes: usize,
     ) -> Result<Fetched, Failure> {
         let sender = self.connector.connect(&target.base, trust).await?;
         let mut request = Request::new(ReplayBody::empty());
-        *request.method_mut() = Method::GET;
+        if let Some(body) = body {
+            let mut document = Replay::default();
+            document.push(body);
+            *request.body_mut() = document.body();
+            *request.method_mut() = Method::POST;
+        }
         *request.uri_mut() = target.path.clone().into();
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::HOST, target.base.authority().clone());

@@ -5,6 +5,7 @@
 
 mod conditional;
 mod endpoints;
+pub(crate) mod explain;
 mod failure;
 mod format;
 mod health;
@@ -35,6 +36,7 @@ use axum::{
 use http::{HeaderMap, header};
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
+use olla_proxy::Proxy;
 use serde::Serialize;
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 
@@ -49,6 +51,8 @@ pub(crate) struct Admin {
     pub(crate) fleet: Arc<FleetCell>,
     /// The backend kinds, for their names.
     pub(crate) profiles: Arc<Profiles>,
+    /// Judges requests that are only thought of.
+    pub(crate) proxy: Proxy,
     /// Process-wide statistics.
     pub(crate) stats: Arc<Stats>,
     /// The name of the balancing strategy.
@@ -101,6 +105,7 @@ impl Admin {
             .route("/internal/health", get(async || health::alive()))
             .route("/internal/ready", get(show_ready))
             .route("/internal/stats/models", get(show_model_stats))
+            .route("/internal/explain", get(show_explanation))
             .route("/internal/process", get(show_process))
             .route("/internal/discovery/refresh", post(run_refresh))
             .route("/version", get(show_version))
@@ -138,6 +143,14 @@ async fn show_model_stats(State(admin): State<Arc<Admin>>, RawQuery(query): RawQ
         summary: asks(query.as_deref(), "include_summary=true"),
     };
     fresh(&model_stats::document(&admin.fleet.load(), detail, SystemTime::now()))
+}
+
+async fn show_explanation(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    explain::answer(&admin, query.as_deref(), &headers, SystemTime::now())
 }
 
 async fn show_process(State(admin): State<Arc<Admin>>) -> Response {

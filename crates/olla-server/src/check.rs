@@ -49,7 +49,7 @@ fn describe(part: Part, outcome: &Result<Loaded, Rejected>) -> String {
             let local = if discovery.local { "; local backends are looked for" } else { "" };
             format!("{} endpoint(s) configured{local}", discovery.endpoints.len())
         }
-        (Part::Aliases, Ok(loaded)) => format!("{} alias(es)", loaded.settings.aliases.names().len()),
+        (Part::Aliases, Ok(loaded)) => format!("{} alias(es)", loaded.settings.aliases.sorted().len()),
     }
 }
 

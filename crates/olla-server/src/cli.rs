@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Env, USUAL_FILES};
 
@@ -18,7 +18,7 @@ pub(crate) struct Invocation {
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Serve requests.
     Serve,
@@ -34,6 +34,31 @@ pub(crate) enum Action {
         /// The port of the proxy; 0 takes any free one.
         port: u16,
     },
+    /// Ask a running server where a request would go.
+    Explain(Inquiry),
+}
+
+/// The request to ask about, and whom to ask.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Inquiry {
+    /// Name or alias of the model
+    pub(crate) model: String,
+
+    /// Path of the request
+    #[arg(long, value_name = "PATH", default_value = "/v1/chat/completions")]
+    pub(crate) path: String,
+
+    /// The request shows images
+    #[arg(long)]
+    pub(crate) images: bool,
+
+    /// The request offers tools
+    #[arg(long)]
+    pub(crate) tools: bool,
+
+    /// Server to ask, such as http://host:port; by default the one of the configuration
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Parser)]
@@ -55,7 +80,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// List every configuration key: what it holds, its default, the variable that overrides it
     Keys,
@@ -71,6 +96,8 @@ enum Command {
         #[arg(long, value_name = "PORT", default_value_t = 40114)]
         port: u16,
     },
+    /// Ask the running server where a request for a model would go now, and why
+    Explain(Inquiry),
 }
 
 /// Reads the command line, program name included.
@@ -90,6 +117,7 @@ pub(crate) fn parse(
         Some(Command::Keys) => Action::Keys,
         Some(Command::Check { probe }) => Action::Check { probe },
         Some(Command::Demo { port }) => Action::Demo { port },
+        Some(Command::Explain(inquiry)) => Action::Explain(inquiry),
         None if validate_config => Action::Check { probe: false },
         None => Action::Serve,
     };
@@ -109,12 +137,14 @@ OLLA_SERVER_PORT, or OLLA_ENDPOINTS for the whole list; `olla-server keys` lists
 
 Exit codes:
   0  all is well, or the server was told to stop
-  1  the configuration is not valid, an endpoint fails `check --probe`, or the server cannot start
+  1  the configuration is not valid, an endpoint fails `check --probe`, the server cannot start, or
+     the request of `explain` would be refused or nobody answers
   2  the command line is not valid
 
 Examples:
   olla-server --config olla.yaml
-  OLLA_ENDPOINTS=http://gpu-1:11434 olla-server check --probe",
+  OLLA_ENDPOINTS=http://gpu-1:11434 olla-server check --probe
+  olla-server explain llama3.2:3b --images --url http://gateway:40114",
         USUAL_FILES.join(", ")
     )
 }
@@ -142,6 +172,11 @@ mod tests {
             .map_err(|e| e.exit_code())
     }
 
+    fn inquiry(path: &str, images: bool, url: Option<&str>) -> Action {
+        let (model, url) = ("a/b".into(), url.map(Into::into));
+        Action::Explain(Inquiry { model, path: path.into(), images, tools: false, url })
+    }
+
     #[test]
     fn the_definition_is_consistent() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
@@ -157,6 +192,8 @@ mod tests {
             ("check --probe", Action::Check { probe: true }),
             ("demo", Action::Demo { port: 40114 }),
             ("demo --port 0", Action::Demo { port: 0 }),
+            ("explain a/b", inquiry("/v1/chat/completions", false, None)),
+            ("explain --images a/b --path /x --url http://h", inquiry("/x", true, Some("http://h"))),
         ] {
             assert_eq!(parsed(line).map(|i| i.action), Ok(action), "{line}");
         }
@@ -172,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_mistake_exits_with_2_and_help_with_0() {
-        for line in ["--nonsense", "-x", "serve", "demo --port 70000", "--config"] {
+        for line in ["--nonsense", "-x", "serve", "demo --port 70000", "--config", "explain"] {
             assert_eq!(parsed(line), Err(2), "{line}");
         }
         for line in ["--version", "-version", "--help", "-h"] {

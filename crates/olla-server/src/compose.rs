@@ -12,7 +12,7 @@ use olla_core::FleetCell;
 use olla_health::{Monitor, MonitorSettings};
 use olla_profiles::Profiles;
 use olla_proxy::{
-    ConnectTimeouts, Fallback, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Timeouts,
+    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Timeouts,
     TrustedProxies, Upstream,
 };
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
@@ -54,7 +54,7 @@ impl App {
         let stopping = Arc::new(AtomicBool::new(false));
         let rate_limits = rate_limits(&settings.server.rate_limits);
         let proxy = proxy(settings, (&fleet, &profiles), &stats, rate_limits.clone());
-        let admin = admin(settings, (&fleet, &profiles), (&stats, &monitor), &stopping);
+        let admin = admin(settings, (&proxy, &fleet, &profiles), (&stats, &monitor), &stopping);
         let health_limits = health_limits(&settings.server.rate_limits);
         let rate_limits = rate_limits.into_iter().chain(health_limits.clone()).collect();
         let routes = Routes { proxy, admin, health_limits };
@@ -97,7 +97,7 @@ fn proxy(
 ) -> Proxy {
     let mut options = olla_proxy::Settings::default();
     options.balancer = settings.proxy.balancer;
-    options.fallback = fallback(settings.routing);
+    options.routing = settings.routing;
     options.limits = limits(&settings.server);
     options.connect = connect(&settings.proxy);
     options.timeouts = timeouts(settings);
@@ -121,7 +121,7 @@ fn proxy(
 
 fn admin(
     settings: &Settings,
-    (fleet, profiles): (&Arc<FleetCell>, &Arc<Profiles>),
+    (proxy, fleet, profiles): (&Proxy, &Arc<FleetCell>, &Arc<Profiles>),
     (stats, monitor): (&Arc<Stats>, &Arc<Monitor<ProbeClient>>),
     stopping: &Arc<AtomicBool>,
 ) -> Router {
@@ -139,6 +139,7 @@ fn admin(
         }) as _
     };
     let admin = Admin {
+        proxy: proxy.clone(),
         fleet: Arc::clone(fleet),
         profiles: Arc::clone(profiles),
         stats: Arc::clone(stats),
@@ -153,15 +154,6 @@ fn admin(
         drain: Arc::clone(stopping),
     };
     admin.router()
-}
-
-fn fallback(routing: settings::Routing) -> Fallback {
-    match routing {
-        settings::Routing::Strict => Fallback::Strict,
-        settings::Routing::Optimistic(settings::Fallback::Nowhere) => Fallback::OptimisticNone,
-        settings::Routing::Optimistic(settings::Fallback::CompatibleOnly) => Fallback::OptimisticCompatible,
-        settings::Routing::Optimistic(settings::Fallback::All) => Fallback::OptimisticAll,
-    }
 }
 
 fn limits(server: &settings::Server) -> Limits {
@@ -187,13 +179,19 @@ fn timeouts(settings: &Settings) -> Timeouts {
         first_byte: settings.proxy.response_header_timeout,
         stall: settings.proxy.read_timeout,
         total: total.unwrap_or_default(),
+        ..Timeouts::default()
     }
 }
 
 fn retry(retry: &settings::Retry) -> Retry {
     let max_attempts =
         if retry.enabled { NonZeroUsize::new(retry.max_attempts) } else { Some(NonZeroUsize::MIN) };
-    Retry { max_attempts, on_failure: retry.on_connection_failure, on_status: retry.on_status.clone() }
+    Retry {
+        max_attempts,
+        on_failure: retry.on_connection_failure,
+        on_status: retry.on_status.clone(),
+        ..Retry::default()
+    }
 }
 
 fn rate_limits(limits: &settings::RateLimits) -> Option<Arc<RateLimits>> {

@@ -1,7 +1,7 @@
 //! Lets health checks and model discovery use the proxy's client: same TLS, same name resolution.
 
 use olla_core::Failure;
-use olla_health::{Fetch, Fetched, Get};
+use olla_health::{Fetch, Fetched, Inquiry};
 use olla_proxy::Upstream;
 
 /// The proxy's client, as health checks want it.
@@ -11,9 +11,9 @@ pub(crate) struct ProbeClient(pub(crate) Upstream);
 // === impl ProbeClient ===
 
 impl Fetch for ProbeClient {
-    async fn get(&self, request: Get) -> Result<Fetched, Failure> {
-        let Get { target, trust, headers, body_limit } = request;
-        let fetched = self.0.fetch(&target, &trust, headers, body_limit).await?;
+    async fn fetch(&self, inquiry: Inquiry) -> Result<Fetched, Failure> {
+        let Inquiry { target, trust, headers, json, body_limit } = inquiry;
+        let fetched = self.0.fetch(&target, &trust, (headers, json), body_limit).await?;
         Ok(Fetched {
             status: fetched.status,
             headers: fetched.headers,

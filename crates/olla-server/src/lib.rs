@@ -20,6 +20,7 @@ mod compose;
 mod config;
 mod demo;
 mod dispatch;
+mod explain;
 mod fetch;
 mod listen;
 mod log;

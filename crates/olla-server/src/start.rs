@@ -15,7 +15,7 @@ use crate::{
     cli::{self, Action},
     compose,
     config::{self, Env, LoadOptions, Loaded, Rejected},
-    demo, log,
+    demo, explain, log,
     run::Server,
 };
 
@@ -41,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Keys => code(&config::write_keys(&mut io::stdout().lock()).map(|()| true)),
         Action::Check { probe } => check(&options, probe),
         Action::Demo { port } => demo::run(port),
+        Action::Explain(inquiry) => explain::run(&inquiry, &options),
     }
 }
 

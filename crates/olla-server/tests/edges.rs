@@ -92,7 +92,8 @@ fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
 fn sources() -> Vec<Source> {
     let files = [files("crates", "rs"), files("tools", "rs")].concat();
     let is_product = |path: &PathBuf| {
-        path.components().any(|part| part.as_os_str() == "src") && !path.ends_with("tests.rs")
+        let within = |name: &str| path.components().any(|part| part.as_os_str() == name);
+        within("src") && !within("tests") && !path.ends_with("tests.rs")
     };
     let sources = files.into_iter().filter(is_product);
     sources

@@ -18,9 +18,12 @@
 mod classify;
 mod dialect;
 mod error;
+mod framing;
+mod opening;
 mod operation;
 
 pub use classify::classify;
 pub use dialect::{Dialect, is_stream};
 pub use error::ErrorFacts;
+pub use opening::{Opening, Progress, tells_error};
 pub use operation::Operation;

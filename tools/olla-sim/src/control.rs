@@ -1,4 +1,4 @@
-//! The engine's own controls over HTTP, below `/sim/`: faults, models, what was received and abandoned, counters.
+//! The engine's own controls over HTTP, below `/sim/`: faults, models, what is in memory, what was received and abandoned, counters.
 //! They answer whatever faults are set, and are not recorded. The crate documentation lists them.
 
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(crate) async fn answer(state: &State, request: &Request) -> Reply {
         }
         ("PUT" | "POST", "/sim/refuse") => refuse(state, &request.body).await,
         ("PUT" | "POST", "/sim/models") => set_models(state, &request.body),
+        ("PUT" | "POST", "/sim/loaded") => set_loaded(state, &request.body),
+        ("GET", "/sim/loaded") => loaded(state),
         ("GET", "/sim/received") => Reply::json(&state.ledger.received().iter().map(received).collect()),
         ("DELETE", "/sim/received") => {
             state.ledger.clear();
@@ -73,13 +75,28 @@ async fn refuse(state: &State, body: &[u8]) -> Reply {
 }
 
 fn set_models(state: &State, body: &[u8]) -> Reply {
-    match serde_json::from_slice::<Vec<String>>(body) {
-        Ok(models) => {
-            state.set_models(models.into());
-            shown(&*state.models())
+    match serde_json::from_slice(body) {
+        Ok(names) => {
+            state.set_models(names);
+            Reply::json(&state.models().iter().map(|model| json!(model.name)).collect())
         }
         Err(error) => Dialect::OpenAi.error(400, &format!("a list of names is needed: {error}")),
     }
+}
+
+fn set_loaded(state: &State, body: &[u8]) -> Reply {
+    match serde_json::from_slice::<Vec<String>>(body) {
+        Ok(names) => {
+            state.set_loaded(&names);
+            loaded(state)
+        }
+        Err(error) => Dialect::OpenAi.error(400, &format!("a list of names is needed: {error}")),
+    }
+}
+
+fn loaded(state: &State) -> Reply {
+    let models = state.models();
+    Reply::json(&models.iter().filter(|model| model.is_loaded()).map(|model| json!(model.name)).collect())
 }
 
 fn shown(value: &(impl Serialize + ?Sized)) -> Reply {

@@ -90,6 +90,11 @@ impl Engine {
         self.state.set_models(models.into_iter().map(Into::into).collect());
     }
 
+    /// Loads these models into memory and unloads all others. A model is also loaded when it is asked for.
+    pub fn set_loaded<S: Into<String>>(&self, models: impl IntoIterator<Item = S>) {
+        self.state.set_loaded(&models.into_iter().map(Into::into).collect::<Vec<_>>());
+    }
+
     /// Closes the listeners, so that connects are refused, and returns when they are closed. Open connections are
     /// closed at their next request. With a time, it listens again after it.
     pub async fn refuse(&self, time: Option<Duration>) {
@@ -214,7 +219,7 @@ impl Builder {
     /// Fails if the address cannot be bound or a thread cannot be started.
     pub async fn start(self, addr: SocketAddr) -> io::Result<Engine> {
         let state = Arc::new(State::new(self.name.into(), self.kind, self.pace, self.record_limit));
-        state.set_models(self.models.into());
+        state.set_models(self.models);
         state.set_faults(self.faults);
         let shared = self.workers > 1;
         let first = acceptor::bind(Place { addr, shared })?;

@@ -52,9 +52,13 @@
 //! | `GET /sim/fault`, `DELETE /sim/fault` | lists, removes the faults |
 //! | `PUT /sim/refuse` | with `{"for_ms": N}`: refuses connects for so long |
 //! | `PUT /sim/models` | replaces the models by a list of names |
+//! | `PUT /sim/loaded`, `GET /sim/loaded` | replaces, lists the models that are in memory |
 //! | `GET /sim/received`, `DELETE /sim/received` | lists, forgets the requests that were recorded |
 //! | `GET /sim/abandoned` | lists the requests that their client abandoned |
 //! | `GET /sim/stats` | counters |
+//!
+//! A model is in memory from its first inference request on, and what kinds tell of that follows. A model whose name
+//! has `embed` in it is for embeddings, one with `llava`, `vision`, `-vl` or `pixtral` takes images.
 //!
 //! One request can set its own timing with a body field `sim`, or a header `x-sim` with the same JSON:
 //! `{"ttft_ms": 5, "tokens_per_second": 50, "tokens": 20, "early_head": true}`, each field optional.
@@ -70,6 +74,7 @@ mod http1;
 mod kind;
 mod ledger;
 pub mod load;
+mod model;
 mod ollama;
 mod openai;
 mod pages;

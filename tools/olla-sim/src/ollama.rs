@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
+use crate::model::Use;
 use crate::openai;
+use crate::pages::CONTEXT;
 use crate::reply::{Frame, Reply};
 use crate::script::Script;
 
@@ -58,8 +60,8 @@ pub(crate) fn show(script: &Script) -> Reply {
         "parameters": "",
         "template": "{{ .Prompt }}",
         "details": details(),
-        "model_info": {"general.architecture": "llama", "llama.context_length": 32768},
-        "capabilities": ["completion", "tools"],
+        "model_info": {"general.architecture": "llama", "llama.context_length": CONTEXT},
+        "capabilities": Use::of(&script.model).capabilities(),
         "modified_at": CREATED_AT,
     }))
 }

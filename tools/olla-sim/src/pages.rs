@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::kind::Kind;
+use crate::model::Use;
 use crate::ollama::{CREATED_AT, details};
 use crate::openai::CREATED;
 use crate::reply::{Dialect, Reply};
@@ -11,7 +12,7 @@ use crate::script::fnv1a;
 use crate::state::State;
 
 /// The context length that every listing states.
-const CONTEXT: u32 = 32_768;
+pub(crate) const CONTEXT: u32 = 32_768;
 
 /// Answers a request that is not inference.
 pub(crate) fn answer(state: &State, method: &str, path: &str) -> Reply {
@@ -36,9 +37,13 @@ fn own_page(state: &State, path: &str) -> Option<Reply> {
     match (state.kind, path) {
         (Kind::Ollama, "/") => Some(Reply::text("Ollama is running")),
         (Kind::Ollama, "/api/tags") => json(json!({"models": models(state, ollama_model)})),
-        (Kind::Ollama, "/api/ps") => json(json!({"models": models(state, running_model)})),
+        (Kind::Ollama, "/api/ps") => json(json!({"models": loaded(state, running_model)})),
         (Kind::Ollama, "/api/version") => json(json!({"version": "0.14.0"})),
-        (Kind::LmStudio, "/api/v0/models") => json(list(state, lmstudio_model)),
+        (Kind::LmStudio, "/api/v0/models") => json(json!({
+            "object": "list",
+            "data": with_memory(state, lmstudio_model),
+        })),
+        (Kind::LmStudio, "/api/v1/models") => json(json!({"models": with_memory(state, lmstudio_v1_model)})),
         (Kind::Vllm | Kind::Sglang | Kind::LmDeploy, "/health") => Some(Reply::empty()),
         (Kind::Vllm, "/version") => json(json!({"version": "0.11.1"})),
         (Kind::VllmMlx, "/health") => json(
@@ -51,9 +56,7 @@ fn own_page(state: &State, path: &str) -> Option<Reply> {
         (Kind::LlamaCpp, "/health") => json(json!({"status": "ok"})),
         (Kind::LlamaCpp, "/props") => json(llamacpp_props(state)),
         (Kind::LmDeploy, "/is_sleeping") => json(json!({"is_sleeping": false})),
-        (Kind::Lemonade, "/api/v1/health") => {
-            json(json!({"status": "ok", "model_loaded": first(state), "all_models_loaded": []}))
-        }
+        (Kind::Lemonade, "/api/v1/health") => json(lemonade_health(state)),
         (Kind::LiteLlm, "/health/liveliness" | "/health/liveness") => json(json!("I'm alive!")),
         (Kind::LiteLlm, "/health/readiness") => json(json!({"status": "connected", "db": "Not connected"})),
         (Kind::LiteLlm, "/health") => json(litellm_health(state)),
@@ -62,7 +65,7 @@ fn own_page(state: &State, path: &str) -> Option<Reply> {
         }
         (Kind::DockerModelRunner, "/") => Some(Reply::text("Docker Model Runner is running")),
         (Kind::Omlx, "/health") => json(json!({"status": "healthy", "default_model": first(state)})),
-        (Kind::Omlx, "/v1/models/status") => json(json!({"models": models(state, omlx_status)})),
+        (Kind::Omlx, "/v1/models/status") => json(omlx_status(state)),
         _ => None,
     }
 }
@@ -99,7 +102,18 @@ fn listing(state: &State) -> Value {
 }
 
 fn models(state: &State, entry: impl Fn(&str) -> Value) -> Vec<Value> {
-    state.models().iter().map(|model| entry(model)).collect()
+    state.models().iter().map(|model| entry(&model.name)).collect()
+}
+
+/// Like [`models`], with whether each is in memory.
+fn with_memory(state: &State, entry: impl Fn(&str, bool) -> Value) -> Vec<Value> {
+    state.models().iter().map(|model| entry(&model.name, model.is_loaded())).collect()
+}
+
+/// Like [`models`], of those that are in memory.
+fn loaded(state: &State, entry: impl Fn(&str) -> Value) -> Vec<Value> {
+    let models = state.models();
+    models.iter().filter(|model| model.is_loaded()).map(|model| entry(&model.name)).collect()
 }
 
 fn list(state: &State, entry: impl Fn(&str) -> Value) -> Value {
@@ -115,7 +129,7 @@ fn listed(model: &str, owner: &str, extra: Value) -> Value {
 }
 
 fn first(state: &State) -> String {
-    state.models().first().cloned().unwrap_or_default()
+    state.models().first().map(|model| model.name.clone()).unwrap_or_default()
 }
 
 fn digest(model: &str) -> String {
@@ -141,22 +155,54 @@ fn running_model(model: &str) -> Value {
         fields.remove("modified_at");
         fields.insert("expires_at".to_owned(), json!("2099-01-01T00:00:00Z"));
         fields.insert("size_vram".to_owned(), json!(2_019_393_189_u64));
+        fields.insert("context_length".to_owned(), json!(CONTEXT));
     }
     entry
 }
 
-fn lmstudio_model(model: &str) -> Value {
-    json!({
+fn lmstudio_model(model: &str, loaded: bool) -> Value {
+    let mut entry = json!({
         "id": model,
         "object": "model",
-        "type": if model.contains("embed") { "embeddings" } else { "llm" },
-        "publisher": model.split_once('/').map_or("lmstudio-community", |(publisher, _)| publisher),
+        "type": Use::of(model).word("llm", "vlm", "embeddings"),
+        "publisher": lmstudio_publisher(model),
         "arch": "llama",
         "compatibility_type": "gguf",
         "quantization": "Q4_K_M",
-        "state": "loaded",
+        "state": if loaded { "loaded" } else { "not-loaded" },
         "max_context_length": CONTEXT,
-    })
+    });
+    if let (true, Some(fields)) = (loaded, entry.as_object_mut()) {
+        fields.insert("loaded_context_length".to_owned(), json!(CONTEXT));
+    }
+    entry
+}
+
+fn lmstudio_v1_model(model: &str, loaded: bool) -> Value {
+    let used_for = Use::of(model);
+    let instance = json!({"id": model, "config": {"context_length": CONTEXT, "flash_attention": true}});
+    let mut entry = json!({
+        "type": used_for.word("llm", "llm", "embedding"),
+        "publisher": lmstudio_publisher(model),
+        "key": model,
+        "display_name": model,
+        "architecture": "llama",
+        "quantization": {"name": "Q4_K_M", "bits_per_weight": 4},
+        "size_bytes": 2_019_393_189_u64,
+        "params_string": "3B",
+        "loaded_instances": if loaded { vec![instance] } else { vec![] },
+        "max_context_length": CONTEXT,
+        "format": "gguf",
+    });
+    if let (true, Some(fields)) = (used_for != Use::Embeddings, entry.as_object_mut()) {
+        let vision = used_for == Use::Vision;
+        fields.insert("capabilities".to_owned(), json!({"vision": vision, "trained_for_tool_use": true}));
+    }
+    entry
+}
+
+fn lmstudio_publisher(model: &str) -> &str {
+    model.split_once('/').map_or("lmstudio-community", |(publisher, _)| publisher)
 }
 
 fn permission(owner: &str, model: &str) -> Value {
@@ -177,7 +223,15 @@ fn served(owner: &str, model: &str) -> Value {
     json!({"root": model, "parent": null, "max_model_len": CONTEXT, "permission": [permission(owner, model)]})
 }
 
+/// Of one model; with several it is a router, which starts a server for each when it is asked for.
 fn llamacpp_listing(state: &State) -> Value {
+    if is_router(state) {
+        let entry = |model: &str, loaded| {
+            let status = json!({"value": if loaded { "loaded" } else { "unloaded" }});
+            listed(model, "llamacpp", json!({"in_cache": true, "status": status}))
+        };
+        return json!({"object": "list", "data": with_memory(state, entry)});
+    }
     let meta = json!({"vocab_type": 2, "n_vocab": 128_256, "n_ctx_train": CONTEXT, "n_embd": 3072, "n_params": 3_212_749_888_u64, "size": 2_011_539_712_u64});
     let mut listing = json!({"models": models(state, |model| json!({
         "name": model,
@@ -196,13 +250,27 @@ fn llamacpp_listing(state: &State) -> Value {
     listing
 }
 
+fn is_router(state: &State) -> bool {
+    state.models().len() > 1
+}
+
 fn llamacpp_props(state: &State) -> Value {
+    if is_router(state) {
+        return json!({
+            "role": "router",
+            "max_instances": 4,
+            "model_alias": "llama-server",
+            "model_path": "none",
+            "default_generation_settings": {"params": null, "n_ctx": 0},
+            "build_info": "b6000-sim",
+        });
+    }
     json!({
         "default_generation_settings": {"n_ctx": CONTEXT},
         "total_slots": 4,
         "model_alias": first(state),
         "model_path": format!("/models/{}.gguf", first(state)),
-        "modalities": {"vision": false, "audio": false},
+        "modalities": {"vision": Use::of(&first(state)) == Use::Vision, "audio": false},
         "build_info": "b6000-sim",
     })
 }
@@ -229,12 +297,12 @@ fn litellm_info(model: &str) -> Value {
             "id": digest(model),
             "db_model": false,
             "key": upstream,
-            "mode": if model.contains("embed") { "embedding" } else { "chat" },
+            "mode": Use::of(model).word("chat", "chat", "embedding"),
             "litellm_provider": provider,
             "max_input_tokens": CONTEXT,
             "max_output_tokens": 4096,
-            "supports_function_calling": true,
-            "supports_vision": false,
+            "supports_function_calling": Use::of(model) != Use::Embeddings,
+            "supports_vision": Use::of(model) == Use::Vision,
         },
     })
 }
@@ -249,11 +317,35 @@ fn litellm_health(state: &State) -> Value {
     })
 }
 
-fn omlx_status(model: &str) -> Value {
-    json!({
-        "id": model,
-        "model_type": if model.contains("embed") { "embedding" } else { "llm" },
-        "loaded": true,
-        "max_context_window": CONTEXT,
-    })
+fn omlx_status(state: &State) -> Value {
+    let entry = |model: &str, loaded| {
+        json!({
+            "id": model,
+            "model_type": Use::of(model).word("llm", "vlm", "embedding"),
+            "engine_type": Use::of(model).word("batched", "vlm", "embedding"),
+            "loaded": loaded,
+            "is_loading": false,
+            "estimated_size": 2_019_393_189_u64,
+            "actual_size": if loaded { json!(2_100_000_000_u64) } else { Value::Null },
+            "max_context_window": CONTEXT,
+        })
+    };
+    let models = with_memory(state, entry);
+    json!({"model_count": models.len(), "loaded_count": loaded(state, |model| json!(model)).len(), "models": models})
+}
+
+fn lemonade_health(state: &State) -> Value {
+    let entry = |model: &str| {
+        json!({
+            "model_name": model,
+            "checkpoint": format!("amd/{model}"),
+            "type": Use::of(model).word("llm", "llm", "embedding"),
+            "device": "gpu",
+            "recipe": "llamacpp",
+            "recipe_options": {"ctx_size": CONTEXT},
+        })
+    };
+    let all = loaded(state, entry);
+    let last = all.last().map_or(Value::Null, |model| model["model_name"].clone());
+    json!({"status": "ok", "model_loaded": last, "all_models_loaded": all})
 }

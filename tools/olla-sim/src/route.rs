@@ -86,6 +86,9 @@ pub(crate) fn answer(state: &State, operation: Operation, request: &Request) -> 
     if !state.serves(&ask.model) {
         return dialect.error(404, &unknown_model(dialect, &ask.model));
     }
+    if operation.is_inference() {
+        state.load(&ask.model);
+    }
     let script = Script::write(state, &ask, &request.body);
     let reply = match operation {
         Operation::Chat => openai::chat(&script, &ask),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::fault::{Armed, Faults};
 use crate::kind::Kind;
 use crate::ledger::Ledger;
+use crate::model::Model;
 use crate::script::Pace;
 
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct State {
     pub(crate) gate: watch::Sender<Gate>,
     /// Sockets that listen now.
     pub(crate) listening: watch::Sender<usize>,
-    models: RwLock<Arc<[String]>>,
+    models: RwLock<Arc<[Model]>>,
     epoch: AtomicU64,
 }
 
@@ -54,12 +55,40 @@ impl State {
         }
     }
 
-    pub(crate) fn models(&self) -> Arc<[String]> {
+    pub(crate) fn models(&self) -> Arc<[Model]> {
         Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_models(&self, models: Arc<[String]>) {
-        *self.models.write().unwrap_or_else(PoisonError::into_inner) = models;
+    /// Replaces the models; those that stay in the list stay in memory.
+    pub(crate) fn set_models(&self, names: Vec<String>) {
+        let before = self.models();
+        let is_loaded = |name: &str| before.iter().any(|model| model.name == name && model.is_loaded());
+        let models = names.into_iter().map(|name| {
+            let loaded = is_loaded(&name);
+            Model::new(name, loaded)
+        });
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = models.collect();
+        self.changed();
+    }
+
+    /// Loads the models of these names and unloads the others.
+    pub(crate) fn set_loaded(&self, names: &[String]) {
+        for model in &*self.models() {
+            model.set_loaded(names.contains(&model.name));
+        }
+        self.changed();
+    }
+
+    /// Notes that a model is asked for, which loads it.
+    pub(crate) fn load(&self, name: &str) {
+        let models = self.models();
+        let asked = models.iter().find(|model| self.is_called(model, name));
+        if asked.is_some_and(|model| model.set_loaded(true)) {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
         // Release: whoever sees the new epoch also sees the new models.
         self.epoch.fetch_add(1, Ordering::Release);
     }
@@ -73,13 +102,17 @@ impl State {
         self.faults.set(faults);
     }
 
-    /// Whether this engine answers for `model`: by name, by Ollama's implied `:latest`, or by a listed wildcard.
-    pub(crate) fn serves(&self, model: &str) -> bool {
-        self.models().iter().any(|listed| {
-            listed == model
-                || (self.kind == Kind::Ollama && listed.strip_suffix(":latest") == Some(model))
-                || listed.strip_suffix('*').is_some_and(|prefix| model.starts_with(prefix))
-        })
+    /// Whether this engine answers for `name`.
+    pub(crate) fn serves(&self, name: &str) -> bool {
+        self.models().iter().any(|model| self.is_called(model, name))
+    }
+
+    /// Whether `name` means this model: as listed, by Ollama's implied `:latest`, or by a listed wildcard.
+    fn is_called(&self, model: &Model, name: &str) -> bool {
+        let listed = &model.name;
+        listed == name
+            || (self.kind == Kind::Ollama && listed.strip_suffix(":latest") == Some(name))
+            || listed.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix))
     }
 
     /// Closes the listeners, and returns when they are closed.

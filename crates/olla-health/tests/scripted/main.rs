@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod details;
 mod discovery;
 mod journal;
 mod local;
 mod network;
 mod probes;
 mod recognition;
+mod residency;
 mod stage;

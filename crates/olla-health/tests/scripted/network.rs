@@ -8,7 +8,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use olla_core::Failure;
-use olla_health::{Fetch, Fetched, Get};
+use olla_health::{Fetch, Fetched, Inquiry};
 use tokio::time::{Instant, sleep};
 
 /// What happens to a request.
@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) at: Duration,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
+    /// What was posted; empty for a GET.
+    pub(crate) posted: String,
 }
 
 pub(crate) struct Network {
@@ -138,12 +140,13 @@ impl Network {
         self.state.lock().unwrap()
     }
 
-    fn begin(&self, key: &(String, u16), get: &Get) -> Reply {
+    fn begin(&self, key: &(String, u16), inquiry: &Inquiry) -> Reply {
         let at = self.started.elapsed();
-        let path = get.target.path.as_str().to_owned();
+        let path = inquiry.target.path.as_str().to_owned();
+        let posted = String::from_utf8(inquiry.json.as_deref().unwrap_or_default().to_vec()).unwrap();
         let mut state = self.state();
         let Some(server) = state.servers.get_mut(key) else { return Reply::Fails(Failure::Refused) };
-        server.asked.push(Asked { at, path: path.clone(), headers: get.headers.clone() });
+        server.asked.push(Asked { at, path: path.clone(), headers: inquiry.headers.clone(), posted });
         let under_way = server.under_way.entry(path.clone()).or_default();
         *under_way += 1;
         let peak = server.peak.entry(path.clone()).or_default();
@@ -168,10 +171,10 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Fetch for Network {
-    async fn get(&self, get: Get) -> Result<Fetched, Failure> {
-        let key = (get.target.base.host().to_owned(), get.target.base.port());
-        let mut reply = self.begin(&key, &get);
-        let _under_way = UnderWay(self, key, get.target.path.as_str().to_owned());
+    async fn fetch(&self, inquiry: Inquiry) -> Result<Fetched, Failure> {
+        let key = (inquiry.target.base.host().to_owned(), inquiry.target.base.port());
+        let mut reply = self.begin(&key, &inquiry);
+        let _under_way = UnderWay(self, key, inquiry.target.path.as_str().to_owned());
         loop {
             match reply {
                 Reply::Answer { status, headers, body, cut_off } => {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use olla_core::{Model, ModelUse};
 use regex::bytes::Regex;
 
+use crate::abilities;
+
 /// What every model can do that is not for embeddings.
 const TEXT: &str = "text-generation";
 
@@ -43,7 +45,8 @@ impl Capabilities {
     pub(super) fn complete(&self, model: &mut Model, bare: &str) {
         if model.used_for.is_none() {
             let told = self.types.iter().find(|(pattern, _)| pattern.is_match(bare.as_bytes()));
-            model.used_for = told.map(|(_, used_for)| *used_for);
+            let guess = told.map(|(_, used_for)| *used_for);
+            model.used_for = guess.filter(|guess| !abilities::contradict(*guess, &model.abilities));
         }
         let mut all: BTreeSet<Box<str>> = model.reported.capabilities.iter().cloned().collect();
         let embeds = model.used_for == Some(ModelUse::Embeddings);

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use olla_balancer::Lease;
-use olla_core::{Failure, Outcome};
-use olla_translate::Dialect;
+use olla_core::{EjectionRules, Failure, Outcome};
+use olla_translate::{Dialect, tells_error};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
-use crate::{render, ticket::Ticket, upstream::AnswerBody};
+use crate::{render, retry::lessons, ticket::Ticket, upstream::AnswerBody};
 
 /// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Tracked {
     /// The dialect in which an open stream of text says that it breaks off.
     announce_in: Option<Dialect>,
     tail: Tail,
+    /// Whether the backend has told of an error within its stream.
+    told_error: bool,
     state: State,
 }
 
@@ -38,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) stall: Duration,
     /// From the start of the request.
     pub(crate) deadline: Option<Instant>,
+    /// When the endpoint is left out for breaking off.
+    pub(crate) ejection: EjectionRules,
 }
 
 /// Watches for a stall with one lazy timer: it is only armed when there is nothing to forward, and
@@ -84,6 +88,7 @@ impl Tracked {
             watch,
             announce_in,
             tail: Tail::new(),
+            told_error: false,
             state: State::Flowing,
         };
         if tracked.body.is_end_stream() {
@@ -95,7 +100,20 @@ impl Tracked {
     fn end(&mut self) {
         self.state = State::Ended;
         self.lease = None;
-        self.ticket.finish(Outcome::of_status(self.status));
+        let outcome = if self.told_error { Outcome::Failure } else { Outcome::of_status(self.status) };
+        self.ticket.finish(outcome);
+    }
+
+    /// Looks for an error that the backend tells of within a stream: the client gets it, and it counts.
+    fn look_for_error(&mut self, data: &Bytes) {
+        let Some(dialect) = self.announce_in.filter(|_| !self.told_error) else { return };
+        if tells_error(dialect, data) {
+            self.told_error = true;
+            self.ticket.broke(Failure::ErrorEvent);
+            if let Some(lease) = &self.lease {
+                lessons::of_failure(lease.endpoint(), Failure::ErrorEvent, &self.watch.limits.ejection);
+            }
+        }
     }
 
     /// The body broke off: says so in the stream's own words where it has any, then aborts.
@@ -107,6 +125,7 @@ impl Tracked {
         self.ticket.broke(failure);
         if let Some(lease) = self.lease.take() {
             warn!(endpoint = %lease.endpoint().spec.name, request_id = self.ticket.id().to_str().unwrap_or_default(), %failure, "response broke off");
+            lessons::of_failure(lease.endpoint(), failure, &self.watch.limits.ejection);
             lease.endpoint().live.request_probe();
         }
         self.ticket.finish(Outcome::Failure);
@@ -154,6 +173,10 @@ impl Body for Tracked {
                 if let Some(data) = frame.data_ref() {
                     self.ticket.sent(data.len());
                     self.tail.push(data);
+                    if self.announce_in.is_some() {
+                        let data = data.clone();
+                        self.look_for_error(&data);
+                    }
                 }
                 self.watch.saw_frame();
                 if self.body.is_end_stream() {

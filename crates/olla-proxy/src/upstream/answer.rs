@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use olla_core::Failure;
 
 use super::pool::Return;
+use crate::opening::Held;
 
 /// A response whose head has arrived.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Answer {
 /// The body of a backend's response. Dropping it early closes the connection and so cancels the request.
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
+    /// Read already, in reverse order; comes before the rest.
+    held: Held,
     incoming: Incoming,
     give_back: Option<Return>,
 }
@@ -32,13 +35,21 @@ pub(crate) struct AnswerBody {
 impl Answer {
     pub(super) fn new(response: Response<Incoming>, give_back: Option<Return>) -> Self {
         let (head, incoming) = response.into_parts();
-        let mut body = AnswerBody { incoming, give_back };
+        let mut body = AnswerBody { held: Held::new(), incoming, give_back };
         body.settle();
         Self { head, body }
     }
 
     pub(crate) fn status(&self) -> http::StatusCode {
         self.head.status
+    }
+
+    pub(crate) fn headers(&self) -> &http::HeaderMap {
+        &self.head.headers
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut AnswerBody {
+        &mut self.body
     }
 
     pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
@@ -52,14 +63,20 @@ impl AnswerBody {
     /// Returns the connection to its pool once nothing more is to be read from it.
     fn settle(&mut self) {
         if self.incoming.is_end_stream() {
-            self.put_back();
+            self.release();
         }
     }
 
-    fn put_back(&mut self) {
+    fn release(&mut self) {
         if let Some(give_back) = self.give_back.take() {
             give_back.put_back();
         }
+    }
+
+    /// Puts chunks back that were read in this order.
+    pub(crate) fn put_back(&mut self, mut read: Held) {
+        read.reverse();
+        self.held.extend(read);
     }
 }
 
@@ -71,6 +88,9 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if let Some(chunk) = self.held.pop() {
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
@@ -80,17 +100,26 @@ impl Body for AnswerBody {
             // Whatever hyper calls it, the body has not been received in full (RFC 9112 §8).
             Some(Err(_)) => Some(Err(Failure::Truncated)),
             None => {
-                self.put_back();
+                self.release();
                 None
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.held.is_empty() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        if self.held.is_empty() {
+            return self.incoming.size_hint();
+        }
+        // Of an announced length, what was read is missing now.
+        let held: usize = self.held.iter().map(Bytes::len).sum();
+        let rest = self.incoming.size_hint();
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + held as u64),
+            None => SizeHint::default(),
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 mod bodies;
 mod cancel;
+mod capabilities;
+mod ejection;
 mod embed;
 mod errors;
 mod failover;
@@ -13,9 +15,13 @@ mod http2;
 mod in_flight;
 mod limits;
 mod listing;
+mod opening;
+mod pairs;
+mod placement;
 mod pooling;
 mod rate_limit;
 mod records;
+mod rediscovery;
 mod routing;
 mod scope;
 mod stale;

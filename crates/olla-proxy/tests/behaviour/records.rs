@@ -112,7 +112,7 @@ async fn totals_count_each_request_once_for_its_endpoint_and_model() {
 
     for (position, successes, failures, bytes) in [(0, 0, 3, 0), (1, 3, 0, 15)] {
         let endpoint = stage.endpoint(position);
-        for view in [endpoint.live.totals().view(), endpoint.model_totals[0].view()] {
+        for view in [endpoint.live.totals().view(), endpoint.model_live[0].totals().view()] {
             assert_eq!((view.requests, view.successes, view.failures), (3, successes, failures));
             assert_eq!((view.bytes, view.cancelled), (bytes, 0));
         }

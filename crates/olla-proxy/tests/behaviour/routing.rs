@@ -1,8 +1,8 @@
 //! Which backend gets a request for a model, and under which name.
 
 use http::StatusCode;
-use olla_core::{Failure, Status};
-use olla_proxy::Fallback;
+use olla_core::{Failure, Model, Status};
+use olla_proxy::{Fallback, Routing};
 
 use crate::support::{Backend, Plan, Stage, ok, post};
 
@@ -46,14 +46,34 @@ async fn a_request_without_a_model_goes_anywhere() {
 async fn names_match_in_any_case_and_the_backend_gets_its_own_spelling() {
     let (stage, backends) = stage([&["Qwen/Qwen3-8B"], &["qwen/qwen3-8b"]], |_| {}).await;
 
-    stage.ask(ask_for("qwen/qwen3-8b")).await;
-    assert_eq!(backends[1].heard_one().body, r#"{"model":"qwen/qwen3-8b"}"#, "the exact spelling wins");
-
     let told = stage
         .ask(post("/v1/completions", r#"{ "x": "é\u00e9", "model" :  "QWEN/qwen3-8B" , "n":1.0}"#))
         .await;
+    stage.endpoint(0).live.set_status(Status::Offline);
+    stage.ask(ask_for("Qwen/Qwen3-8B")).await;
+
     assert_eq!(backends[0].heard_one().body, r#"{ "x": "é\u00e9", "model" :  "Qwen/Qwen3-8B" , "n":1.0}"#);
     assert_eq!(told.header("x-olla-model"), Some("QWEN/qwen3-8B"), "the client's spelling");
+    assert_eq!(backends[1].heard_one().body, r#"{"model":"qwen/qwen3-8b"}"#, "one model, spelt in two ways");
+}
+
+#[tokio::test]
+async fn a_model_of_one_digest_is_asked_for_under_each_backends_name() {
+    let (stage, backends) = stage([&[], &[]], |plan| {
+        for (models, name) in plan.models.iter_mut().zip(["llama3:8b", "llama3:latest"]) {
+            let mut model = Model::named(name);
+            model.digest = Some("sha256:365c0bd3c000".into());
+            *models = vec![model];
+        }
+    })
+    .await;
+
+    stage.ask(ask_for("llama3:latest")).await;
+    stage.endpoint(0).live.set_status(Status::Offline);
+    stage.ask(ask_for("llama3:8b")).await;
+
+    assert_eq!(backends[0].heard_one().body, r#"{"model":"llama3:8b"}"#);
+    assert_eq!(backends[1].heard_one().body, r#"{"model":"llama3:latest"}"#);
 }
 
 #[tokio::test]
@@ -116,14 +136,18 @@ async fn a_pattern_stands_for_many_names_and_leaves_them_as_they_are() {
 
 #[tokio::test]
 async fn a_model_that_nobody_has_is_not_found() {
-    for fallback in [Fallback::Strict, Fallback::OptimisticNone, Fallback::OptimisticCompatible] {
-        let (stage, backends) = stage([&["one"], &["two"]], |plan| plan.settings.fallback = fallback).await;
+    for routing in [
+        Routing::Strict,
+        Routing::Optimistic(Fallback::Nowhere),
+        Routing::Optimistic(Fallback::CompatibleOnly),
+    ] {
+        let (stage, backends) = stage([&["one"], &["two"]], |plan| plan.settings.routing = routing).await;
 
         let told = stage.ask(ask_for("three")).await;
 
         assert_eq!(told.status, StatusCode::NOT_FOUND);
         assert_eq!(told.json()["error"]["code"], "model_not_found");
-        let strategy = if fallback == Fallback::Strict { "strict" } else { "optimistic" };
+        let strategy = if routing == Routing::Strict { "strict" } else { "optimistic" };
         assert_eq!(told.header("x-olla-routing-strategy"), Some(strategy));
         assert_eq!(told.header("x-olla-routing-decision"), Some("rejected"));
         assert_eq!(told.header("x-olla-routing-reason"), Some("model_not_found"));
@@ -134,12 +158,12 @@ async fn a_model_that_nobody_has_is_not_found() {
 
 #[tokio::test]
 async fn a_model_whose_backends_are_down_is_unavailable() {
-    for (fallback, reason) in [
-        (Fallback::Strict, "model_unavailable"),
-        (Fallback::OptimisticNone, "model_unavailable_no_fallback"),
-        (Fallback::OptimisticCompatible, "model_unavailable_compatible_only"),
+    for (routing, reason) in [
+        (Routing::Strict, "model_unavailable"),
+        (Routing::Optimistic(Fallback::Nowhere), "model_unavailable_no_fallback"),
+        (Routing::Optimistic(Fallback::CompatibleOnly), "model_unavailable_compatible_only"),
     ] {
-        let (stage, _backends) = stage([&["one"], &["two"]], |plan| plan.settings.fallback = fallback).await;
+        let (stage, _backends) = stage([&["one"], &["two"]], |plan| plan.settings.routing = routing).await;
         stage.endpoint(0).live.set_status(Status::Unhealthy);
 
         let told = stage.ask(ask_for("one")).await;
@@ -154,7 +178,7 @@ async fn a_model_whose_backends_are_down_is_unavailable() {
 #[tokio::test]
 async fn optimistic_routing_tries_those_that_do_not_list_the_model() {
     let (stage, _backends) =
-        stage([&["one"], &["two"]], |plan| plan.settings.fallback = Fallback::OptimisticAll).await;
+        stage([&["one"], &["two"]], |plan| plan.settings.routing = Routing::Optimistic(Fallback::All)).await;
 
     let unknown = stage.ask(ask_for("three")).await;
     assert_eq!(

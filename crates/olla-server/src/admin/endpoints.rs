@@ -1,8 +1,8 @@
 //! `GET /internal/status/endpoints`: each backend, its health and its counters.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
-use olla_core::Status;
+use olla_core::{Endpoint, Status};
 use olla_profiles::Profiles;
 use serde::Serialize;
 
@@ -26,6 +26,9 @@ struct Entry {
     #[serde(flatten)]
     facts: Facts,
     model_count: usize,
+    /// The models in memory; absent where the endpoint does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loaded_models: Option<Vec<Arc<str>>>,
     health_check: String,
     success_rate: String,
     request_count: u64,
@@ -59,6 +62,7 @@ fn entry(row: &Row, profiles: &Profiles, now: SystemTime) -> Entry {
     Entry {
         facts: row.facts(profiles),
         model_count: endpoint.models.len(),
+        loaded_models: loaded_models(endpoint),
         health_check: checkup.checked_at.map_or_else(String::new, |at| format::ago(Some(at), now)),
         success_rate: totals.success_percent().map_or_else(|| format::NOT_AVAILABLE.into(), format::percent),
         request_count: totals.requests,
@@ -69,6 +73,13 @@ fn entry(row: &Row, profiles: &Profiles, now: SystemTime) -> Entry {
         response_time_ms: checkup.check_latency.map(format::millis),
         issues: worst_issue(row),
     }
+}
+
+fn loaded_models(endpoint: &Endpoint) -> Option<Vec<Arc<str>>> {
+    let models = endpoint.models.iter().zip(&*endpoint.model_live);
+    let known: Vec<_> = models.filter_map(|(model, live)| Some((model, live.loaded()?))).collect();
+    let loaded = known.iter().filter(|(_, is_loaded)| *is_loaded);
+    (!known.is_empty()).then(|| loaded.map(|(model, _)| Arc::clone(&model.name)).collect())
 }
 
 fn worst_issue(row: &Row) -> Option<&'static str> {

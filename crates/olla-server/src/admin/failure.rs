@@ -16,6 +16,11 @@ pub(super) async fn method_not_allowed() -> Response {
     respond(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
 
+/// Answers a query that asks for something that is not there.
+pub(super) fn bad_request(message: &str) -> Response {
+    respond(StatusCode::BAD_REQUEST, "bad_request", message)
+}
+
 /// Answers when a document cannot be written.
 pub(super) fn internal() -> Response {
     respond(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the document could not be written")

@@ -112,10 +112,10 @@ pub(super) fn document(fleet: &Fleet, detail: Detail, now: SystemTime) -> Docume
 fn sums(fleet: &Fleet) -> Vec<Sum> {
     let mut sums = BTreeMap::<_, Sum>::new();
     for endpoint in fleet.endpoints() {
-        for (model, totals) in endpoint.models.iter().zip(&*endpoint.model_totals) {
+        for (model, live) in endpoint.models.iter().zip(&*endpoint.model_live) {
             sums.entry(&*model.name)
                 .or_insert_with(|| Sum { name: Arc::clone(&model.name), ..Sum::default() })
-                .add(&endpoint.spec.name, totals);
+                .add(&endpoint.spec.name, live.totals());
         }
     }
     sums.into_values().filter(|sum| sum.view.requests > 0).collect()

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use olla_core::{Fleet, Model, ModelUse};
+use olla_core::{Fleet, Model, ModelLive, ModelUse};
 use serde::Serialize;
 
 use super::{
@@ -66,6 +66,9 @@ struct Entry {
     capabilities: Vec<String>,
     endpoints: Vec<Arc<str>>,
     endpoint_ids: Vec<String>,
+    /// Where it is in memory; absent where no endpoint tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loaded_endpoints: Option<Vec<Arc<str>>>,
     last_seen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_at: Option<String>,
@@ -78,6 +81,7 @@ struct Merged {
     aliases: BTreeSet<Arc<str>>,
     endpoints: Vec<Arc<str>>,
     endpoint_ids: Vec<String>,
+    loaded_endpoints: Option<Vec<Arc<str>>>,
     seen: Option<SystemTime>,
 }
 
@@ -111,8 +115,8 @@ pub(super) fn document(fleet: &Fleet, grouped: bool, now: SystemTime) -> Documen
 fn merge(rows: &[Row]) -> BTreeMap<Arc<str>, Merged> {
     let mut merged = BTreeMap::<Arc<str>, Merged>::new();
     for row in rows {
-        for model in &*row.endpoint.models {
-            merged.entry(Arc::clone(&model.name)).or_default().add(model, row);
+        for (model, live) in row.endpoint.models.iter().zip(&*row.endpoint.model_live) {
+            merged.entry(Arc::clone(&model.name)).or_default().add((model, live), row);
         }
     }
     merged
@@ -136,7 +140,7 @@ fn groups(families: &BTreeMap<String, Vec<&Merged>>, now: SystemTime) -> Vec<Gro
 // === impl Merged ===
 
 impl Merged {
-    fn add(&mut self, model: &Model, row: &Row) {
+    fn add(&mut self, (model, live): (&Model, &ModelLive), row: &Row) {
         let facts = &mut self.facts;
         facts.name = Arc::clone(&model.name);
         facts.used_for = facts.used_for.or(model.used_for);
@@ -160,6 +164,10 @@ impl Merged {
         self.aliases.extend(model.also.iter().cloned());
         self.endpoints.push(Arc::clone(&row.endpoint.spec.name));
         self.endpoint_ids.push(row.id());
+        if let Some(is_loaded) = live.loaded() {
+            let name = is_loaded.then(|| Arc::clone(&row.endpoint.spec.name));
+            self.loaded_endpoints.get_or_insert_default().extend(name);
+        }
         self.seen = self.seen.max(row.checkup.listed_at);
     }
 
@@ -186,6 +194,7 @@ impl Merged {
             capabilities: self.capabilities(),
             endpoints: self.endpoints.clone(),
             endpoint_ids: self.endpoint_ids.clone(),
+            loaded_endpoints: self.loaded_endpoints.clone(),
             last_seen: format::ago(self.seen, now),
             last_seen_at: self.seen.map(format::timestamp),
         }

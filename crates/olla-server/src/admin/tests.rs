@@ -1,5 +1,7 @@
 //! The admin API over a fleet that the test has set up.
 
+mod explain;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -38,9 +40,11 @@ impl Stage {
         let specs = vec![spec("gpu", 50), spec("dead", 100), spec("spare", 100)];
         let fleet = Arc::new(FleetCell::new(specs, Default::default()));
         let (stats, drain) = (Arc::new(Stats::default()), Arc::new(AtomicBool::new(false)));
+        let profiles = Arc::new(Profiles::builtin());
         let admin = Admin {
             fleet: Arc::clone(&fleet),
-            profiles: Arc::new(Profiles::builtin()),
+            proxy: Proxy::builder(Arc::clone(&fleet), Arc::clone(&profiles)).build(),
+            profiles,
             stats: Arc::clone(&stats),
             balancer: "least-connections",
             product: Identity { version: "1.2.3", commit: Some("abc"), built: None },
@@ -82,8 +86,8 @@ impl Stage {
         let endpoint = self.endpoint(name);
         let took = Duration::from_millis(ms);
         let mut record = record();
-        let totals = Some(Arc::clone(&endpoint.model_totals[model]));
-        record.attempts.push(olla_core::Attempt::new(endpoint, totals, took));
+        let live = Some(Arc::clone(&endpoint.model_live[model]));
+        record.attempts.push(olla_core::Attempt::new(endpoint, live, took));
         (record.outcome, record.duration, record.bytes_out) = (outcome, took, 1024);
         record.count();
         self.stats.record(&record);

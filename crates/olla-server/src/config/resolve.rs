@@ -5,14 +5,14 @@ use std::{
     net::IpAddr,
     num::NonZeroU32,
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
 use http::{HeaderName, Method};
 use olla_balancer::Balancer;
-use olla_core::{Aliases, Glob};
+use olla_core::{Alias, AliasOrder, Aliases, Glob};
 use olla_profiles::{ProfileFilter, Profiles};
+use olla_proxy::{Fallback, Routing};
 
 use super::{
     LoadOptions, endpoints,
@@ -21,8 +21,7 @@ use super::{
     raw::{self, Raw},
     scalar,
     settings::{
-        Cors, Discovery, Fallback, LogFormat, LogLevel, Logging, Proxy, RateLimits, RequestLimits, Routing,
-        Server, Settings,
+        Cors, Discovery, LogFormat, LogLevel, Logging, Proxy, RateLimits, RequestLimits, Server, Settings,
     },
 };
 
@@ -180,10 +179,10 @@ fn aliases(raw: BTreeMap<String, Vec<String>>, report: &mut Report) -> Aliases {
         }
     }
     note_aliases_of_aliases(&raw, &spellings, report);
-    Aliases::new(raw.into_iter().map(|(name, targets)| {
-        let targets: Arc<[Arc<str>]> = targets.into_iter().map(Arc::from).collect();
-        (name.into_boxed_str(), targets)
-    }))
+    Aliases::new(
+        raw.into_iter()
+            .map(|(name, targets)| (name.into_boxed_str(), Alias::of(targets, AliasOrder::default()))),
+    )
 }
 
 fn check_alias(name: &str, targets: &[String], report: &mut Report) {

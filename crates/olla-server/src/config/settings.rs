@@ -6,6 +6,7 @@ use http::{HeaderName, Method, StatusCode};
 use ipnet::IpNet;
 use olla_balancer::Balancer;
 use olla_core::{Aliases, EndpointSpec};
+use olla_proxy::Routing;
 use serde::Deserialize;
 
 /// Everything that can be configured.
@@ -162,26 +163,6 @@ pub(crate) struct ModelDiscovery {
     pub(crate) retry_attempts: u32,
     /// Pause before the first further attempt; doubles with each.
     pub(crate) retry_backoff: Duration,
-}
-
-/// What happens to requests for models that no healthy endpoint has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Routing {
-    /// They are refused.
-    Strict,
-    /// The fallback decides.
-    Optimistic(Fallback),
-}
-
-/// Where requests go whose model no healthy endpoint has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fallback {
-    /// Nowhere.
-    Nowhere,
-    /// To endpoints that have the model, of which there are none.
-    CompatibleOnly,
-    /// To any healthy endpoint.
-    All,
 }
 
 /// What is logged, how, and where to.

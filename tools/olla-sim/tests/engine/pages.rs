@@ -1,7 +1,7 @@
 //! Health and listings of every kind.
 
 use olla_sim::{Engine, Kind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{CHAT, Raw, get, plain, post, start};
 
@@ -41,6 +41,7 @@ async fn every_page_of_a_kind_is_json() {
         (Kind::Ollama, "/api/version"),
         (Kind::Ollama, "/v1/models"),
         (Kind::LmStudio, "/v1/models"),
+        (Kind::LmStudio, "/api/v1/models"),
         (Kind::Vllm, "/version"),
         (Kind::VllmMlx, "/health"),
         (Kind::Sglang, "/get_server_info"),
@@ -77,7 +78,7 @@ async fn what_tells_the_kinds_apart_is_there() {
     assert_eq!(page(Kind::Vllm, "/v1/models").await.json()["data"][0]["owned_by"], "vllm");
     assert_eq!(page(Kind::Sglang, "/v1/models").await.json()["data"][0]["owned_by"], "sglang");
     assert_eq!(page(Kind::Lemonade, "/api/v1/models").await.json()["data"][0]["recipe"], "llamacpp");
-    assert_eq!(page(Kind::LmStudio, "/api/v0/models").await.json()["data"][0]["state"], "loaded");
+    assert_eq!(page(Kind::LmStudio, "/api/v0/models").await.json()["data"][0]["state"], "not-loaded");
     let llamacpp = page(Kind::LlamaCpp, "/v1/models").await;
     assert!(llamacpp.head.contains("server: llama.cpp\r\n"));
     assert!(llamacpp.json()["models"].is_array() && llamacpp.json()["data"][0]["meta"].is_object());
@@ -106,4 +107,72 @@ async fn models_can_be_replaced_while_it_runs() {
     assert_eq!(raw.exchange("POST", "/v1/chat/completions", CHAT).await.status, 404);
     engine.set_models(["sim-model"]);
     assert_eq!(raw.exchange("POST", "/v1/chat/completions", CHAT).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_model_is_in_memory_from_its_first_request_on() {
+    let name = json!("sim-model");
+    // Where each kind says so, and what is there then.
+    for (kind, page, place, value) in [
+        (Kind::Ollama, "/api/ps", "/models/0/name", &name),
+        (Kind::LmStudio, "/api/v0/models", "/data/0/state", &json!("loaded")),
+        (Kind::LmStudio, "/api/v1/models", "/models/0/loaded_instances/0/id", &name),
+        (Kind::Omlx, "/v1/models/status", "/models/0/loaded", &json!(true)),
+        (Kind::Lemonade, "/api/v1/health", "/all_models_loaded/0/model_name", &name),
+    ] {
+        let is_loaded = |page: &Value| page.pointer(place) == Some(value);
+        let engine = start(Engine::builder("sim-a").kind(kind)).await;
+        let mut raw = Raw::connect(&engine).await;
+        assert!(!is_loaded(&raw.exchange("GET", page, "").await.json()), "{kind}");
+
+        assert_eq!(raw.exchange("POST", "/v1/chat/completions", CHAT).await.status, 200);
+        assert!(is_loaded(&raw.exchange("GET", page, "").await.json()), "{kind}");
+
+        assert_eq!(raw.exchange("PUT", "/sim/loaded", "[]").await.body, "[]");
+        assert!(!is_loaded(&raw.exchange("GET", page, "").await.json()), "{kind}");
+        engine.set_loaded(["sim-model"]);
+        assert!(is_loaded(&raw.exchange("GET", page, "").await.json()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn asking_what_a_model_is_does_not_load_it() {
+    let engine = start(Engine::builder("sim-a").kind(Kind::Ollama).models(["m:latest"])).await;
+
+    assert_eq!(post(&engine, "/api/show", r#"{"model":"m"}"#).await.status, 200);
+    assert_eq!(get(&engine, "/sim/loaded").await.body, "[]");
+
+    assert_eq!(post(&engine, "/api/chat", r#"{"model":"m"}"#).await.status, 200);
+    assert_eq!(get(&engine, "/sim/loaded").await.body, r#"["m:latest"]"#);
+    engine.set_models(["m:latest", "n"]);
+    assert_eq!(get(&engine, "/sim/loaded").await.body, r#"["m:latest"]"#, "it stays in memory");
+}
+
+#[tokio::test]
+async fn the_name_of_a_model_tells_what_it_is_for() {
+    let ollama = start(Engine::builder("a").kind(Kind::Ollama).models(["llama3", "llava", "x-embed"])).await;
+    let show = async |model: &str| {
+        post(&ollama, "/api/show", &format!(r#"{{"model":"{model}"}}"#)).await.json()["capabilities"].clone()
+    };
+    assert_eq!(show("llama3").await, json!(["completion", "tools"]));
+    assert_eq!(show("llava").await, json!(["completion", "tools", "vision"]));
+    assert_eq!(show("x-embed").await, json!(["embedding"]));
+
+    let studio =
+        start(Engine::builder("b").kind(Kind::LmStudio).models(["llama3", "llava", "x-embed"])).await;
+    let page = get(&studio, "/api/v0/models").await.json();
+    let types: Vec<_> = (0..3).map(|n| page["data"][n]["type"].clone()).collect();
+    assert_eq!(types, ["llm", "vlm", "embeddings"]);
+}
+
+#[tokio::test]
+async fn llama_cpp_with_several_models_is_a_router() {
+    let engine = start(Engine::builder("sim-a").kind(Kind::LlamaCpp).models(["a", "b"])).await;
+    engine.set_loaded(["b"]);
+
+    let listing = get(&engine, "/v1/models").await.json();
+    let states: Vec<_> = (0..2).map(|n| listing["data"][n]["status"]["value"].clone()).collect();
+
+    assert_eq!(states, ["unloaded", "loaded"]);
+    assert_eq!(get(&engine, "/props").await.json()["role"], "router");
 }

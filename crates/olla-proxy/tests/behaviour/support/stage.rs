@@ -15,9 +15,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use olla_balancer::Balancer;
-use olla_core::{Aliases, BaseUrl, Endpoint, EndpointSpec, Failure, FleetCell, Model, Status};
+use olla_core::{
+    Alias, AliasOrder, Aliases, BaseUrl, Endpoint, EndpointSpec, Failure, FleetCell, Model, Status,
+};
 use olla_profiles::Profiles;
-use olla_proxy::{Body, ClientAddr, Proxy, RateLimits, Rates, Settings, TrustedProxies};
+use olla_proxy::{Body, ClientAddr, Proxy, RateLimits, Rates, Rediscover, Settings, TrustedProxies};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{ServiceBuilder, ServiceExt};
 
@@ -32,10 +34,13 @@ pub(crate) struct Plan {
     /// For each endpoint.
     pub(crate) models: Vec<Vec<Model>>,
     pub(crate) aliases: Vec<(&'static str, &'static [&'static str])>,
+    pub(crate) alias_order: AliasOrder,
     pub(crate) settings: Settings,
     pub(crate) rates: Option<Rates>,
     /// Whether the client of the tests, 192.0.2.1, is a proxy that is believed.
     pub(crate) trusted: bool,
+    /// What lists the models anew; it is told of the fleet before the first request.
+    pub(crate) rediscover: Option<fn(Arc<FleetCell>) -> Rediscover>,
 }
 
 /// A proxy over a fleet, and what it records.
@@ -76,7 +81,16 @@ impl Plan {
         let mut settings = Settings::default();
         settings.balancer = Balancer::Priority;
         let models = vec![vec![Model::named(MODEL)]; specs.len()];
-        Self { specs, models, aliases: vec![], settings, rates: None, trusted: false }
+        Self {
+            specs,
+            models,
+            aliases: vec![],
+            alias_order: AliasOrder::default(),
+            settings,
+            rates: None,
+            trusted: false,
+            rediscover: None,
+        }
     }
 
     /// Makes an endpoint one of another kind.
@@ -90,9 +104,11 @@ impl Plan {
 
     /// Sets the stage; every endpoint is healthy.
     pub(crate) fn start(self) -> Stage {
-        let aliases = self.aliases.into_iter().map(|(name, targets)| {
-            (Box::from(name), targets.iter().map(|target| Arc::from(*target)).collect())
-        });
+        let order = self.alias_order;
+        let alias = |(name, targets): (_, &[&'static str])| {
+            (Box::from(name), Alias::of(targets.iter().copied(), order))
+        };
+        let aliases = self.aliases.into_iter().map(alias);
         let fleet = Arc::new(FleetCell::new(self.specs, Aliases::new(aliases)));
         for (endpoint, models) in fleet.load().endpoints().iter().zip(self.models) {
             fleet.publish_models(endpoint.id, None, models);
@@ -109,6 +125,9 @@ impl Plan {
         if self.trusted {
             let network = "192.0.2.0/24".parse().unwrap();
             proxy = proxy.trusted_proxies(TrustedProxies::new(vec![network]));
+        }
+        if let Some(rediscover) = self.rediscover {
+            proxy = proxy.rediscover(rediscover(Arc::clone(&fleet)));
         }
         Stage { fleet, journal, proxy: proxy.build() }
     }

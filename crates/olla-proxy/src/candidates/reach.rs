@@ -1,0 +1,119 @@
+//! Which endpoints a request may reach at all, whatever its model.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::Method;
+use olla_core::{Endpoint, Fleet};
+use olla_profiles::Profiles;
+use smallvec::SmallVec;
+
+use crate::{
+    Error,
+    route::{Route, Scope},
+};
+
+/// Which endpoints a route may reach at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) profiles: &'a Profiles,
+}
+
+pub(crate) type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
+
+// === impl Reach ===
+
+impl Reach<'_> {
+    /// Returns the endpoints of the right kind that forward the path, healthy or not.
+    pub(crate) fn endpoints<'f>(&self, fleet: &'f Fleet) -> Result<Endpoints<'f>, Error> {
+        let in_scope: Endpoints<'f> = fleet.endpoints().iter().filter(|e| self.covers(e)).collect();
+        if in_scope.is_empty() {
+            return Err(self.unavailable(false));
+        }
+        let forwarding: Endpoints<'f> = in_scope.iter().copied().filter(|e| self.forwards(e)).collect();
+        if forwarding.is_empty() {
+            return Err(self.not_forwarded(&in_scope));
+        }
+        Ok(forwarding)
+    }
+
+    /// Returns whether an endpoint is of the right kind.
+    pub(crate) fn covers(&self, endpoint: &Endpoint) -> bool {
+        in_scope(endpoint, self.route.scope, self.profiles)
+    }
+
+    /// Returns whether the path may be forwarded to an endpoint.
+    pub(crate) fn forwards(&self, endpoint: &Endpoint) -> bool {
+        forward_path(endpoint, self.profiles, (&self.route.method, self.route.rest.path())).is_some()
+    }
+
+    /// Says what stands against forwarding: the method, if another one would do, else the path.
+    fn not_forwarded(&self, in_scope: &[&Arc<Endpoint>]) -> Error {
+        let path = self.route.rest.path();
+        let with_post = (&Method::POST, path);
+        if in_scope.iter().any(|e| forward_path(e, self.profiles, with_post).is_some()) {
+            return Error::MethodNotAllowed { method: self.route.method.clone() };
+        }
+        Error::PathNotAllowed { path: path.into(), kind: self.kind_or_any() }
+    }
+
+    pub(crate) fn kind_name(&self) -> Option<Arc<str>> {
+        kind_name(self.route.scope, self.profiles)
+    }
+
+    pub(crate) fn kind_or_any(&self) -> Arc<str> {
+        kind_or_any(self.route.scope, self.profiles)
+    }
+
+    /// Says that nothing can be reached; `exist` tells whether there are endpoints of the right kind.
+    pub(crate) fn unavailable(&self, exist: bool) -> Error {
+        let detail = if exist {
+            "none is healthy; GET /internal/status/endpoints says why"
+        } else {
+            "none is configured, or none has been recognised yet"
+        };
+        match self.kind_name() {
+            Some(kind) => Error::KindUnavailable { kind, detail },
+            None => Error::NoEndpoint { detail },
+        }
+    }
+}
+
+fn kind_name(scope: Scope, profiles: &Profiles) -> Option<Arc<str>> {
+    match scope {
+        Scope::All => None,
+        Scope::Kind(kind) | Scope::OpenAiCompatible(kind) => profiles.get(kind).map(|p| Arc::clone(&p.name)),
+    }
+}
+
+/// Names the kind that a request is meant for, to stand in a message.
+pub(crate) fn kind_or_any(scope: Scope, profiles: &Profiles) -> Arc<str> {
+    kind_name(scope, profiles).unwrap_or_else(|| "configured".into())
+}
+
+/// Returns whether an endpoint is one of those that a request is meant for.
+pub(crate) fn in_scope(endpoint: &Endpoint, scope: Scope, profiles: &Profiles) -> bool {
+    // An endpoint of an unrecognised kind has no profile that would say what may be sent there.
+    let Some(kind) = endpoint.kind else { return false };
+    match scope {
+        Scope::All => true,
+        Scope::Kind(wanted) => kind == wanted,
+        Scope::OpenAiCompatible(_) => profiles.get(kind).is_some_and(|p| p.openai_compatible),
+    }
+}
+
+/// Returns the path under which an endpoint serves a request, or `None` when it must not be forwarded there.
+///
+/// A profile speaks for the methods of reading and of inference. Any other method changes something, and
+/// takes an endpoint that allows the path in so many words.
+pub(crate) fn forward_path<'p>(
+    endpoint: &Endpoint,
+    profiles: &Profiles,
+    (method, path): (&Method, &'p str),
+) -> Option<Cow<'p, str>> {
+    let harmless = matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
+    let profile = endpoint.kind.filter(|_| harmless).and_then(|kind| profiles.get(kind));
+    profile
+        .and_then(|profile| profile.forward_path(path))
+        .or_else(|| endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)))
+}

@@ -1,0 +1,80 @@
+//! Holds a stream back until it has brought its first output: until then an error can still be kept from the
+//! client, and another backend be asked.
+//!
+//! What is held is little, and nothing that a client waits for: roles, empty pieces, comments. It is handed on
+//! with the first output, at once. A stream that brings neither output nor an error is handed on too.
+
+use std::{pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use olla_core::Failure;
+use olla_translate::{Dialect, Opening, Progress};
+use smallvec::SmallVec;
+use tokio::time::{Instant, sleep_until};
+
+use crate::upstream::Answer;
+
+/// Pieces that are held at most.
+const MAX_CHUNKS: usize = 64;
+/// Bytes that are held at most.
+const MAX_BYTES: usize = 256 * 1024;
+/// Longest time that a client is shown nothing although its stream has begun.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// What is held of a stream.
+pub(crate) type Held = SmallVec<[Bytes; 2]>;
+
+/// How long a stream may take to begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// By when there is usually some output: without any, the backend hangs.
+    pub(crate) usual: Option<Instant>,
+    /// The longest silence; zero is any.
+    pub(crate) stall: Duration,
+}
+
+/// Reads a stream up to its first output, and puts what was read back. Cancel-safe: dropping the future drops
+/// the answer, which cancels it.
+pub(crate) async fn hold(
+    answer: &mut Answer,
+    dialect: Dialect,
+    patience: Patience,
+) -> Result<Progress, Failure> {
+    let mut opening = Opening::new(dialect);
+    let (mut held, mut bytes) = (Held::new(), 0);
+    let mut heard = Instant::now();
+    let until = patience.usual.unwrap_or(heard + LONGEST);
+    let mut timer = pin!(sleep_until(until));
+    let progress = loop {
+        if held.len() >= MAX_CHUNKS || bytes >= MAX_BYTES {
+            break Progress::Output;
+        }
+        let silent = if patience.stall.is_zero() { until } else { heard + patience.stall };
+        timer.as_mut().reset(until.min(silent));
+        let frame = tokio::select! {
+            biased;
+            frame = answer.body_mut().frame() => frame,
+            () = &mut timer => match patience.usual {
+                None if until <= silent => break Progress::Output,
+                _ => return Err(Failure::Stall),
+            },
+        };
+        heard = Instant::now();
+        match frame {
+            None => break Progress::Output,
+            Some(Err(failure)) => return Err(failure),
+            Some(Ok(frame)) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                bytes += chunk.len();
+                let progress = opening.feed(&chunk);
+                held.push(chunk);
+                if progress != Progress::Nothing {
+                    break progress;
+                }
+            }
+        }
+    };
+    answer.body_mut().put_back(held);
+    Ok(progress)
+}

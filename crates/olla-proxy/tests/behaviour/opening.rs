@@ -1,0 +1,127 @@
+//! A stream that fails before its first output is taken over by another backend, and the client never knows.
+
+use http::StatusCode;
+use olla_core::{Failure, Outcome};
+
+use crate::support::{Backend, Plan, Stage, millis, post};
+
+const ROLE: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+const ERROR: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
+const WORD: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"well\"}}]}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+/// Answers with these pieces of a stream, then closes the connection, in the way of a stream that is complete
+/// or not.
+async fn streaming(pieces: &[&'static str], complete: bool) -> Backend {
+    let pieces = pieces.to_vec();
+    Backend::scripted(move |mut conn| {
+        let pieces = pieces.clone();
+        async move {
+            while conn.request().await.is_some() {
+                conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                    .await;
+                for piece in &pieces {
+                    conn.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
+                }
+                if !complete {
+                    return;
+                }
+                conn.send("0\r\n\r\n").await;
+            }
+        }
+    })
+    .await
+}
+
+async fn over(first: Backend, second: Backend) -> (Stage, [Backend; 2]) {
+    let mut plan = Plan::over(&[&first, &second]);
+    plan.settings.timeouts.stall = millis(300);
+    (plan.start(), [first, second])
+}
+
+fn ask() -> http::Request<http_body_util::Full<bytes::Bytes>> {
+    post("/v1/chat/completions", r#"{"model":"m","stream":true,"messages":[]}"#)
+}
+
+#[tokio::test]
+async fn an_error_or_a_break_before_the_first_output_moves_on() {
+    for (pieces, complete, failure) in [
+        (&[ROLE, ERROR, DONE][..], true, Failure::ErrorEvent),
+        (&[": working\n\n", ROLE][..], false, Failure::Truncated),
+        (&[][..], false, Failure::Truncated),
+    ] {
+        let (stage, _backends) =
+            over(streaming(pieces, complete).await, streaming(&[ROLE, WORD, DONE], true).await).await;
+
+        let told = stage.ask(ask()).await;
+
+        assert_eq!(told.text(), [ROLE, WORD, DONE].concat(), "nothing of the first is left");
+        assert_eq!(told.header("x-olla-endpoint"), Some("b"));
+        let note = stage.journal.only().await;
+        assert_eq!(note.attempts, [("a".into(), Some(failure)), ("b".into(), None)]);
+        assert_eq!(note.outcome, Outcome::Success);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_before_its_first_output_moves_on() {
+    let silent = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n").await;
+        conn.closed().await;
+    })
+    .await;
+    let (stage, _backends) = over(silent, streaming(&[WORD, DONE], true).await).await;
+
+    let told = stage.ask(ask()).await;
+
+    assert_eq!(told.text(), [WORD, DONE].concat());
+    let attempts = stage.journal.only().await.attempts;
+    assert_eq!(attempts, [("a".into(), Some(Failure::Stall)), ("b".into(), None)]);
+}
+
+#[tokio::test]
+async fn an_error_that_all_backends_tell_of_reaches_the_client_as_it_is_and_counts_as_a_failure() {
+    let failing = [ROLE, ERROR, DONE];
+    let (stage, _backends) = over(streaming(&failing, true).await, streaming(&failing, true).await).await;
+
+    let told = stage.ask(ask()).await;
+
+    assert_eq!((told.status, told.text()), (StatusCode::OK, &*failing.concat()));
+    let note = stage.journal.only().await;
+    assert_eq!((note.outcome, note.error), (Outcome::Failure, Some("error_in_stream")));
+}
+
+#[tokio::test]
+async fn after_the_first_output_an_error_stays_where_it_is_and_counts_as_a_failure() {
+    let (stage, _backends) =
+        over(streaming(&[WORD, ERROR, DONE], true).await, streaming(&[WORD, DONE], true).await).await;
+
+    let told = stage.ask(ask()).await;
+
+    assert_eq!(told.text(), [WORD, ERROR, DONE].concat());
+    let note = stage.journal.only().await;
+    assert_eq!(note.attempts, [("a".into(), Some(Failure::ErrorEvent))]);
+    assert_eq!(note.outcome, Outcome::Failure);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_empty_is_handed_on_empty() {
+    let (stage, _backends) = over(streaming(&[], true).await, streaming(&[WORD, DONE], true).await).await;
+
+    let told = stage.ask(ask()).await;
+
+    assert_eq!((told.status, told.text(), told.header("x-olla-endpoint")), (StatusCode::OK, "", Some("a")));
+}
+
+#[tokio::test]
+async fn the_connection_of_a_stream_that_was_held_is_used_again() {
+    let (stage, backends) =
+        over(streaming(&[ROLE, WORD, DONE], true).await, streaming(&[], true).await).await;
+
+    for _ in 0..3 {
+        stage.ask(ask()).await;
+    }
+
+    assert_eq!(backends[0].connections(), 1);
+}
