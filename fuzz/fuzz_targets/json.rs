@@ -4,6 +4,8 @@
 
 #[path = "../../crates/olla-proxy/src/scan/json.rs"]
 mod json;
+#[path = "../../crates/olla-proxy/src/scan/prompt.rs"]
+mod prompt;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
@@ -13,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let mut scanner = json::Scanner::default();
     body.chunks(usize::from(size).max(1)).for_each(|chunk| scanner.feed(chunk));
     let is_object = scanner.is_object();
-    let span = scanner.finish();
+    let (span, _) = scanner.finish();
 
     // What is no JSON may name anything, as long as nothing panics.
     let Ok(object) = serde_json::from_slice::<Map<String, Value>>(body) else { return };

@@ -7,13 +7,14 @@ use http::{Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
+use olla_translate::{Dialect, Operation};
 use tokio::time::timeout;
 
 use crate::{
     Error,
     replay::Replay,
     route::Route,
-    scan::{Encoding, FoundModel, Scanner},
+    scan::{Encoding, Facts, Found, FoundModel, Scanner},
     settings::Limits,
 };
 
@@ -49,26 +50,19 @@ where
 {
     let (head, body) = request.into_parts();
     if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
-        return Ok(Inbound {
-            head,
-            route,
-            body: Replay::default(),
-            model: None,
-            needs: Needs::default(),
-            streams: false,
-        });
+        return Ok(Inbound::new((head, route), Replay::default(), Found::default()));
     }
     let read = collect(body, Scanner::new(&head.headers), limits.max_body_bytes);
-    let (body, model) = if limits.body_timeout.is_zero() {
+    let (body, found) = if limits.body_timeout.is_zero() {
         read.await?
     } else {
         let limit = limits.body_timeout;
         timeout(limit, read).await.map_err(|_| Error::BodyTimeout { limit })??
     };
-    Ok(Inbound { head, route, body, model, needs: Needs::default(), streams: false })
+    Ok(Inbound::new((head, route), body, found))
 }
 
-async fn collect<B>(body: B, mut scanner: Scanner, limit: u64) -> Result<(Replay, Option<NamedModel>), Error>
+async fn collect<B>(body: B, mut scanner: Scanner, limit: u64) -> Result<(Replay, Found), Error>
 where
     B: Body<Data = Bytes>,
 {
@@ -85,8 +79,46 @@ where
         scanner.feed(&chunk);
         replay.push(chunk);
     }
-    let model = scanner.finish().and_then(|found| NamedModel::read(found, &replay));
-    Ok((replay, model))
+    Ok((replay, scanner.finish()))
+}
+
+/// Says what a request needs of a model, as far as that is sure.
+fn needs(route: &Route, facts: &Facts) -> Needs {
+    use Operation::*;
+
+    let generates = matches!(route.operation, Chat | Completion | Responses | Messages);
+    // Without a prompt, Ollama loads and unloads models of every kind.
+    let only_loads = route.dialect == Dialect::Ollama && facts.text_bytes == 0;
+    Needs {
+        chat: generates && !only_loads,
+        images: generates && facts.images,
+        tools: generates && facts.tools,
+        embeddings: route.operation == Embedding,
+        text_bytes: match route.operation {
+            Chat | Responses | Messages => facts.text_bytes,
+            // There may be several prompts in it, each with a context of its own.
+            Completion | Embedding => facts.longest_text,
+            // Backends cut documents to be ranked, and who counts wants to know how much is too much.
+            Scoring | Media | CountTokens | ListModels | Other => 0,
+        },
+    }
+}
+
+/// Says whether a request asks for a stream. In Ollama's dialect it does unless it says no.
+fn streams(route: &Route, facts: &Facts) -> bool {
+    let streams_by_itself = route.dialect == Dialect::Ollama
+        && matches!(route.operation, Operation::Chat | Operation::Completion);
+    facts.stream.unwrap_or(streams_by_itself)
+}
+
+// === impl Inbound ===
+
+impl Inbound {
+    fn new((head, route): (request::Parts, Route), body: Replay, found: Found) -> Self {
+        let (needs, streams) = (needs(&route, &found.facts), streams(&route, &found.facts));
+        let model = found.model.and_then(|model| NamedModel::read(model, &body));
+        Self { head, route, body, model, needs, streams }
+    }
 }
 
 // === impl NamedModel ===
@@ -122,7 +154,7 @@ mod tests {
             scanner.feed(chunk.as_bytes());
             body.push(Bytes::copy_from_slice(chunk.as_bytes()));
         }
-        NamedModel::read(scanner.finish()?, &body).map(|model| model.name)
+        NamedModel::read(scanner.finish().model?, &body).map(|model| model.name)
     }
 
     #[test]
@@ -157,5 +189,58 @@ mod tests {
     fn a_blank_name_is_none() {
         assert_eq!(name("", &[r#"{"model":" "}"#]), None);
         assert_eq!(name("application/x-www-form-urlencoded", &["model=+&n=1"]), None);
+    }
+
+    fn inbound(path: &str, body: &str) -> Inbound {
+        let head = Request::builder().method(Method::POST).uri(path).body(()).unwrap().into_parts().0;
+        let route = crate::route::read(&head.method, &head.uri, &olla_profiles::Profiles::builtin()).unwrap();
+        let mut scanner = Scanner::new(&head.headers);
+        scanner.feed(body.as_bytes());
+        Inbound::new((head, route), Replay::default(), scanner.finish())
+    }
+
+    #[test]
+    fn only_who_asks_for_text_needs_images_tools_and_chat() {
+        let body = r#"{"messages":[{"content":"abc","images":["x"]}],"tools":[1],"input":["ab"]}"#;
+        for (path, chat, embeddings, text_bytes) in [
+            ("/v1/chat/completions", true, false, 5),
+            ("/v1/completions", true, false, 3),
+            ("/v1/messages", true, false, 5),
+            ("/v1/responses", true, false, 5),
+            ("/olla/proxy/api/chat", true, false, 5),
+            ("/v1/embeddings", false, true, 3),
+            ("/v1/rerank", false, false, 0),
+            ("/v1/images/edits", false, false, 0),
+            ("/v1/messages/count_tokens", false, false, 0),
+            ("/olla/proxy/api/show", false, false, 0),
+        ] {
+            let needs = inbound(path, body).needs;
+
+            let expected = Needs { chat, images: chat, tools: chat, embeddings, text_bytes };
+            assert_eq!(needs, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn loading_and_unloading_a_model_needs_no_chat() {
+        let body = r#"{"model":"m","prompt":"","keep_alive":0}"#;
+
+        assert!(!inbound("/olla/proxy/api/generate", body).needs.chat);
+        assert!(inbound("/v1/completions", body).needs.chat);
+    }
+
+    #[test]
+    fn ollama_streams_unless_told_not_to_and_the_others_when_told_to() {
+        for (path, body, streams) in [
+            ("/olla/proxy/api/chat", "{}", true),
+            ("/olla/proxy/api/generate", r#"{"stream":null}"#, true),
+            ("/olla/proxy/api/chat", r#"{"stream":false}"#, false),
+            ("/olla/proxy/api/embed", "{}", false),
+            ("/v1/chat/completions", "{}", false),
+            ("/v1/chat/completions", r#"{"stream":true}"#, true),
+            ("/v1/messages", r#"{"stream":true,"stream":false}"#, false),
+        ] {
+            assert_eq!(inbound(path, body).streams, streams, "{path} {body}");
+        }
     }
 }

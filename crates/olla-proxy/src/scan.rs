@@ -1,4 +1,5 @@
-//! Finds the model that a request body names while the body arrives, however it is cut into chunks.
+//! Finds the model that a request body names, and what the request needs, while the body arrives, however it
+//! is cut into chunks.
 //!
 //! The body is neither copied nor parsed into a tree: what is found is where the name stands. Broken
 //! bodies are no error here: what was found before they broke is used, and the backend judges.
@@ -10,6 +11,7 @@
 mod json;
 mod multipart;
 mod parameters;
+mod prompt;
 mod urlencoded;
 
 use std::{borrow::Cow, ops::Range};
@@ -17,6 +19,16 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+
+pub(crate) use prompt::Facts;
+
+/// What a body says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) model: Option<FoundModel>,
+    /// What else counts for the choice of a backend. Of a form nothing does.
+    pub(crate) facts: Facts,
+}
 
 /// Where a body names its model, and how the name is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,14 +93,20 @@ impl Scanner {
     }
 
     /// Returns what was found.
-    pub(crate) fn finish(self) -> Option<FoundModel> {
+    pub(crate) fn finish(self) -> Found {
         let (span, encoding) = match self.form {
-            _ if self.json.is_object() => (self.json.finish(), Encoding::Json),
-            Form::None => (None, Encoding::Json),
+            _ if self.json.is_object() => {
+                let (span, facts) = self.json.finish();
+                return Found {
+                    model: span.map(|span| FoundModel { span, encoding: Encoding::Json }),
+                    facts,
+                };
+            }
+            Form::None => return Found::default(),
             Form::Multipart(form) => (form.finish(), Encoding::Plain),
             Form::Urlencoded(form) => (form.finish(), Encoding::Percent),
         };
-        span.map(|span| FoundModel { span, encoding })
+        Found { model: span.map(|span| FoundModel { span, encoding }), facts: Facts::default() }
     }
 }
 
@@ -160,7 +178,7 @@ mod tests {
         }
         let mut scanner = Scanner::new(&headers);
         scanner.feed(body.as_bytes());
-        let found = scanner.finish()?;
+        let found = scanner.finish().model?;
         let raw = &body[found.span.start as usize..found.span.end as usize];
         found.encoding.decode(raw.as_bytes()).map(Cow::into_owned)
     }

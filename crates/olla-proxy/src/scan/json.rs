@@ -1,12 +1,19 @@
-//! Finds the model in a JSON body: the string under `model` at the top level.
+//! Reads a JSON body chunk by chunk: finds the model, the string under `model` at the top level, and what
+//! else counts for the choice of a backend.
+//!
+//! It keeps no tree, only what the open arrays and objects are. What they mean is told by
+//! [`prompt`](super::prompt).
 
-use std::ops::Range;
+use std::{mem, ops::Range};
 
 use memchr::memchr2;
 
-const KEY: &str = "model";
-/// The key with every letter escaped. A longer key is another.
-const MAX_KEY: usize = "\\u0000".len() * KEY.len();
+use super::prompt::{Facts, LONGEST_WORD, Place, Slot};
+
+/// Arrays and objects that are looked into, one in the other. What is deeper counts as nothing.
+const MAX_DEPTH: usize = 16;
+/// A word with every letter escaped. A longer one is another.
+const MAX_WORD: usize = "\\u0000".len() * LONGEST_WORD;
 
 /// Reads a JSON object chunk by chunk.
 #[derive(Debug, Default)]
@@ -15,16 +22,59 @@ pub(crate) struct Scanner {
     /// Bytes of earlier chunks.
     offset: u64,
     /// Open arrays and objects.
-    depth: u32,
-    /// What the next string at the top level is.
-    expect: Expect,
-    /// The current top-level key, quotes excluded.
-    key: Vec<u8>,
-    keep_key: bool,
+    depth: usize,
+    /// The innermost of them,
+    here: Frame,
+    /// and those around it, from the outermost on.
+    around: [Frame; MAX_DEPTH],
+    /// Whether the next string is a key.
+    at_key: bool,
+    /// What the value of the last key is.
+    slot: Slot,
+    string: Text,
     string_start: u64,
-    /// Whether the last top-level key was `model`.
-    at_model: bool,
-    found: Option<Range<u64>>,
+    /// Bytes of the current text.
+    text_bytes: u64,
+    word: Word,
+    unit: Unit,
+    model: Option<Range<u64>>,
+    facts: Facts,
+}
+
+/// An array or an object.
+#[derive(Debug, Default, Clone, Copy)]
+struct Frame {
+    place: Place,
+    is_array: bool,
+}
+
+/// What the current string is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    /// Nothing that matters.
+    #[default]
+    Other,
+    Key,
+    Model,
+    /// Text of the prompt.
+    Prompt,
+    /// The type of a part.
+    Type,
+}
+
+/// A key or the like, quotes excluded.
+#[derive(Debug)]
+struct Word {
+    raw: [u8; MAX_WORD],
+    /// More than there is room for if the word is too long.
+    len: usize,
+}
+
+/// The digits of `\u0000` so far.
+#[derive(Debug, Default)]
+struct Unit {
+    value: u16,
+    digits: u8,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +85,12 @@ enum State {
     Structure,
     String,
     Escape,
+    /// After `\u` in text of the prompt.
+    Unicode,
     /// Not an object.
     Other,
     /// The object has ended.
     Done,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    #[default]
-    Key,
-    Value,
 }
 
 // === impl Scanner ===
@@ -60,6 +105,7 @@ impl Scanner {
                 State::Structure => self.structure(chunk, at),
                 State::String => self.string(chunk, at),
                 State::Escape => self.escape(chunk, at),
+                State::Unicode => self.unicode(chunk, at),
                 State::Other | State::Done => chunk.len(),
             };
         }
@@ -71,15 +117,18 @@ impl Scanner {
         !matches!(self.state, State::Start | State::Other)
     }
 
-    /// Returns where the last string for the model stands, quotes included.
-    pub(crate) fn finish(self) -> Option<Range<u64>> {
-        self.found
+    /// Returns where the last string for the model stands, quotes included, and what else was found.
+    pub(crate) fn finish(self) -> (Option<Range<u64>>, Facts) {
+        (self.model, self.facts)
     }
 
     fn start(&mut self, chunk: &[u8], at: usize) -> usize {
         match chunk[at] {
             b' ' | b'\t' | b'\r' | b'\n' => {}
-            b'{' => (self.state, self.depth) = (State::Structure, 1),
+            b'{' => {
+                (self.state, self.depth, self.at_key) = (State::Structure, 1, true);
+                self.here.place = Place::Root;
+            }
             _ => self.state = State::Other,
         }
         at + 1
@@ -93,32 +142,81 @@ impl Scanner {
                     self.open_string(self.offset + at as u64 - 1);
                     return at;
                 }
-                b'{' | b'[' => {
-                    self.value_begins();
-                    self.depth += 1;
-                }
+                b'{' | b'[' => self.open(byte),
                 b'}' | b']' => {
-                    self.depth -= 1;
+                    self.close();
                     if self.depth == 0 {
                         self.state = State::Done;
                         return at;
                     }
                 }
-                b':' if self.depth == 1 => self.expect = Expect::Value,
-                b',' if self.depth == 1 => (self.expect, self.at_model) = (Expect::Key, false),
+                b':' => self.at_key = false,
+                b',' => (self.at_key, self.slot) = (!self.here.is_array, Slot::Nothing),
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 // A number or a literal.
-                _ => self.value_begins(),
+                _ => _ = self.value(byte),
             }
         }
         at
     }
 
+    fn open(&mut self, bracket: u8) {
+        let is_array = bracket == b'[';
+        let place = self.value(bracket).place(is_array);
+        if let Some(around) = self.around.get_mut(self.depth - 1) {
+            *around = self.here;
+        }
+        let place = if self.depth < MAX_DEPTH { place } else { Place::Other };
+        self.here = Frame { place, is_array };
+        self.depth += 1;
+        (self.at_key, self.slot) = (!is_array, Slot::Nothing);
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+        let around = self.depth.checked_sub(1).and_then(|outer| self.around.get(outer));
+        self.here = around.copied().unwrap_or_default();
+        (self.at_key, self.slot) = (false, Slot::Nothing);
+    }
+
+    /// Notes that a value begins, and tells which. A literal or a number seems to begin with every byte, but
+    /// only the first is in the slot.
+    fn value(&mut self, first: u8) -> Slot {
+        match self.here.place {
+            Place::Other => return Slot::Nothing,
+            Place::Tools => (self.facts.tools, self.here.place) = (true, Place::Text),
+            Place::Images => (self.facts.images, self.here.place) = (true, Place::Other),
+            Place::Root | Place::Parts | Place::Text => {}
+        }
+        let slot = if self.here.is_array { self.here.place.element() } else { mem::take(&mut self.slot) };
+        match slot {
+            // As a model it is none, and it hides an earlier one.
+            Slot::Model if first != b'"' => self.model = None,
+            Slot::Stream => {
+                self.facts.stream = match first {
+                    b't' => Some(true),
+                    b'f' => Some(false),
+                    _ => None,
+                }
+            }
+            _ => {}
+        }
+        slot
+    }
+
     fn open_string(&mut self, position: u64) {
         self.state = State::String;
-        self.keep_key = self.depth == 1 && self.expect == Expect::Key;
-        self.key.clear();
-        self.string_start = position;
+        self.string = match (self.here.place, self.at_key) {
+            (Place::Other, _) => Text::Other,
+            (_, true) => Text::Key,
+            (_, false) => match self.value(b'"') {
+                Slot::Model => Text::Model,
+                Slot::Prompt | Slot::Text => Text::Prompt,
+                Slot::Type => Text::Type,
+                Slot::Nothing | Slot::Stream | Slot::Tools | Slot::Images | Slot::Way => Text::Other,
+            },
+        };
+        (self.word.len, self.text_bytes, self.string_start) = (0, 0, position);
     }
 
     fn string(&mut self, chunk: &[u8], at: usize) -> usize {
@@ -130,7 +228,6 @@ impl Scanner {
         let (text, stop) = (&rest[..len], rest[len]);
         self.keep(text);
         if stop == b'\\' {
-            self.keep(b"\\");
             self.state = State::Escape;
         } else {
             self.state = State::Structure;
@@ -140,125 +237,94 @@ impl Scanner {
     }
 
     fn escape(&mut self, chunk: &[u8], at: usize) -> usize {
-        self.keep(&chunk[at..=at]);
         self.state = State::String;
+        match (self.string, chunk[at]) {
+            (Text::Prompt, b'u') => (self.state, self.unit) = (State::Unicode, Unit::default()),
+            (Text::Prompt, _) => self.text_bytes += 1,
+            (_, escaped) => self.keep(&[b'\\', escaped]),
+        }
         at + 1
     }
 
+    fn unicode(&mut self, chunk: &[u8], mut at: usize) -> usize {
+        while let Some(&byte) = chunk.get(at) {
+            let Some(digit) = char::from(byte).to_digit(16) else {
+                // No JSON.
+                self.state = State::String;
+                return at;
+            };
+            at += 1;
+            if let Some(bytes) = self.unit.push(digit as u16) {
+                self.text_bytes += bytes;
+                self.state = State::String;
+                return at;
+            }
+        }
+        at
+    }
+
     fn keep(&mut self, text: &[u8]) {
-        if self.keep_key {
-            self.keep_key = self.key.len() + text.len() <= MAX_KEY;
-            self.key.extend_from_slice(if self.keep_key { text } else { &[] });
+        match self.string {
+            Text::Key | Text::Type => self.word.push(text),
+            Text::Prompt => self.text_bytes += text.len() as u64,
+            Text::Other | Text::Model => {}
         }
     }
 
     fn close_string(&mut self, end: u64) {
-        if self.depth != 1 {
-            return;
-        }
-        if self.expect == Expect::Key {
-            self.at_model = self.keep_key && self.key_is_model();
-        } else if self.at_model {
-            self.at_model = false;
-            self.found = Some(self.string_start..end);
+        match self.string {
+            Text::Other => {}
+            Text::Key => self.slot = self.word.read(|key| self.here.place.slot(key)),
+            Text::Model => self.model = Some(self.string_start..end),
+            Text::Prompt => self.facts.add_text(self.text_bytes),
+            Text::Type => self.word.read(|kind| self.facts.add_part(kind)),
         }
     }
+}
 
-    /// A value other than a string: as a model it is none, and it hides an earlier one.
-    fn value_begins(&mut self) {
-        if self.depth == 1 && self.at_model {
-            (self.at_model, self.found) = (false, None);
+// === impl Word ===
+
+impl Word {
+    fn push(&mut self, text: &[u8]) {
+        let end = self.len.saturating_add(text.len());
+        if let Some(room) = self.raw.get_mut(self.len..end) {
+            room.copy_from_slice(text);
         }
+        self.len = end;
     }
 
-    fn key_is_model(&self) -> bool {
-        if !self.key.contains(&b'\\') {
-            return self.key == KEY.as_bytes();
+    /// Hands the word on, escapes resolved. One that is too long, or no text, is handed on as an empty one.
+    fn read<T>(&self, reader: impl FnOnce(&[u8]) -> T) -> T {
+        let raw = self.raw.get(..self.len).unwrap_or_default();
+        if !raw.contains(&b'\\') {
+            return reader(raw);
         }
-        let quoted = [b"\"", &*self.key, b"\""].concat();
-        serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == KEY)
+        // alloc: escapes in keys are rare.
+        let quoted = [b"\"", raw, b"\""].concat();
+        reader(serde_json::from_slice::<String>(&quoted).unwrap_or_default().as_bytes())
+    }
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self { raw: [0; MAX_WORD], len: 0 }
+    }
+}
+
+// === impl Unit ===
+
+impl Unit {
+    /// Takes the next digit, and returns the bytes of the character in UTF-8 if that was the last.
+    fn push(&mut self, digit: u16) -> Option<u64> {
+        (self.value, self.digits) = (self.value << 4 | digit, self.digits + 1);
+        (self.digits == 4).then_some(match self.value {
+            0..0x80 => 1,
+            // Half of a pair; together they are four bytes.
+            0x80..0x800 | 0xD800..0xE000 => 2,
+            _ => 3,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn scan(body: &[u8], chunk: usize) -> Option<Range<u64>> {
-        let mut scanner = Scanner::default();
-        body.chunks(chunk.max(1)).for_each(|c| scanner.feed(c));
-        scanner.finish()
-    }
-
-    fn name(body: &str) -> Option<String> {
-        let span = scan(body.as_bytes(), usize::MAX)?;
-        serde_json::from_str(&body[span.start as usize..span.end as usize]).ok()
-    }
-
-    #[test]
-    fn finds_the_top_level_model_wherever_it_stands() {
-        assert_eq!(name(r#"{"model":"a"}"#).as_deref(), Some("a"));
-        assert_eq!(
-            name(r#" {"messages":[{"model":"no"}],"n":1, "model" : "Qwen/Q3"}"#).as_deref(),
-            Some("Qwen/Q3")
-        );
-        assert_eq!(name(r#"{"x":"model","y":{"model":"no"}}"#), None);
-        assert_eq!(name(r#"{"mod\u0065l":"\u00e9\"x"}"#).as_deref(), Some("é\"x"));
-        assert_eq!(name(r#"["model","a"]"#), None);
-        assert_eq!(name(""), None);
-    }
-
-    #[test]
-    fn the_last_of_several_wins() {
-        assert_eq!(name(r#"{"model":"a","model":"b"}"#).as_deref(), Some("b"));
-        assert_eq!(name(r#"{"model":"a","model":1}"#), None);
-        assert_eq!(name(r#"{"model":{"x":"no"},"model":"b"}"#).as_deref(), Some("b"));
-    }
-
-    #[test]
-    fn broken_json_keeps_what_came_before() {
-        assert_eq!(name(r#"{"model":"a","x":"#).as_deref(), Some("a"));
-        assert_eq!(name(r#"{"model":"a"#), None);
-        assert_eq!(name("{]]}}}"), None);
-    }
-
-    fn json() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
-            any::<bool>().prop_map(Into::into),
-            any::<i32>().prop_map(Into::into),
-            "\\PC{0,12}".prop_map(Into::into),
-        ];
-        leaf.prop_recursive(3, 24, 4, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-                proptest::collection::vec((prop_oneof!["model", "\\PC{0,6}"], inner), 0..4)
-                    .prop_map(|pairs| serde_json::Value::Object(pairs.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_serde_json_at_any_chunk_size(value in json(), chunk in 1usize..40, pretty: bool) {
-            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
-
-            let found = scan(text.as_bytes(), chunk);
-
-            let name = found.map(|span| {
-                serde_json::from_str::<String>(&text[span.start as usize..span.end as usize]).unwrap()
-            });
-            let expected = value.as_object().and_then(|o| o.get("model")).and_then(|m| m.as_str());
-            prop_assert_eq!(name.as_deref(), expected);
-        }
-
-        #[test]
-        fn never_panics_and_does_not_depend_on_chunks(body in proptest::collection::vec(
-            prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b':'), Just(b','), any::<u8>()], 0..60),
-            chunk in 1usize..10,
-        ) {
-            prop_assert_eq!(scan(&body, chunk), scan(&body, usize::MAX));
-        }
-    }
-}
+mod tests;
