@@ -140,7 +140,10 @@ impl Scanner {
             match byte {
                 b'"' => {
                     self.open_string(self.offset + at as u64 - 1);
-                    return at;
+                    at = self.string(chunk, at);
+                    if self.state != State::Structure {
+                        return at;
+                    }
                 }
                 b'{' | b'[' => self.open(byte),
                 b'}' | b']' => {
@@ -154,7 +157,11 @@ impl Scanner {
                 b',' => (self.at_key, self.slot) = (!self.here.is_array, Slot::Nothing),
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 // A number or a literal.
-                _ => _ = self.value(byte),
+                _ => {
+                    self.value(byte);
+                    let rest = chunk[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric());
+                    at += rest.count();
+                }
             }
         }
         at
@@ -179,16 +186,24 @@ impl Scanner {
         (self.at_key, self.slot) = (false, Slot::Nothing);
     }
 
-    /// Notes that a value begins, and tells which. A literal or a number seems to begin with every byte, but
-    /// only the first is in the slot.
+    /// Notes that a value begins, and tells which. A literal or a number may seem to begin more than once, but
+    /// only its first byte is in the slot.
     fn value(&mut self, first: u8) -> Slot {
         match self.here.place {
             Place::Other => return Slot::Nothing,
-            Place::Tools => (self.facts.tools, self.here.place) = (true, Place::Text),
-            Place::Images => (self.facts.images, self.here.place) = (true, Place::Other),
-            Place::Root | Place::Parts | Place::Text => {}
+            Place::Text => return Slot::Text,
+            Place::Root | Place::Parts if self.here.is_array => return Slot::Prompt,
+            Place::Root | Place::Parts => {}
+            Place::Tools => {
+                (self.facts.tools, self.here.place) = (true, Place::Text);
+                return Slot::Text;
+            }
+            Place::Images => {
+                (self.facts.images, self.here.place) = (true, Place::Other);
+                return Slot::Nothing;
+            }
         }
-        let slot = if self.here.is_array { self.here.place.element() } else { mem::take(&mut self.slot) };
+        let slot = mem::take(&mut self.slot);
         match slot {
             // As a model it is none, and it hides an earlier one.
             Slot::Model if first != b'"' => self.model = None,
@@ -205,9 +220,8 @@ impl Scanner {
     }
 
     fn open_string(&mut self, position: u64) {
-        self.state = State::String;
         self.string = match (self.here.place, self.at_key) {
-            (Place::Other, _) => Text::Other,
+            (Place::Other, _) | (Place::Text, true) => Text::Other,
             (_, true) => Text::Key,
             (_, false) => match self.value(b'"') {
                 Slot::Model => Text::Model,
@@ -216,32 +230,40 @@ impl Scanner {
                 Slot::Nothing | Slot::Stream | Slot::Tools | Slot::Images | Slot::Way => Text::Other,
             },
         };
-        (self.word.len, self.text_bytes, self.string_start) = (0, 0, position);
+        (self.state, self.string_start) = (State::String, position);
+        (self.word.len, self.text_bytes) = (0, 0);
     }
 
-    fn string(&mut self, chunk: &[u8], at: usize) -> usize {
-        let rest = &chunk[at..];
-        let Some(len) = memchr2(b'"', b'\\', rest) else {
-            self.keep(rest);
-            return chunk.len();
-        };
-        let (text, stop) = (&rest[..len], rest[len]);
-        self.keep(text);
-        if stop == b'\\' {
-            self.state = State::Escape;
-        } else {
-            self.state = State::Structure;
-            self.close_string(self.offset + (at + len) as u64 + 1);
+    fn string(&mut self, chunk: &[u8], mut at: usize) -> usize {
+        while self.state == State::String {
+            let rest = &chunk[at..];
+            let Some(len) = memchr2(b'"', b'\\', rest) else {
+                self.keep(rest);
+                return chunk.len();
+            };
+            at += len + 1;
+            if rest[len] == b'"' {
+                self.close_string(&rest[..len], self.offset + at as u64);
+                self.state = State::Structure;
+            } else {
+                self.keep(&rest[..len]);
+                self.state = State::Escape;
+                at = self.escape(chunk, at);
+            }
         }
-        at + len + 1
+        at
     }
 
     fn escape(&mut self, chunk: &[u8], at: usize) -> usize {
+        let Some(&escaped) = chunk.get(at) else { return at };
         self.state = State::String;
-        match (self.string, chunk[at]) {
-            (Text::Prompt, b'u') => (self.state, self.unit) = (State::Unicode, Unit::default()),
+        match (self.string, escaped) {
+            (Text::Prompt, b'u') => {
+                (self.state, self.unit) = (State::Unicode, Unit::default());
+                return self.unicode(chunk, at + 1);
+            }
             (Text::Prompt, _) => self.text_bytes += 1,
-            (_, escaped) => self.keep(&[b'\\', escaped]),
+            _ => self.keep(&[b'\\', escaped]),
         }
         at + 1
     }
@@ -254,11 +276,15 @@ impl Scanner {
                 return at;
             };
             at += 1;
-            if let Some(bytes) = self.unit.push(digit as u16) {
-                self.text_bytes += bytes;
+            let Some(bytes) = self.unit.push(digit as u16) else { continue };
+            self.text_bytes += bytes;
+            self.unit = Unit::default();
+            // Where there is one there are more.
+            if !chunk[at..].starts_with(b"\\u") {
                 self.state = State::String;
                 return at;
             }
+            at += 2;
         }
         at
     }
@@ -271,13 +297,13 @@ impl Scanner {
         }
     }
 
-    fn close_string(&mut self, end: u64) {
+    fn close_string(&mut self, last: &[u8], end: u64) {
         match self.string {
             Text::Other => {}
-            Text::Key => self.slot = self.word.read(|key| self.here.place.slot(key)),
+            Text::Key => self.slot = self.word.end(last, |key| self.here.place.slot(key)),
             Text::Model => self.model = Some(self.string_start..end),
-            Text::Prompt => self.facts.add_text(self.text_bytes),
-            Text::Type => self.word.read(|kind| self.facts.add_part(kind)),
+            Text::Prompt => self.facts.add_text(self.text_bytes + last.len() as u64),
+            Text::Type => self.word.end(last, |kind| self.facts.add_part(kind)),
         }
     }
 }
@@ -293,8 +319,14 @@ impl Word {
         self.len = end;
     }
 
-    /// Hands the word on, escapes resolved. One that is too long, or no text, is handed on as an empty one.
-    fn read<T>(&self, reader: impl FnOnce(&[u8]) -> T) -> T {
+    /// Adds the last bytes and hands the word on, escapes resolved. What is too long, or no text, is handed on
+    /// as an empty word.
+    fn end<T>(&mut self, last: &[u8], reader: impl FnOnce(&[u8]) -> T) -> T {
+        if self.len == 0 {
+            // All of it: it was neither cut nor has it escapes.
+            return reader(last);
+        }
+        self.push(last);
         let raw = self.raw.get(..self.len).unwrap_or_default();
         if !raw.contains(&b'\\') {
             return reader(raw);

@@ -78,17 +78,7 @@ impl Place {
             (Self::Parts, b"tool_calls" | b"function") => Slot::Way,
             // What tools were called with: a string in OpenAI's dialect, an object in Ollama's and Anthropic's.
             (Self::Parts, b"text" | b"arguments" | b"input") => Slot::Text,
-            (Self::Text, _) => Slot::Text,
             _ => Slot::Nothing,
-        }
-    }
-
-    /// Returns what an element is of an array that stands here.
-    pub(super) fn element(self) -> Slot {
-        match self {
-            Self::Parts => Slot::Prompt,
-            Self::Text | Self::Tools => Slot::Text,
-            Self::Other | Self::Root | Self::Images => Slot::Nothing,
         }
     }
 }
