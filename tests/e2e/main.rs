@@ -25,3 +25,4 @@ mod rate_limits;
 mod recovery;
 mod size_limits;
 mod slow_backend;
+mod smuggling;

@@ -117,12 +117,15 @@ impl Service<Request<Incoming>> for Routes {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
-        if request.version() == Version::HTTP_11
-            && request.headers().get_all(header::HOST).iter().count() != 1
-        {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
             // RFC 9112 §3.2: a server must refuse it.
-            let refused =
-                problem(StatusCode::BAD_REQUEST, "host_missing", "HTTP/1.1 requires one Host header");
+            let message = "HTTP/1.1 requires one Host header";
+            let mut refused = problem(StatusCode::BAD_REQUEST, "host_missing", message);
+            if request.version() <= Version::HTTP_11 {
+                // Who sends that may mean something else by what follows, too.
+                refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             return Answering::Done(Some(refused));
         }
         let path = request.uri().path();

@@ -4,6 +4,7 @@
 
 mod bind;
 mod connection;
+mod framing;
 mod watchdog;
 
 use std::{

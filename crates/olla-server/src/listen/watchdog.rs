@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::Patience;
+use super::{Patience, framing::Framing};
 
 /// What one connection is doing; written by its socket, its requests and its responses.
 #[derive(Debug)]
@@ -53,11 +53,12 @@ enum Waiting {
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Activity>);
 
-/// The socket, telling the activity when a request head begins.
+/// The socket, telling the activity when a request head begins, and spoiling heads that must be refused.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     socket: S,
     activity: Arc<Activity>,
+    framing: Framing,
 }
 
 /// Completes when the connection should be closed.
@@ -202,7 +203,7 @@ impl Watchdog {
 
 impl<S> Watched<S> {
     pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity }
+        Self { socket, activity, framing: Framing::default() }
     }
 }
 
@@ -214,7 +215,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
-        self.activity.read(buf.filled().get(before..).unwrap_or_default());
+        let read = buf.filled_mut().get_mut(before..).unwrap_or_default();
+        self.activity.read(read);
+        self.framing.inspect(read);
         polled
     }
 }
