@@ -1,9 +1,10 @@
 //! From what the user wrote to what the program reads: defaults, then a file, then the environment.
 //!
 //! `keys` says which keys there are, `conform` holds the input against it, `raw` merges it, `resolve` and
-//! `endpoints` make [`Settings`] of it. Every problem is collected, none stops the search for more, and no
+//! its neighbours make [`Settings`] of it. Every problem is collected, none stops the search for more, and no
 //! message holds a secret. The process is an argument: nothing here reads the environment by itself.
 
+mod aliases;
 mod auth;
 mod conform;
 mod document;
@@ -11,6 +12,7 @@ mod endpoints;
 mod env;
 mod files;
 mod keys;
+mod models;
 mod obsolete;
 mod problem;
 mod raw;
@@ -35,7 +37,7 @@ pub(crate) use files::USUAL as USUAL_FILES;
 pub(crate) use problem::{Notice, Part, Problem};
 pub(crate) use settings::Settings;
 
-use keys::{ENDPOINT_KEYS, KEYS};
+use keys::{ENDPOINT_KEYS, KEYS, Key, Shape};
 use problem::{Report, Sources};
 use raw::Raw;
 
@@ -122,17 +124,34 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, Rejected> {
 /// Fails when `out` does.
 pub(crate) fn write_keys(out: &mut dyn Write) -> io::Result<()> {
     for key in KEYS {
-        let default = if key.default.is_empty() { "none" } else { key.default };
-        writeln!(out, "{}\n    {}", key.path, key.meaning.replace('`', ""))?;
-        writeln!(out, "    {}; default: {default}; {}\n", key.shape.describe(), key.env())?;
+        write_key(key, key.path, Some(&key.env()), out)?;
+        if let Shape::Named(entry) = &key.shape {
+            write_nested(entry.keys, &format!("{}.<name>", key.path), out)?;
+        }
     }
     writeln!(out, "endpoints[] (also discovery.static.endpoints[]); each entry:\n")?;
-    for key in ENDPOINT_KEYS {
-        let default = if key.default.is_empty() { "none" } else { key.default };
-        writeln!(out, "{}\n    {}", key.path, key.meaning.replace('`', ""))?;
-        writeln!(out, "    {}; default: {default}\n", key.shape.describe())?;
+    write_nested(ENDPOINT_KEYS, "", out)
+}
+
+/// Writes keys that no variable overrides, each followed by those below it.
+fn write_nested(keys: &[Key], path: &str, out: &mut dyn Write) -> io::Result<()> {
+    for key in keys {
+        let path = document::join(path, key.path);
+        write_key(key, &path, None, out)?;
+        let below = if matches!(key.shape, Shape::Entries(_)) { format!("{path}[]") } else { path };
+        write_nested(key.shape.keys(), &below, out)?;
     }
     Ok(())
+}
+
+fn write_key(key: &Key, path: &str, variable: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let default = if key.default.is_empty() { "none" } else { key.default };
+    writeln!(out, "{path}\n    {}", key.meaning.replace('`', ""))?;
+    write!(out, "    {}; default: {default}", key.shape.describe())?;
+    match variable {
+        Some(variable) => writeln!(out, "; {variable}\n"),
+        None => writeln!(out, "\n"),
+    }
 }
 
 fn read(file: &files::Found, report: &mut Report) -> Dict {

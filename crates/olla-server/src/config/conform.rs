@@ -29,11 +29,12 @@ pub(crate) fn value(value: &Value, shape: &Shape, path: &str, report: &mut Repor
             Value::Empty(..) => Some(Value::from("")),
             value => one(value, scalar, path, report),
         }),
-        Shape::Lists(scalar) => each(value, path, report, |value, path, report| match value {
-            Value::Empty(..) => Some(Value::from(Vec::<Value>::new())),
-            value => many(value, scalar, path, report),
-        }),
         Shape::Entries(entry) => entries(value, entry, path, report),
+        Shape::Nested(entry) => nested(value, entry, path, report),
+        Shape::Named(entry) => each(value, path, report, |value, path, report| match value {
+            Value::Empty(..) => Some(Value::from(Vec::<Value>::new())),
+            value => nested(value, entry, path, report),
+        }),
     }
 }
 
@@ -112,9 +113,13 @@ fn each(
 }
 
 fn entries(value: &Value, entry: &Entry, path: &str, report: &mut Report) -> Option<Value> {
-    let Value::Array(_, items) = value else {
-        report.add(Problem::new(path, unexpected("a list", value, true)));
-        return None;
+    let items = match value {
+        Value::Array(_, items) => items.as_slice(),
+        lone @ (Value::String(..) | Value::Num(..)) => std::slice::from_ref(lone),
+        _ => {
+            report.add(Problem::new(path, unexpected("a list", value, true)));
+            return None;
+        }
     };
     let read = items.iter().enumerate().map(|(n, item)| {
         let path = format!("{path}[{n}]");
@@ -132,6 +137,14 @@ fn entries(value: &Value, entry: &Entry, path: &str, report: &mut Report) -> Opt
         }
     });
     Some(Value::from(read.collect::<Vec<_>>()))
+}
+
+/// Leaves the short form as it is, so that messages name what was written.
+fn nested(value: &Value, entry: &Entry, path: &str, report: &mut Report) -> Option<Value> {
+    match value {
+        Value::Dict(_, dict) => Some(Value::from(mapping(dict, entry.keys, path, report))),
+        short => self::value(short, &entry.short()?.shape, path, report),
+    }
 }
 
 fn unexpected(expected: &str, found: &Value, secret: bool) -> String {

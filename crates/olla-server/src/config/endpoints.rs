@@ -3,19 +3,21 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
+    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
 
 use figment::value::Value;
-use olla_core::{BaseUrl, EndpointSpec, KindId, Model, ModelFilter, PathRules, Target, TlsTrust, UrlError};
+use olla_core::{BaseUrl, EndpointSpec, KindId, PathRules, Target, TlsTrust, UrlError};
 use olla_profiles::Profiles;
 
 use super::{
     LoadOptions, auth, env,
     keys::ENDPOINT_KEYS,
+    models,
     problem::{Part, Problem, Report},
-    raw, resolve as settings, suggest,
+    raw, suggest,
     variables::expand,
 };
 
@@ -122,7 +124,8 @@ impl Entry<'_> {
         self.check_schedule(report);
         let headers = self.headers(report);
         let trust = self.trust(report);
-        let declared_models = self.declared_models(report);
+        let filter = std::mem::take(&mut self.raw.model_filter);
+        let models = models::resolve(std::mem::take(&mut self.raw.models), filter, &self.path, report);
         let health = self.expanded("health_check_url", self.raw.health_check_url.as_deref(), report);
         let listing = self.expanded("model_url", self.raw.model_url.as_deref(), report);
         let name = self.raw.name.take().map(|name| name.trim().to_owned());
@@ -137,6 +140,7 @@ impl Entry<'_> {
         spec.kind = kind;
         spec.priority = self.raw.priority;
         spec.weight = self.raw.weight;
+        spec.max_concurrent = NonZeroU32::new(self.raw.max_concurrent);
         spec.health = self.target(&spec, "health_check_url", health, report);
         spec.listing = self.target(&spec, "model_url", listing, report);
         spec.check_interval = self.raw.check_interval;
@@ -145,11 +149,7 @@ impl Entry<'_> {
         (spec.headers, spec.forward_credentials) = headers;
         spec.allow_paths =
             Arc::new(PathRules::parse(self.raw.allow_paths.iter().map(String::as_str)).unwrap_or_default());
-        spec.filter = ModelFilter {
-            include: settings::globs(&self.raw.model_filter.include),
-            exclude: settings::globs(&self.raw.model_filter.exclude),
-        };
-        spec.declared_models = declared_models;
+        (spec.declared_models, spec.filter, spec.placement) = (models.declared, models.filter, models.rules);
         spec.trust = trust;
         self.note_risks(&spec, report);
         Some(Resolved { path: self.path, named, spec })
@@ -272,27 +272,6 @@ impl Entry<'_> {
         };
         report.add(Problem::new(self.key("tls.ca_file"), problem));
         TlsTrust::System
-    }
-
-    fn declared_models(&self, report: &mut Report) -> Arc<[Model]> {
-        let mut models: Vec<Model> = vec![];
-        for (n, written) in self.raw.models.iter().enumerate() {
-            let Ok(raw::Model { name, context_length }) = written.deserialize() else { continue };
-            let key = format!("{}.models[{n}]", self.path);
-            match name.filter(|name| !name.trim().is_empty()) {
-                Some(name) if models.iter().any(|model| *model.name == *name) => {
-                    report.add(Problem::new(key, format!("names the model {name:?} again")));
-                }
-                Some(name) => {
-                    let mut model = Model::named(name);
-                    model.context_length = context_length;
-                    models.push(model);
-                }
-                None if report.mentions(&format!("{key}.name")) => {}
-                None => report.add(Problem::new(key, "has no name")),
-            }
-        }
-        models.into()
     }
 
     fn note_risks(&self, spec: &EndpointSpec, report: &mut Report) {

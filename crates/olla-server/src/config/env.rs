@@ -97,7 +97,9 @@ fn read(key: &Key, text: &str) -> Result<Value, document::SyntaxError> {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::from(items.map(Value::from).collect::<Vec<_>>()))
         }
-        Shape::Many(_) | Shape::Map(_) | Shape::Lists(_) | Shape::Entries(_) => document::parse_value(text),
+        Shape::Many(_) | Shape::Map(_) | Shape::Entries(_) | Shape::Nested(_) | Shape::Named(_) => {
+            document::parse_value(text)
+        }
     }
 }
 

@@ -32,25 +32,27 @@ pub(crate) enum Shape {
     Many(Scalar),
     /// A mapping from any name to one of them.
     Map(Scalar),
-    /// A mapping from any name to a list of them.
-    Lists(Scalar),
     /// A list of such mappings.
     Entries(Entry),
+    /// One such mapping.
+    Nested(Entry),
+    /// A mapping from any name to such a mapping.
+    Named(Entry),
 }
 
-/// A mapping in a list.
+/// A mapping with keys of its own.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// Its keys.
     pub(crate) keys: &'static [Key],
-    /// The key that a single value in the place of a mapping belongs to.
+    /// The key that what stands in the place of the mapping belongs to.
     pub(crate) short: &'static str,
 }
 
 /// The balancers, in the order of preference.
 const BALANCERS: Scalar = Scalar::choice(&["priority", "round-robin", "least-connections"]);
 
-use Shape::{Entries, Lists, Many, Map, One};
+use Shape::{Entries, Many, Map, Named, Nested, One};
 
 /// All keys but those of an endpoint.
 #[rustfmt::skip]
@@ -107,7 +109,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("model_registry.routing_strategy.type", One(Scalar::choice(&["strict", "optimistic", "discovery"])), "strict", "What happens to a request for a model that no healthy endpoint has: `strict` refuses it, `optimistic` goes by `fallback_behavior`."),
     key("model_registry.routing_strategy.options.fallback_behavior", One(Scalar::choice(&["compatible_only", "none", "all"])), "compatible_only", "With `optimistic`: `all` tries any healthy endpoint; `none` and `compatible_only` refuse, each with its own reason."),
-    key("model_aliases", Lists(TEXT), "", "Virtual model names, each with the real names it stands for, best first."),
+    key("model_aliases", Named(Entry { keys: ALIAS_KEYS, short: "models" }), "", "Virtual model names, each with the real names it stands for, best first, or with the keys below."),
 
     key("logging.level", One(Scalar::choice(&["debug", "info", "warn", "warning", "error"])), "info", "Least severe log lines to write: `debug`, `info`, `warn` or `error`."),
     key("logging.format", One(Scalar::choice(&["json", "text"])), "json", "`json` or `text`. A terminal always gets text, unless the variable says otherwise."),
@@ -132,9 +134,10 @@ pub(crate) const ENDPOINT_KEYS: &[Key] = &[
     key("check_timeout", One(DURATION), "2s", "Time limit of a health check; shorter than `check_interval`, at most 30s."),
     key("preserve_path", One(FLAG), "false", "Puts the base path of `url` before every path, even one that begins with it."),
     key("allow_paths", Many(PATH_RULE), "", "Paths forwarded in addition to those of the kind, such as `/key/*`."),
-    key("models", Entries(Entry { keys: MODEL_KEYS, short: "name" }), "", "Models that exist although the backend does not list them: names, or mappings with the keys below."),
-    key("model_filter.include", Many(GLOB), "", "Models to use, by name or pattern; none given means all."),
-    key("model_filter.exclude", Many(GLOB), "", "Models to leave out; wins over `include`."),
+    key("max_concurrent", One(COUNT), "0", "Requests it is sent at a time; further ones go to other endpoints. `0` for no limit."),
+    key("models", Nested(Entry { keys: PLACEMENT_KEYS, short: "declare" }), "", "Which models are asked for here, and how gladly: a mapping with the keys below. A list is short for one with nothing but `declare`."),
+    key("model_filter.include", Many(GLOB), "", "The same as `models.include`, at its traditional place."),
+    key("model_filter.exclude", Many(GLOB), "", "The same as `models.exclude`, at its traditional place."),
     key("headers", Map(SECRET), "", "Headers set on every request to the backend. Values may hold `${VAR}` or `${VAR:-default}`."),
     key("tls.ca_file", One(TEXT), "", "PEM file of certificate authorities to trust besides those of the system."),
     key("tls.insecure_skip_verify", One(FLAG), "false", "Accepts any certificate. Anyone on the way can then read and change the traffic."),
@@ -150,11 +153,29 @@ pub(crate) const ENDPOINT_KEYS: &[Key] = &[
     key("auth.password_file", One(TEXT), "", "File that holds the password."),
 ];
 
+/// The keys of the models of one endpoint.
+#[rustfmt::skip]
+pub(crate) const PLACEMENT_KEYS: &[Key] = &[
+    key("declare", Entries(Entry { keys: MODEL_KEYS, short: "name" }), "", "Models that exist although the backend does not list them: names, or mappings with the keys below."),
+    key("include", Many(GLOB), "", "Listed models to use, by name or pattern; none given means all."),
+    key("exclude", Many(GLOB), "", "Listed models to leave out; wins over `include`."),
+    key("prefer", Many(GLOB), "", "Models that go here before they go to other endpoints."),
+    key("avoid", Many(GLOB), "", "Models that come here only when no other endpoint can take them; wins over `prefer`."),
+    key("never", Many(GLOB), "", "Models that never come here; wins over `avoid`."),
+];
+
 /// The keys of one declared model.
 #[rustfmt::skip]
 pub(crate) const MODEL_KEYS: &[Key] = &[
     key("name", One(TEXT), "", "Name that the backend expects."),
     key("context_length", One(POSITIVE), "", "Longest context in tokens."),
+];
+
+/// The keys of one alias.
+#[rustfmt::skip]
+pub(crate) const ALIAS_KEYS: &[Key] = &[
+    key("models", Many(TEXT), "", "The real names it stands for, best first. Required."),
+    key("strategy", One(Scalar::choice(&["best_of_each", "equal", "in_order"])), "best_of_each", "`best_of_each`: all endpoints share the requests, each with the first of the models that it has. `equal`: all models on all endpoints share them. `in_order`: a model is used only when none before it can be."),
 ];
 
 const fn key(path: &'static str, shape: Shape, default: &'static str, meaning: &'static str) -> Key {
@@ -186,8 +207,30 @@ impl Shape {
             One(scalar) => scalar.name.to_owned(),
             Many(scalar) => format!("list of {}", scalar.name),
             Map(scalar) => format!("mapping to {}", scalar.name),
-            Lists(scalar) => format!("mapping to list of {}", scalar.name),
             Entries(_) => "list of mappings".to_owned(),
+            Nested(entry) => format!("{} or mapping", entry.describe_short()),
+            Named(entry) => format!("mapping to {} or mapping", entry.describe_short()),
         }
+    }
+
+    /// Returns the keys of the mapping that the key holds, or of each of them.
+    pub(crate) fn keys(&self) -> &'static [Key] {
+        match self {
+            One(_) | Many(_) | Map(_) => &[],
+            Entries(entry) | Nested(entry) | Named(entry) => entry.keys,
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Returns what may stand in the place of the mapping.
+    pub(crate) fn short(&self) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.path == self.short)
+    }
+
+    fn describe_short(&self) -> String {
+        self.short().map_or_else(String::new, |key| key.shape.describe())
     }
 }

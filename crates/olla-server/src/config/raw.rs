@@ -33,7 +33,7 @@ pub(crate) struct Raw {
     pub(crate) endpoints: Vec<Value>,
     pub(crate) model_registry: ModelRegistry,
     #[serde(default)]
-    pub(crate) model_aliases: BTreeMap<String, Vec<String>>,
+    pub(crate) model_aliases: BTreeMap<String, Alias>,
     pub(crate) logging: Logging,
     pub(crate) engineering: Engineering,
 }
@@ -136,6 +136,23 @@ pub(crate) struct RoutingOptions {
     pub(crate) fallback_behavior: String,
 }
 
+/// A virtual model name, in either of its forms.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Alias {
+    /// The models alone.
+    List(Vec<String>),
+    /// With options.
+    Full(FullAlias),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct FullAlias {
+    pub(crate) models: Vec<String>,
+    pub(crate) strategy: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Logging {
     pub(crate) level: String,
@@ -158,6 +175,7 @@ pub(crate) struct Endpoint {
     pub(crate) kind: String,
     pub(crate) priority: u32,
     pub(crate) weight: u32,
+    pub(crate) max_concurrent: u32,
     pub(crate) model_url: Option<String>,
     pub(crate) health_check_url: Option<String>,
     pub(crate) check_interval: Duration,
@@ -166,7 +184,7 @@ pub(crate) struct Endpoint {
     #[serde(default)]
     pub(crate) allow_paths: Vec<String>,
     #[serde(default)]
-    pub(crate) models: Vec<Value>,
+    pub(crate) models: Models,
     #[serde(default)]
     pub(crate) model_filter: Filter,
     #[serde(default)]
@@ -179,6 +197,27 @@ pub(crate) struct Endpoint {
 pub(crate) struct Tls {
     pub(crate) ca_file: Option<String>,
     pub(crate) insecure_skip_verify: bool,
+}
+
+/// The models of an endpoint, in either form.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Models {
+    /// Declared ones alone.
+    List(Vec<Value>),
+    /// With rules.
+    Full(PlacedModels),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PlacedModels {
+    pub(crate) declare: Vec<Value>,
+    pub(crate) include: Vec<String>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) prefer: Vec<String>,
+    pub(crate) avoid: Vec<String>,
+    pub(crate) never: Vec<String>,
 }
 
 /// A declared model.
@@ -197,4 +236,12 @@ pub(crate) struct Auth {
     /// Everything else: the fields of which each type takes its own.
     #[serde(flatten)]
     pub(crate) fields: BTreeMap<String, String>,
+}
+
+// === impl Models ===
+
+impl Default for Models {
+    fn default() -> Self {
+        Self::List(vec![])
+    }
 }

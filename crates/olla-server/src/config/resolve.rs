@@ -1,23 +1,17 @@
 //! Raw configuration turned into settings, with every rule that concerns more than one value.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    num::NonZeroU32,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use http::{HeaderName, Method};
 use olla_balancer::Balancer;
-use olla_core::{Alias, AliasOrder, Aliases, Glob};
+use olla_core::Glob;
 use olla_profiles::{ProfileFilter, Profiles};
 use olla_proxy::{Fallback, Routing};
 
 use super::{
-    LoadOptions, endpoints,
+    LoadOptions, aliases, endpoints,
     env::Env,
-    problem::{Part, Problem, Report},
+    problem::{Problem, Report},
     raw::{self, Raw},
     scalar,
     settings::{
@@ -47,7 +41,7 @@ pub(crate) fn settings(
             models: raw.discovery.model_discovery,
         },
         routing: routing(&raw.model_registry.routing_strategy),
-        aliases: aliases(raw.model_aliases, report),
+        aliases: aliases::resolve(raw.model_aliases, report),
         logging: logging(raw.logging, &options.env, report),
         show_nerdstats: raw.engineering.show_nerdstats,
     }
@@ -166,60 +160,6 @@ fn routing(raw: &raw::RoutingStrategy) -> Routing {
         "none" => Fallback::Nowhere,
         _ => Fallback::CompatibleOnly,
     })
-}
-
-fn aliases(raw: BTreeMap<String, Vec<String>>, report: &mut Report) -> Aliases {
-    let mut spellings: HashMap<String, &str> = HashMap::new();
-    for (name, targets) in &raw {
-        check_alias(name, targets, report);
-        if let Some(other) = spellings.insert(name.to_lowercase(), name) {
-            let message = format!("differs from the alias {other:?} only in case");
-            let problem = Problem::new(format!("model_aliases.{name}"), message);
-            report.add(problem.help("requests match aliases in any case: give each its own name"));
-        }
-    }
-    note_aliases_of_aliases(&raw, &spellings, report);
-    Aliases::new(
-        raw.into_iter()
-            .map(|(name, targets)| (name.into_boxed_str(), Alias::of(targets, AliasOrder::default()))),
-    )
-}
-
-fn check_alias(name: &str, targets: &[String], report: &mut Report) {
-    let key = format!("model_aliases.{name}");
-    if name.trim().is_empty() {
-        report.add(Problem::new("model_aliases", "an alias has an empty name"));
-    } else if name.trim() != name {
-        report.add(Problem::new(&key, "the name of an alias begins or ends with a blank"));
-    }
-    if targets.is_empty() && !report.mentions(&key) {
-        let problem = Problem::new(&key, "has no model to stand for");
-        report.add(problem.help("list at least one real model name"));
-    }
-    for (n, _) in targets.iter().enumerate().filter(|(_, target)| target.trim().is_empty()) {
-        report.add(Problem::new(format!("{key}[{n}]"), "is blank instead of the name of a model"));
-    }
-}
-
-/// An alias that lists itself is also the name of a model, so that others may list it as one.
-fn note_aliases_of_aliases(
-    raw: &BTreeMap<String, Vec<String>>,
-    spellings: &HashMap<String, &str>,
-    report: &mut Report,
-) {
-    for (name, targets) in raw {
-        for target in targets {
-            let Some(other) = spellings.get(&target.to_lowercase()) else { continue };
-            let lists_itself = || raw.get(*other).is_some_and(|own| own.contains(target));
-            if other != name && !lists_itself() {
-                let text = format!(
-                    "model_aliases.{name}: {target} is an alias itself; only a model of that name is meant here, \
-                     not what the alias stands for"
-                );
-                report.notice(Part::Aliases, text);
-            }
-        }
-    }
 }
 
 fn logging(raw: raw::Logging, env: &Env, report: &Report) -> Logging {

@@ -10,6 +10,7 @@ mod endpoints;
 mod environment;
 mod files;
 mod mistakes;
+mod models;
 mod originals;
 mod urls;
 
