@@ -23,6 +23,7 @@ mod patience;
 mod protocols;
 mod rate_limits;
 mod recovery;
+mod rediscovery;
 mod size_limits;
 mod slow_backend;
 mod smuggling;

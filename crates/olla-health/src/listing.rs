@@ -38,6 +38,9 @@ pub enum ListingFailure {
     /// Not in the shape that the profile declares.
     #[error(transparent)]
     Unreadable(#[from] ListingError),
+    /// It was not waited for any longer.
+    #[error("the listing is still under way")]
+    Unfinished,
     /// The endpoint is no longer, or not yet, watched.
     #[error("the endpoint is not watched")]
     Unwatched,

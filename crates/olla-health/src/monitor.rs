@@ -13,6 +13,7 @@ use olla_profiles::{Profile, Profiles};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::{
@@ -102,9 +103,19 @@ impl<F: Fetch> Monitor<F> {
     /// An endpoint that is down is not asked for its models but checked again, which lists them if it is
     /// back. No failure is retried before this returns.
     pub async fn refresh(&self) -> Vec<Refreshed> {
+        self.refresh_within(LONGEST_INTERVAL).await
+    }
+
+    /// Does what [`refresh`](Self::refresh) does, but waits for no endpoint longer than `limit`: a listing that
+    /// takes longer goes on and is published when it ends.
+    pub async fn refresh_within(&self, limit: Duration) -> Vec<Refreshed> {
         let fleet = self.shared.cell.load();
         join_all(fleet.endpoints().iter().map(|endpoint| async {
-            let outcome = self.order(endpoint.id).await.unwrap_or(Err(ListingFailure::Unwatched));
+            let outcome = match timeout(limit, self.order(endpoint.id)).await {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => Err(ListingFailure::Unwatched),
+                Err(_) => Err(ListingFailure::Unfinished),
+            };
             Refreshed { endpoint: Arc::clone(&endpoint.spec.name), outcome }
         }))
         .await

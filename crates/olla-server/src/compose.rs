@@ -12,7 +12,7 @@ use olla_core::FleetCell;
 use olla_health::{Monitor, MonitorSettings};
 use olla_profiles::Profiles;
 use olla_proxy::{
-    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Timeouts,
+    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Routing, Timeouts,
     TrustedProxies, Upstream,
 };
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
@@ -23,6 +23,7 @@ use crate::{
     config::settings::{self, Settings},
     dispatch::{Dispatch, Routes},
     fetch::ProbeClient,
+    rediscovery::rediscover,
     stats::Stats,
 };
 
@@ -53,7 +54,7 @@ impl App {
         let stats = Arc::new(Stats::default());
         let stopping = Arc::new(AtomicBool::new(false));
         let rate_limits = rate_limits(&settings.server.rate_limits);
-        let proxy = proxy(settings, (&fleet, &profiles), &stats, rate_limits.clone());
+        let proxy = proxy(settings, (&fleet, &profiles), (&stats, &monitor), rate_limits.clone());
         let admin = admin(settings, (&proxy, &fleet, &profiles), (&stats, &monitor), &stopping);
         let health_limits = health_limits(&settings.server.rate_limits);
         let rate_limits = rate_limits.into_iter().chain(health_limits.clone()).collect();
@@ -92,7 +93,7 @@ pub(crate) fn monitor(
 fn proxy(
     settings: &Settings,
     (fleet, profiles): (&Arc<FleetCell>, &Arc<Profiles>),
-    stats: &Arc<Stats>,
+    (stats, monitor): (&Arc<Stats>, &Arc<Monitor<ProbeClient>>),
     rate_limits: Option<Arc<RateLimits>>,
 ) -> Proxy {
     let mut options = olla_proxy::Settings::default();
@@ -115,6 +116,9 @@ fn proxy(
     }
     if let Some(rate_limits) = rate_limits {
         builder = builder.rate_limits(rate_limits);
+    }
+    if let Routing::Discovery { refresh: Some(limit), .. } = settings.routing {
+        builder = builder.rediscover(rediscover(Arc::clone(monitor), limit));
     }
     builder.build()
 }

@@ -235,6 +235,26 @@ async fn a_refresh_lists_every_endpoint_and_says_what_came_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refresh_within_a_limit_waits_for_no_slow_endpoint_and_keeps_what_others_list() {
+    let stage = Stage::new(vec![spec(1), spec(2)]);
+    stage.healthy(1, &["a"]);
+    stage.healthy(2, &["b"]);
+    stage.start().await;
+    stage.net.serve(1, LISTING, listing(&["a", "c"]).after(Duration::from_secs(10)));
+    stage.healthy(2, &["b", "d"]);
+    let started = tokio::time::Instant::now();
+
+    let refreshed = stage.monitor.refresh_within(Duration::from_secs(2)).await;
+
+    assert_eq!(started.elapsed().as_secs(), 2);
+    assert!(matches!(refreshed[0].outcome, Err(ListingFailure::Unfinished)));
+    assert!(matches!(refreshed[1].outcome, Ok(2)));
+    assert_eq!(stage.models(1), ["b", "d"]);
+    seconds(9).await;
+    assert_eq!(stage.models(0), ["a", "c"], "the slow listing has gone on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_not_watched_says_so() {
     let stage = Stage::new(vec![spec(1)]);
 

@@ -107,8 +107,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("discovery.model_discovery.retry_attempts", One(COUNT), "3", "Further attempts at a listing that failed."),
     key("discovery.model_discovery.retry_backoff", One(DURATION), "1s", "Pause before the first further attempt; doubles with each."),
 
-    key("model_registry.routing_strategy.type", One(Scalar::choice(&["strict", "optimistic", "discovery"])), "strict", "What happens to a request for a model that no healthy endpoint has: `strict` refuses it, `optimistic` goes by `fallback_behavior`."),
-    key("model_registry.routing_strategy.options.fallback_behavior", One(Scalar::choice(&["compatible_only", "none", "all"])), "compatible_only", "With `optimistic`: `all` tries any healthy endpoint; `none` and `compatible_only` refuse, each with its own reason."),
+    key("model_registry.routing_strategy.type", One(Scalar::choice(&["strict", "optimistic", "discovery"])), "strict", "What happens to a request for a model that no healthy endpoint has: `strict` refuses it, `optimistic` goes by `fallback_behavior`, `discovery` lists all models anew first."),
+    key("model_registry.routing_strategy.options.fallback_behavior", One(Scalar::choice(&["compatible_only", "none", "all"])), "compatible_only", "With `optimistic` and `discovery`: `all` tries any healthy endpoint; `none` and `compatible_only` refuse, each with its own reason."),
+    key("model_registry.routing_strategy.options.discovery_refresh_on_miss", One(FLAG), "false", "With `discovery`: asks every endpoint for its models before the request is given up. Without it, the request is refused at once."),
+    key("model_registry.routing_strategy.options.discovery_timeout", One(TIMEOUT), "2s", "With `discovery`: the longest that a request waits for these listings."),
     key("model_aliases", Named(Entry { keys: ALIAS_KEYS, short: "models" }), "", "Virtual model names, each with the real names it stands for, best first, or with the keys below."),
 
     key("logging.level", One(Scalar::choice(&["debug", "info", "warn", "warning", "error"])), "info", "Least severe log lines to write: `debug`, `info`, `warn` or `error`."),

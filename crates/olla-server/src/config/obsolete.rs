@@ -38,8 +38,6 @@ const KEYS: &[Obsolete] = &[
         "endpoints come from the list; `discovery.local` adds those found on this machine",
     ),
     gone("model_registry.enable_unifier", "models are listed once for all endpoints that have them"),
-    gone("model_registry.routing_strategy.options.discovery_refresh_on_miss", ABSENT),
-    gone("model_registry.routing_strategy.options.discovery_timeout", ABSENT),
     gone("model_registry.type", "models are always kept in memory"),
     gone("model_registry.unification", "a model leaves with the listing that no longer names it"),
     gone("proxy.engine", "there is one engine"),
@@ -59,9 +57,9 @@ const UNMET: &[Unmet] = &[
         notice: "sticky sessions are not available in this version; each request is balanced on its own",
     },
     Unmet {
-        path: "model_registry.routing_strategy.type",
-        asks: |v| matches!(v, Value::String(_, word) if word.eq_ignore_ascii_case("discovery")),
-        notice: "the routing strategy `discovery` is not available in this version; it acts as `strict`",
+        path: "model_registry.enable_unifier",
+        asks: |v| matches!(v, Value::Bool(_, false)),
+        notice: "models are merged over all endpoints whatever this says",
     },
     Unmet {
         path: "dashboard.enabled",

@@ -134,6 +134,8 @@ pub(crate) struct RoutingStrategy {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RoutingOptions {
     pub(crate) fallback_behavior: String,
+    pub(crate) discovery_refresh_on_miss: bool,
+    pub(crate) discovery_timeout: Duration,
 }
 
 /// A virtual model name, in either of its forms.

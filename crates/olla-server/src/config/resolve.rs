@@ -11,7 +11,7 @@ use olla_proxy::{Fallback, Routing};
 use super::{
     LoadOptions, aliases, endpoints,
     env::Env,
-    problem::{Problem, Report},
+    problem::{Part, Problem, Report},
     raw::{self, Raw},
     scalar,
     settings::{
@@ -32,6 +32,7 @@ pub(crate) fn settings(
     let lists =
         [("endpoints", &*raw.endpoints), ("discovery.static.endpoints", &*raw.discovery.listed.endpoints)];
     let endpoints = endpoints::resolve(&lists, profiles, options, report);
+    let lists_models = raw.discovery.model_discovery.enabled;
     Settings {
         server: server(raw.server, report),
         proxy: proxy(raw.proxy, report),
@@ -40,7 +41,7 @@ pub(crate) fn settings(
             endpoints,
             models: raw.discovery.model_discovery,
         },
-        routing: routing(&raw.model_registry.routing_strategy),
+        routing: routing(&raw.model_registry.routing_strategy, lists_models, report),
         aliases: aliases::resolve(raw.model_aliases, report),
         logging: logging(raw.logging, &options.env, report),
         show_nerdstats: raw.engineering.show_nerdstats,
@@ -151,15 +152,33 @@ fn proxy(raw: raw::Proxy, report: &mut Report) -> Proxy {
     }
 }
 
-fn routing(raw: &raw::RoutingStrategy) -> Routing {
-    if raw.name != "optimistic" {
-        return Routing::Strict;
-    }
-    Routing::Optimistic(match raw.options.fallback_behavior.as_str() {
+fn routing(raw: &raw::RoutingStrategy, lists_models: bool, report: &mut Report) -> Routing {
+    const OPTION: &str = "model_registry.routing_strategy.options.discovery_refresh_on_miss";
+
+    let fallback = match raw.options.fallback_behavior.as_str() {
         "all" => Fallback::All,
         "none" => Fallback::Nowhere,
         _ => Fallback::CompatibleOnly,
-    })
+    };
+    let refresh = raw.options.discovery_refresh_on_miss.then_some(raw.options.discovery_timeout);
+    match raw.name.as_str() {
+        "optimistic" => Routing::Optimistic(fallback),
+        "discovery" => {
+            if refresh.is_none() {
+                let text = "model_registry.routing_strategy: `discovery` looks for no model anew while \
+                            `options.discovery_refresh_on_miss` is not true; what is missing is refused with 503";
+                report.notice(Part::Config, text);
+            } else if !lists_models {
+                let problem = Problem::new(
+                    OPTION,
+                    "cannot be: `discovery.model_discovery.enabled` is false, so that no models are listed",
+                );
+                report.add(problem.help("set one of the two the other way"));
+            }
+            Routing::Discovery { fallback, refresh }
+        }
+        _ => Routing::Strict,
+    }
 }
 
 fn logging(raw: raw::Logging, env: &Env, report: &Report) -> Logging {

@@ -12,6 +12,7 @@ mod files;
 mod mistakes;
 mod models;
 mod originals;
+mod routing;
 mod urls;
 
 use std::{fs, path::Path};

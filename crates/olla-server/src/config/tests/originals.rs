@@ -2,8 +2,6 @@
 
 use std::{fs, time::Duration};
 
-use olla_proxy::Routing;
-
 use super::{in_directory, loaded, notices, root};
 use crate::config::{Env, LoadOptions, load};
 
@@ -12,27 +10,28 @@ fn what_earlier_versions_read_is_listed_once_and_what_is_missing_is_said() {
     let text = "\
 proxy: {engine: sherpa, max_retries: 3, sticky_sessions: {enabled: true, anything: 1}}
 discovery: {type: static}
-model_registry: {type: memory, routing_strategy: {type: discovery, options: {discovery_timeout: 2s}}}
+model_registry: {type: memory, enable_unifier: false, unification: {stale_threshold: 24h}}
 translators: {anthropic: {enabled: true, inspector: {enabled: true}}}
 dashboard: {enabled: true, gate_internal_api: true}
 ";
 
     let loaded = loaded(text);
 
-    assert_eq!(loaded.settings.routing, Routing::Strict);
     assert_eq!(
         notices(&loaded),
         "\
 proxy.sticky_sessions.enabled: sticky sessions are not available in this version; each request is balanced on its own
-model_registry.routing_strategy.type: the routing strategy `discovery` is not available in this version; it acts as `strict`
+model_registry.enable_unifier: models are merged over all endpoints whatever this says
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
 dashboard.gate_internal_api: access to /internal is not gated in this version; keep the port away from strangers
 translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 translators.anthropic.inspector.enabled: the Anthropic inspector is not available in this version; nothing is written to disk
 settings of earlier versions that change nothing and can be removed
-    dashboard, model_registry.routing_strategy.options.discovery_timeout, proxy.sticky_sessions, translators: not available in this version
+    dashboard, proxy.sticky_sessions, translators: not available in this version
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
+    model_registry.enable_unifier: models are listed once for all endpoints that have them
     model_registry.type: models are always kept in memory
+    model_registry.unification: a model leaves with the listing that no longer names it
     proxy.engine: there is one engine
     proxy.max_retries: use `proxy.retry.max_attempts`
 "
@@ -55,7 +54,7 @@ fn the_file_of_the_original_loads_with_notices_only() {
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
 translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 settings of earlier versions that change nothing and can be removed
-    dashboard, model_registry.routing_strategy.options.discovery_refresh_on_miss, model_registry.routing_strategy.options.discovery_timeout, proxy.sticky_sessions, server.rate_limits.per_endpoint, translators: not available in this version
+    dashboard, proxy.sticky_sessions, server.rate_limits.per_endpoint, translators: not available in this version
     discovery.health_check.initial_delay: endpoints are checked as soon as the port is open
     discovery.refresh_interval: use `check_interval` of each endpoint
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
