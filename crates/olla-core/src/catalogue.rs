@@ -99,8 +99,9 @@ impl Catalogue {
         named.find(|model| model.is_called(name)).or(any_case)
     }
 
-    /// Finds the endpoints that have a model of this name.
-    pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
+    /// Finds the endpoints that have a model of this name; one that only a pattern promises counts if
+    /// `is_used` says so.
+    pub(crate) fn lookup(&self, name: &str, is_used: impl Fn(&Placement) -> bool) -> Lookup<'_> {
         let named = self.named(name);
         let exact = named.len() > 1 && named.clone().any(|model| model.is_called(name));
         let mut found = Lookup::new();
@@ -116,7 +117,7 @@ impl Catalogue {
             add_best(&mut found, &model.placements, name);
         }
         for (_, placement) in self.wildcards.iter().filter(|(pattern, _)| pattern.matches(name)) {
-            if found.iter().all(|other| other.endpoint != placement.endpoint) {
+            if found.iter().all(|other| other.endpoint != placement.endpoint) && is_used(placement) {
                 sources += 1;
                 found.push(placement);
             }
@@ -202,7 +203,7 @@ impl Merging {
         if let Some(digest) = digest {
             self.by_digest.entry(digest.into()).or_insert(position);
         }
-        for name in names(&placement.model) {
+        for name in placement.model.names() {
             fold(name, |folded| match self.by_name.get_mut(folded) {
                 Some(positions) if positions.contains(&position) => {}
                 Some(positions) => positions.push(position),
@@ -223,7 +224,7 @@ impl Merging {
         if let Some(position) = digest.and_then(|digest| self.by_digest.get(digest)) {
             return *position;
         }
-        for name in names(model) {
+        for name in model.names() {
             let positions = fold(name, |folded| self.by_name.get(folded));
             let fits = |position: &&u32| {
                 let group = self.groups.get(**position as usize);
@@ -249,7 +250,7 @@ impl Merging {
             }
             let id = identity(&group, &taken);
             taken.insert(Arc::clone(&id), ());
-            let mut names: Vec<_> = group.placements.iter().flat_map(|p| names(&p.model)).cloned().collect();
+            let mut names: Vec<_> = group.placements.iter().flat_map(|p| p.model.names()).cloned().collect();
             names.sort_unstable();
             names.dedup();
             let model =
@@ -270,11 +271,6 @@ impl Merging {
         }
         Catalogue { models: models.into_iter().map(|(_, model)| model).collect(), by_name, wildcards }
     }
-}
-
-/// A model's names on its endpoint: the one in requests first.
-fn names(model: &Model) -> impl Iterator<Item = &Arc<str>> {
-    std::iter::once(&model.name).chain(&model.also)
 }
 
 fn identity(group: &Group, taken: &HashMap<Arc<str>, ()>) -> Arc<str> {

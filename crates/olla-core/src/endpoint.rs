@@ -131,6 +131,18 @@ impl ModelFilter {
         let included = self.include.is_empty() || self.include.iter().any(|g| g.matches(name));
         included && !self.exclude.iter().any(|g| g.matches(name))
     }
+
+    /// Returns whether a listed model is used, each of its names counting. A pattern that stands for many
+    /// models is used if any of them may be.
+    #[must_use]
+    pub fn keeps(&self, model: &Model) -> bool {
+        let hits = |glob: &Glob| model.names().any(|name| glob.matches(name));
+        let pattern =
+            Some(&*model.name).filter(|_| model.is_pattern()).and_then(|name| Glob::parse(name).ok());
+        let may_hit = |glob: &Glob| hits(glob) || pattern.as_ref().is_some_and(|pattern| glob.meets(pattern));
+        let included = self.include.is_empty() || self.include.iter().any(may_hit);
+        included && !self.exclude.iter().any(hits)
+    }
 }
 
 // === impl TlsTrust ===
@@ -160,6 +172,22 @@ mod tests {
         assert!(!filter.admits("llama3:70b"));
         assert!(!filter.admits("phi4"));
         assert!(ModelFilter::default().admits("anything"));
+    }
+
+    #[test]
+    fn every_name_of_a_listed_model_counts_and_a_pattern_may_stand_for_used_ones() {
+        let globs = |texts: &[&str]| texts.iter().map(|text| Glob::parse(text).unwrap()).collect();
+        let filter = ModelFilter {
+            include: globs(&["llama3", "openai/gpt-4*"]),
+            exclude: globs(&["*:70b", "azure/*"]),
+        };
+        let mut tagged = Model::named("llama3:latest");
+        tagged.also = vec!["llama3".into()];
+
+        assert!(filter.keeps(&tagged) && !filter.admits("llama3:latest"));
+        assert!(filter.keeps(&Model::named("openai/*")), "some of it is included");
+        assert!(!filter.keeps(&Model::named("anthropic/*")), "nothing of it is");
+        assert!(!filter.keeps(&Model::named("azure/*")), "all of it is excluded");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Endpoint {
 
     /// Returns this endpoint with another list of models, or `None` when nothing changes.
     fn with_models(&self, kind: Option<KindId>, listed: Vec<Model>) -> Option<Self> {
-        let mut models: Vec<_> = listed.into_iter().filter(|m| self.spec.filter.admits(&m.name)).collect();
+        let mut models: Vec<_> = listed.into_iter().filter(|m| self.spec.filter.keeps(m)).collect();
         models.extend(self.spec.declared_models.iter().cloned());
         models.sort_by(|a, b| a.name.cmp(&b.name));
         models.dedup_by(|a, b| a.name == b.name);
@@ -115,10 +115,17 @@ impl Fleet {
     }
 
     /// Finds the endpoints that have a model, by any name it is known by: exactly, else ignoring case;
-    /// patterns that an endpoint lists, such as `openai/*`, match too.
+    /// patterns that an endpoint lists, such as `openai/*`, match too, where its filter admits the name.
     #[must_use]
     pub fn lookup(&self, name: &str) -> Lookup<'_> {
-        self.catalogue.lookup(name)
+        self.catalogue.lookup(name, |placement| {
+            self.endpoints.get(placement.endpoint).is_some_and(|endpoint| {
+                let spec = &endpoint.spec;
+                // A declared model is there whatever the filter says.
+                spec.filter.admits(name)
+                    || spec.declared_models.iter().any(|m| m.name == placement.model.name)
+            })
+        })
     }
 
     /// Returns every model, merged over the endpoints that have it, sorted by identity.
@@ -297,6 +304,22 @@ mod tests {
         let fleet = cell.load();
         let listed: Vec<_> = fleet.endpoints()[0].models.iter().map(|m| &*m.name).collect();
         assert_eq!(listed, ["llama3", "whisper"]);
+    }
+
+    #[test]
+    fn filters_apply_to_the_names_that_a_listed_pattern_stands_for() {
+        let globs = |text: &str| vec![Glob::parse(text).unwrap()];
+        let filter = ModelFilter { include: globs("openai/*"), exclude: globs("openai/gpt-5*") };
+        let filtered = EndpointSpec { filter, declared_models: Arc::from(models(&["own/*"])), ..spec("a") };
+        let (cell, ids) = cell(vec![filtered, spec("b")]);
+        cell.publish_models(ids[0], None, models(&["*"]));
+        cell.publish_models(ids[1], None, models(&["openai/*"]));
+        let fleet = cell.load();
+
+        assert_eq!(names(&fleet, "openai/gpt-4o"), [0, 1]);
+        assert_eq!(names(&fleet, "openai/gpt-5-mini"), [1]);
+        assert!(names(&fleet, "anthropic/x").is_empty());
+        assert_eq!(names(&fleet, "own/gpt-5"), [0], "a declared pattern is not filtered");
     }
 
     #[test]

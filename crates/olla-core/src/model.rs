@@ -88,6 +88,11 @@ impl Model {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// Returns every name by which the backend knows it, the one for requests first.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.name).chain(&self.also)
+    }
+
     /// Returns whether the listed name is a pattern, such as `openai/*`, that stands for many models.
     #[must_use]
     pub fn is_pattern(&self) -> bool {

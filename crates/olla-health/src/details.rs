@@ -107,7 +107,7 @@ impl Answers {
         asking: &Asking<'_, F>,
         models: &'m [Model],
     ) -> Vec<(usize, Option<&'m Model>)> {
-        let admitted = |model: &&Model| !model.is_pattern() && asking.spec.filter.admits(&model.name);
+        let admitted = |model: &&Model| !model.is_pattern() && asking.spec.filter.keeps(model);
         let mut open = vec![];
         for (position, question) in asking.profile.details().iter().enumerate() {
             match (question.about(), models) {

@@ -145,7 +145,7 @@ impl<F: Fetch> Monitor<F> {
     async fn list_once(&self, profile: &Profile, spec: &EndpointSpec) -> Result<Vec<Model>, ListingFailure> {
         let Shared { client, settings, .. } = &*self.shared;
         let mut models = listing::fetch(client, profile, spec, settings.timeout).await?.models;
-        models.retain(|model| spec.filter.admits(&model.name));
+        models.retain(|model| spec.filter.keeps(model));
         models.iter_mut().for_each(|model| profile.complete(model));
         Ok(models)
     }

@@ -77,7 +77,7 @@ fn route_by_model<'f>(
     match routing.missing(Missing { known: endpoints > 0, others, rediscovery }) {
         Ok(reason) => {
             let decision = Decision::fallback(routing.strategy(), reason);
-            let anywhere = Candidates::of_endpoints(&reachable, Some(decision)).without_never(model);
+            let anywhere = Candidates::of_endpoints(&reachable, Some(decision)).without_forbidden(model);
             if anywhere.list.iter().any(|candidate| is_available(candidate.endpoint)) {
                 return Ok(anywhere);
             }
@@ -122,9 +122,12 @@ impl<'f> Candidates<'f> {
         Self { rename: SmallVec::from_elem(None, list.len()), list, decision }
     }
 
-    /// Leaves out endpoints that must never be asked for the model, which they are not known to have.
-    fn without_never(mut self, model: &str) -> Self {
-        self.list.retain(|c| c.endpoint.spec.placement.of(model, model) != Preference::Never);
+    /// Leaves out endpoints that must not be asked for the model, which they are not known to have.
+    fn without_forbidden(mut self, model: &str) -> Self {
+        self.list.retain(|candidate| {
+            let spec = &candidate.endpoint.spec;
+            spec.filter.admits(model) && spec.placement.of_name(model) != Preference::Never
+        });
         self.rename.truncate(self.list.len());
         self
     }

@@ -285,7 +285,7 @@ fn placements<'f>(fleet: &'f Fleet, model: &'f str, position: usize) -> Vec<(&'f
 
 /// Says why an endpoint that does not have the model is no candidate.
 fn without_model(endpoint: &Endpoint, model: &str, down: Option<String>) -> (Verdict, String) {
-    if endpoint.spec.placement.of(model, model) == Preference::Never {
+    if endpoint.spec.placement.of_name(model) == Preference::Never {
         return (Verdict::Never, Against::Rule.to_string());
     }
     if !endpoint.spec.filter.admits(model) {

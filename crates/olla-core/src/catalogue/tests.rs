@@ -19,7 +19,7 @@ fn catalogue(endpoints: &[&[(&str, Option<&str>)]]) -> Catalogue {
 }
 
 fn found<'a>(catalogue: &'a Catalogue, name: &str) -> Vec<(usize, &'a str)> {
-    catalogue.lookup(name).iter().map(|p| (p.endpoint, &*p.model.name)).collect()
+    catalogue.lookup(name, |_| true).iter().map(|p| (p.endpoint, &*p.model.name)).collect()
 }
 
 fn ids(catalogue: &Catalogue) -> Vec<&str> {

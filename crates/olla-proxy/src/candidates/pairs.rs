@@ -53,7 +53,7 @@ impl Asked<'_> {
     ) -> Result<u32, Against> {
         self.may_reach(endpoint)?;
         let model = &placement.model;
-        let preference = match endpoint.spec.placement.of(&model.name, asked) {
+        let preference = match endpoint.spec.placement.of(model, asked) {
             Preference::Preferred => 0,
             Preference::Neutral => 2,
             Preference::Avoided => 4,
@@ -97,6 +97,10 @@ impl<'f> Pairs<'f> {
         for (n, target) in (0..).zip(&*alias.targets) {
             let found: Lookup<'f> = fleet.lookup(target);
             for placement in found {
+                // Two targets may be names of one model.
+                if pairs.has(placement) {
+                    continue;
+                }
                 let of_endpoint = match seen.iter_mut().find(|(endpoint, _)| *endpoint == placement.endpoint)
                 {
                     Some((_, count)) => {
@@ -133,6 +137,11 @@ impl<'f> Pairs<'f> {
             list.iter().take(*n).all(|other| other.endpoint.id != candidate.endpoint.id)
         };
         list.iter().enumerate().filter(is_first).count()
+    }
+
+    fn has(&self, placement: &Placement) -> bool {
+        let mut placements = self.candidates.list.iter().filter_map(|candidate| candidate.placement);
+        placements.any(|known| std::ptr::eq(known, placement))
     }
 
     fn add(

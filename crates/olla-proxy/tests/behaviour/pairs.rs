@@ -38,6 +38,19 @@ async fn a_rate_limit_on_one_pair_moves_to_the_next_model_of_the_same_endpoint()
     assert_eq!(told.header("x-olla-routing-reason"), Some(r#"alias "Smart" resolved to 1 endpoint(s)"#));
 }
 
+#[tokio::test]
+async fn a_model_that_an_alias_names_twice_is_asked_once() {
+    let backend = limited().await;
+    let mut plan = Plan::over(&[&backend]);
+    plan.models(0, &["first", "second"]);
+    plan.aliases = vec![("smart", &["first", "FIRST", "second", "first"])];
+
+    let told = plan.start().ask(post("/v1/completions", r#"{"model":"smart"}"#)).await;
+
+    assert_eq!(told.status, StatusCode::OK);
+    assert_eq!(bodies(&backend), ["first", "second"]);
+}
+
 /// Asks for an alias of `first` and `second` while both endpoints have both, endpoint `a` being preferred by
 /// the balancer, and every answer is 429: shows the whole order.
 async fn order_of_pairs(order: AliasOrder) -> Vec<(char, String)> {

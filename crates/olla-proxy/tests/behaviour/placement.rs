@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use http::StatusCode;
-use olla_core::{Glob, Status};
+use olla_core::{Glob, ModelFilter, Status};
 use olla_proxy::{Fallback, Routing};
 
 use crate::support::{Backend, Plan, Stage, chat, ok, post, soon};
@@ -60,6 +60,21 @@ async fn never_holds_for_listed_models_for_patterns_and_for_every_fallback() {
     let told = ask("openai/gpt-5-mini").await;
 
     assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "and not to `a`");
+}
+
+#[tokio::test]
+async fn a_filter_holds_for_what_a_pattern_stands_for_and_for_every_fallback() {
+    let (_backends, mut plan) = two().await;
+    plan.specs[0].filter = ModelFilter { include: vec![], exclude: globs(&["openai/gpt-5*"]) };
+    plan.specs[1].filter = ModelFilter { include: globs(&["m"]), exclude: vec![] };
+    plan.models(0, &["openai/*"]);
+    plan.settings.routing = Routing::Optimistic(Fallback::All);
+    let stage = plan.start();
+    let ask = |model: &str| stage.ask(post("/v1/completions", &format!(r#"{{"model":"{model}"}}"#)));
+
+    assert_eq!(ask("openai/gpt-4o").await.header("x-olla-endpoint"), Some("a"));
+    assert_eq!(ask("other").await.header("x-olla-endpoint"), Some("a"), "the only one that may have it");
+    assert_eq!(ask("openai/gpt-5-mini").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ fn declared(written: &[Value], rules: &PlacementRules, list: &str, report: &mut 
                 report.add(Problem::new(key, format!("names the model {name:?} again")));
             }
             Some(name) => {
-                if rules.of(&name, &name) == Preference::Never {
+                if rules.of_name(&name) == Preference::Never {
                     let problem =
                         Problem::new(key, format!("declares the model {name:?}, which `never` keeps away"));
                     report.add(problem.help("remove it from one of the two"));

@@ -34,7 +34,7 @@ fn a_list_declares_models_and_a_mapping_says_more() {
         ("llama-vision", Preference::Avoided),
         ("O3", Preference::Never),
     ] {
-        assert_eq!(mapping.placement.of(model, model), preference, "{model}");
+        assert_eq!(mapping.placement.of_name(model), preference, "{model}");
     }
 }
 
@@ -59,7 +59,7 @@ fn an_endpoint_list_in_a_variable_may_have_rules() {
     let loaded = load_text("", env).unwrap();
 
     let spec = &loaded.settings.discovery.endpoints[0];
-    assert_eq!(spec.placement.of("a", "a"), Preference::Never);
+    assert_eq!(spec.placement.of_name("a"), Preference::Never);
 }
 
 #[test]
