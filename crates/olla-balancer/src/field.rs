@@ -72,10 +72,10 @@ impl<'a> Field<'a> {
         self.runners.retain(|r| Some(r.rank) == lowest);
     }
 
-    /// Keeps the pinned endpoint alone if it is here and not too busy: consistent hashing with bounded loads
+    /// Keeps the pinned candidate alone if it is here and not too busy: consistent hashing with bounded loads
     /// (Mirrokni et al., 2016) sets the bound, a share of the mean by weight, rounded up.
     pub(crate) fn keep_pinned(&mut self, pinned: Pinned) -> bool {
-        let Some(runner) = self.runners.iter().find(|r| r.endpoint.id == pinned.endpoint).copied() else {
+        let Some(runner) = self.runners.iter().find(|r| r.position == pinned.position).copied() else {
             return false;
         };
         let in_flight: u128 = self.runners.iter().map(|r| u128::from(r.load) - 1).sum();

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use olla_core::{Endpoint, EndpointId, Moment, Placement, Standing};
+use olla_core::{Endpoint, Moment, Placement, Standing};
 
 use crate::Tried;
 
@@ -35,18 +35,18 @@ pub struct Candidate<'a> {
 pub struct Hint {
     /// Size of the request body.
     pub prompt_bytes: u64,
-    /// The endpoint that has served this conversation so far.
+    /// The candidate that has served this conversation so far.
     pub pinned: Option<Pinned>,
     /// The time of the choice.
     pub now: Moment,
 }
 
-/// The endpoint that a conversation stays with, while that one is not much busier than others.
+/// The candidate that a conversation stays with, while its endpoint is not much busier than others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pinned {
-    /// The endpoint.
-    pub endpoint: EndpointId,
-    /// How much of the mean load it may have, percent. At 125, a quarter more.
+    /// Its position in the candidates.
+    pub position: usize,
+    /// How much of the mean load its endpoint may have, percent. At 125, a quarter more.
     pub load_percent: u32,
 }
 
