@@ -22,6 +22,7 @@
 //! # Ok::<(), olla_core::UrlError>(())
 //! ```
 
+mod affinity;
 mod aliases;
 mod base_url;
 mod catalogue;
@@ -44,6 +45,7 @@ mod status;
 mod totals;
 mod window;
 
+pub use affinity::{Affinity, AffinityOutcome, KeySource, UnknownKeySource};
 pub use aliases::{Alias, AliasOrder, Aliases};
 pub use base_url::{BaseUrl, Target, UrlError};
 pub use catalogue::{CatalogueModel, Lookup, Placement};

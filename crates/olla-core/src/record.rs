@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderValue, Method, StatusCode, Uri};
 use smallvec::SmallVec;
 
-use crate::{Endpoint, Failure, ModelLive};
+use crate::{Affinity, Endpoint, Failure, ModelLive};
 
 /// The record of one proxied request, handed over once, when its response body has ended or was abandoned.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct RequestRecord {
     pub model: Option<Arc<str>>,
     /// Every attempt at a backend, in order; the one whose answer was used is the last.
     pub attempts: SmallVec<[Attempt; 2]>,
+    /// What sticky sessions made of it; `None` where they are off, or no backend answered.
+    pub affinity: Option<Affinity>,
     /// The status sent to the client; `None` when the client left before a head was sent.
     pub status: Option<StatusCode>,
     /// Why Olla itself refused or failed the request: the stable code of its error.
@@ -90,6 +92,7 @@ impl RequestRecord {
             client,
             model: None,
             attempts: SmallVec::new(),
+            affinity: None,
             status: None,
             error: None,
             bytes_in: 0,

@@ -42,6 +42,8 @@ pub struct Explanation {
     pub error: Option<Error>,
     /// Whether the backends would be asked for their models anew before anything is decided.
     pub asks_anew: bool,
+    /// Whether sticky sessions are on: a conversation stays with the first choice that has served it before.
+    pub sticky: bool,
     /// The models behind the name, where it is an alias.
     pub alias_of: Vec<Arc<str>>,
     /// What was thought of each endpoint, or of each of its models, in the order of the configuration.
@@ -107,6 +109,7 @@ impl Explanation {
         explanation.alias_of = alias.map(|alias| alias.targets.to_vec()).unwrap_or_default();
         explanation.considered = considered;
         explanation.asks_anew = rediscovery::is_due(shared, fleet, asked);
+        explanation.sticky = shared.sessions.is_some();
         explanation
     }
 
@@ -125,6 +128,7 @@ impl Explanation {
                 .unwrap_or_default(),
             error,
             asks_anew: false,
+            sticky: false,
             alias_of: vec![],
             considered: vec![],
         }
@@ -137,6 +141,7 @@ impl Explanation {
             reason: error.routing_reason().unwrap_or_default().into(),
             error: Some(error),
             asks_anew: false,
+            sticky: false,
             alias_of: vec![],
             considered: vec![],
         }

@@ -12,9 +12,13 @@ pub(crate) const X_OLLA_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-o
 pub(crate) const X_OLLA_ROUTING_STRATEGY: HeaderName = HeaderName::from_static("x-olla-routing-strategy");
 pub(crate) const X_OLLA_ROUTING_DECISION: HeaderName = HeaderName::from_static("x-olla-routing-decision");
 pub(crate) const X_OLLA_ROUTING_REASON: HeaderName = HeaderName::from_static("x-olla-routing-reason");
+pub(crate) const X_OLLA_STICKY_SESSION: HeaderName = HeaderName::from_static("x-olla-sticky-session");
+pub(crate) const X_OLLA_STICKY_KEY_SOURCE: HeaderName = HeaderName::from_static("x-olla-sticky-key-source");
+pub(crate) const X_OLLA_SESSION_ID: HeaderName = HeaderName::from_static("x-olla-session-id");
 pub(crate) const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 pub(crate) const X_PROXIED_BY: HeaderName = HeaderName::from_static("x-proxied-by");
 pub(crate) const X_MODEL: HeaderName = HeaderName::from_static("x-model");
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -63,7 +67,7 @@ pub(crate) const CROSS_ORIGIN: [HeaderName; 6] = [
 ];
 
 /// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
-pub const OLLA_HEADERS: [HeaderName; 8] = [
+pub const OLLA_HEADERS: [HeaderName; 11] = [
     X_OLLA_REQUEST_ID,
     X_OLLA_ENDPOINT,
     X_OLLA_BACKEND_TYPE,
@@ -72,6 +76,9 @@ pub const OLLA_HEADERS: [HeaderName; 8] = [
     X_OLLA_ROUTING_STRATEGY,
     X_OLLA_ROUTING_DECISION,
     X_OLLA_ROUTING_REASON,
+    X_OLLA_STICKY_SESSION,
+    X_OLLA_STICKY_KEY_SOURCE,
+    X_OLLA_SESSION_ID,
 ];
 
 /// Removes headers that concern one connection only, and those that `Connection` names.

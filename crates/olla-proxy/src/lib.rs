@@ -54,6 +54,7 @@ mod scan;
 mod serve;
 mod settings;
 mod shared;
+mod sticky;
 mod ticket;
 mod upstream;
 
@@ -65,5 +66,6 @@ pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
 pub use rediscovery::Rediscover;
-pub use settings::{Fallback, Limits, Product, Retry, Routing, Settings, Timeouts};
+pub use settings::{Fallback, Limits, Product, Retry, Routing, Settings, Sticky, Timeouts};
+pub use sticky::SessionsView;
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

@@ -18,8 +18,9 @@ use olla_profiles::Profiles;
 use tower_service::Service;
 
 use crate::{
-    Body, Explanation, Question, RateLimits, Rediscover, Settings, TrustedProxies, Upstream, policy::Asker,
-    rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared, ticket::Ticket,
+    Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
+    policy::Asker, rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared,
+    sticky::Sessions, ticket::Ticket,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -71,6 +72,13 @@ impl Proxy {
     #[must_use]
     pub fn explain(&self, question: &Question) -> Explanation {
         question.explain(&self.shared)
+    }
+
+    /// Returns how many conversations are remembered, or `None` where sticky sessions are off. Not for the path
+    /// of a request: it tidies up first.
+    #[must_use]
+    pub fn sessions(&self) -> Option<SessionsView> {
+        self.shared.sessions.as_ref().map(Sessions::view)
     }
 
     /// Returns a proxy with an empty connection pool of its own.
@@ -172,6 +180,7 @@ impl ProxyBuilder {
         let upstream = Upstream::new(self.settings.connect);
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
         let budget = Budget::new(self.settings.retry.budget_percent);
+        let sessions = self.settings.sticky.clone().map(Sessions::new);
         let shared = Shared {
             fleet: self.fleet,
             profiles: self.profiles,
@@ -182,6 +191,7 @@ impl ProxyBuilder {
             trusted_proxies: self.trusted_proxies,
             rediscoverer: self.rediscover.map(Rediscoverer::new),
             budget,
+            sessions,
         };
         Proxy { shared: Arc::new(shared), upstream }
     }

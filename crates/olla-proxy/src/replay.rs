@@ -1,6 +1,7 @@
 //! A complete request body that can be sent more than once.
 
 use std::{
+    io::{self, Read},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -30,6 +31,14 @@ pub(crate) struct Replay {
 pub(crate) struct ReplayBody {
     chunks: smallvec::IntoIter<[Bytes; 4]>,
     remaining: u64,
+}
+
+/// Reads a [`Replay`] chunk by chunk.
+#[derive(Debug)]
+pub(crate) struct ReplayReader<'a> {
+    chunks: &'a [Bytes],
+    /// Bytes of the first chunk that have been read.
+    offset: usize,
 }
 
 // === impl Replay ===
@@ -76,6 +85,11 @@ impl Replay {
         }
     }
 
+    /// Returns a reader of all bytes.
+    pub(crate) fn reader(&self) -> ReplayReader<'_> {
+        ReplayReader { chunks: &self.chunks, offset: 0 }
+    }
+
     /// Returns this body with the bytes of `range` replaced; every other byte is shared with the original.
     pub(crate) fn splice(&self, range: Range<u64>, replacement: Bytes) -> Self {
         let mut spliced = Self::default();
@@ -101,6 +115,22 @@ impl Replay {
         if !chunk.is_empty() {
             self.push(chunk);
         }
+    }
+}
+
+// === impl ReplayReader ===
+
+impl Read for ReplayReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let [first, rest @ ..] = self.chunks {
+            let len = first.get(self.offset..).unwrap_or_default().read(buffer)?;
+            if len > 0 || buffer.is_empty() {
+                self.offset += len;
+                return Ok(len);
+            }
+            (self.chunks, self.offset) = (rest, 0);
+        }
+        Ok(0)
     }
 }
 
@@ -147,7 +177,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn slicing_and_splicing_equal_those_of_one_string(
+        fn reading_slicing_and_splicing_equal_those_of_one_string(
             parts in proptest::collection::vec("[a-z]{1,5}", 1..6),
             at in 0usize..20,
             len in 1usize..10,
@@ -163,6 +193,9 @@ mod tests {
                 body.chunks.push(Bytes::from(part));
             }
 
+            let mut read = String::new();
+            body.reader().read_to_string(&mut read).unwrap();
+            proptest::prop_assert_eq!(&read, &whole);
             proptest::prop_assert_eq!(&body.slice(start as u64..end as u64), &whole[start..end]);
             let spliced = body.splice(start as u64..end as u64, Bytes::from(with.clone()));
 

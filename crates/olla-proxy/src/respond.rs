@@ -15,6 +15,7 @@ use crate::{
     rewrite::seconds,
     routing::Decision,
     shared::Shared,
+    sticky::Settled,
     ticket::Ticket,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Told {
     dialect: Dialect,
     decision: Option<Decision>,
     model: Option<NamedModel>,
+    session: Option<Settled>,
 }
 
 // === impl Reply ===
@@ -112,10 +114,15 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
 
 impl Told {
     pub(crate) fn new(inbound: &Inbound, decision: Option<Decision>) -> Self {
-        Self { dialect: inbound.route.dialect, decision, model: inbound.model.clone() }
+        Self { dialect: inbound.route.dialect, decision, model: inbound.model.clone(), session: None }
     }
 
-    /// Adds `X-Olla-Routing-*` and `X-Olla-Model`.
+    /// Tells what sticky sessions have made of the request too.
+    pub(crate) fn with_session(self, session: Option<Settled>) -> Self {
+        Self { session, ..self }
+    }
+
+    /// Adds `X-Olla-Routing-*`, `X-Olla-Model` and `X-Olla-Sticky-*`.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
         if let Some(decision) = &self.decision {
             headers.insert(X_OLLA_ROUTING_STRATEGY, HeaderValue::from_static(decision.strategy));
@@ -124,6 +131,9 @@ impl Told {
         }
         if let Some(value) = self.model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
             headers.insert(X_OLLA_MODEL, value);
+        }
+        if let Some(session) = &self.session {
+            session.add_to(headers);
         }
     }
 

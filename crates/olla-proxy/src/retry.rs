@@ -11,7 +11,7 @@ mod spare;
 
 use std::{sync::Arc, time::Duration};
 
-use olla_balancer::{Hint, Lease, Reason, Tried};
+use olla_balancer::{Hint, Lease, Pinned, Reason, Tried};
 use olla_core::{Failure, Placement};
 use olla_translate::{Dialect, Progress};
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use crate::{
     opening::{self, Patience},
     respond::is_open_stream,
     rewrite::Outbound,
+    route::Route,
     shared::Shared,
     ticket::Ticket,
     upstream::{Answer, SendPolicy, Upstream},
@@ -45,6 +46,8 @@ pub(crate) struct Manner {
     pub(crate) replayable: bool,
     /// In which a stream is read.
     pub(crate) dialect: Dialect,
+    /// The candidate that has served the conversation so far.
+    pub(crate) pinned: Option<Pinned>,
 }
 
 /// An answer, good or poor.
@@ -57,6 +60,14 @@ enum Answered {
 /// Choices that may be lost to other workers before the request gives up.
 const MAX_RACES: usize = 100;
 
+// === impl Manner ===
+
+impl Manner {
+    pub(crate) fn new(route: &Route, pinned: Option<Pinned>) -> Self {
+        Self { replayable: route.replayable, dialect: route.dialect, pinned }
+    }
+}
+
 /// Tries candidates until one answers well. A poor answer is kept, and used when nobody does better.
 pub(crate) async fn run(
     (shared, upstream): (&Shared, &Upstream),
@@ -68,6 +79,7 @@ pub(crate) async fn run(
     let max_attempts = retry.max_attempts.map_or(usize::MAX, Into::into);
     let mut hint = Hint::default();
     hint.prompt_bytes = outbound.body_bytes();
+    hint.pinned = manner.pinned;
     let mut tried = Tried::default();
     let (mut fallback, mut races) = (None, 0);
     while ticket.attempts().len() < max_attempts {

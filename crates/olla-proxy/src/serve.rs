@@ -15,6 +15,7 @@ use crate::{
     rewrite::Outbound,
     route,
     shared::Shared,
+    sticky::Session,
     ticket::Ticket,
     upstream::Upstream,
 };
@@ -62,10 +63,14 @@ where
     let candidates = candidates::resolve(&fleet, &asked, shared.settings.routing, rediscovery)
         .map_err(|error| Refusal::routing(error, shared.settings.routing, &inbound))?;
     let told = Told::new(&inbound, candidates.decision.clone());
-    let manner = Manner { replayable: inbound.route.replayable, dialect: inbound.route.dialect };
+    let session = shared.sessions.as_ref().map(|s| s.recognise(&inbound, asker.client, &candidates));
+    let manner = Manner::new(&inbound.route, session.as_ref().and_then(Session::pinned));
     let outbound = Outbound::new(inbound, asker, &shared.settings.product);
     match retry::run((shared, upstream), &outbound, (&candidates, manner), ticket).await {
-        Ok(served) => Ok(Reply::served(served, told)),
+        Ok(served) => {
+            let session = session.map(|session| session.settle(&served, &candidates, ticket));
+            Ok(Reply::served(served, told.with_session(session)))
+        }
         Err(error) => Err(Refusal::after_routing(error, told)),
     }
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 use olla_balancer::Balancer;
-use olla_core::EjectionRules;
+use olla_core::{EjectionRules, KeySource};
 
 use crate::ConnectTimeouts;
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub retry: Retry,
     /// When an endpoint whose requests fail is left out for a while. Default: [`EjectionRules::default`].
     pub ejection: EjectionRules,
+    /// How requests of one conversation stay with one endpoint. Default `None`: each is balanced on its own.
+    pub sticky: Option<Sticky>,
     /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
     pub product: Product,
 }
@@ -101,6 +103,27 @@ pub struct Retry {
     pub budget_percent: u32,
 }
 
+/// How requests of one conversation stay with the endpoint that has served it, whose caches hold it.
+///
+/// A conversation is remembered by a keyed hash of what tells it, for each model on its own; never by the text
+/// itself. Strategies see the endpoint as [`Hint::pinned`](olla_balancer::Hint::pinned).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    /// What tells a conversation: the first of these that a request has. Default: session header, prefix hash,
+    /// credentials.
+    pub key_sources: Vec<KeySource>,
+    /// A conversation is forgotten when it has had no request for this long; zero: never. Default 10 min.
+    pub idle_ttl: Duration,
+    /// Conversations remembered; beyond, the one that has been idle for the longest is forgotten. Zero: no limit,
+    /// so that only `idle_ttl` bounds the memory. Default 10,000.
+    pub max_sessions: u64,
+    /// For the prefix hash, how many bytes of each text count; zero: all. Default 512.
+    pub prefix_hash_bytes: usize,
+    /// How much of the mean load by weight the endpoint may have and still get the conversation's next request,
+    /// percent; zero: any. Default 125.
+    pub max_load_percent: u32,
+}
+
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
@@ -120,6 +143,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             ejection: EjectionRules::default(),
+            sticky: None,
             product: Product::new(env!("CARGO_PKG_VERSION")),
         }
     }
@@ -161,6 +185,20 @@ impl Default for Retry {
             StatusCode::GATEWAY_TIMEOUT,
         ];
         Self { max_attempts: None, on_failure: true, on_status, budget_percent: 20 }
+    }
+}
+
+// === impl Sticky ===
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Self {
+            key_sources: vec![KeySource::SessionHeader, KeySource::PrefixHash, KeySource::AuthHeader],
+            idle_ttl: Duration::from_secs(600),
+            max_sessions: 10_000,
+            prefix_hash_bytes: 512,
+            max_load_percent: 125,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, rediscovery::Rediscoverer, retry::Budget, ticket::Recorders,
+    RateLimits, Settings, TrustedProxies, rediscovery::Rediscoverer, retry::Budget, sticky::Sessions,
+    ticket::Recorders,
 };
 
 /// What all workers share.
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rediscoverer: Option<Rediscoverer>,
     pub(crate) budget: Budget,
+    pub(crate) sessions: Option<Sessions>,
 }
 
 // === impl Shared ===

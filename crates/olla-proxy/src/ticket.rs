@@ -8,7 +8,7 @@ use std::{
 
 use crate::inspect::Inbound;
 use http::{HeaderValue, Method, StatusCode, Uri};
-use olla_core::{Attempt, Endpoint, Failure, ModelLive, Outcome, Recorder, RequestRecord};
+use olla_core::{Affinity, Attempt, Endpoint, Failure, ModelLive, Outcome, Recorder, RequestRecord};
 
 /// Receivers of finished requests.
 pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
@@ -51,6 +51,16 @@ impl Ticket {
 
     pub(crate) fn attempts(&self) -> &[Attempt] {
         &self.record.attempts
+    }
+
+    /// Returns whether the last attempt has not failed so far.
+    pub(crate) fn is_going_well(&self) -> bool {
+        self.record.attempts.last().is_some_and(|attempt| attempt.failure.is_none())
+    }
+
+    /// Notes what sticky sessions have made of the request.
+    pub(crate) fn settled(&mut self, affinity: Affinity) {
+        self.record.affinity = Some(affinity);
     }
 
     pub(crate) fn read_body(&mut self, inbound: &Inbound) {

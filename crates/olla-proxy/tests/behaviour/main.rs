@@ -26,6 +26,7 @@ mod routing;
 mod scope;
 mod stale;
 mod status_failover;
+mod sticky;
 mod streaming;
 mod support;
 mod timeouts;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use http::StatusCode;
-use olla_core::{Failure, Outcome, Recorder, RequestRecord};
+use olla_core::{Affinity, Failure, Outcome, Recorder, RequestRecord};
 use tokio::sync::{
     Mutex as AsyncMutex,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -26,6 +26,7 @@ pub(crate) struct Note {
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<&'static str>,
+    pub(crate) affinity: Option<Affinity>,
     /// Endpoint and failure of each attempt.
     pub(crate) attempts: Vec<(String, Option<Failure>)>,
     pub(crate) bytes_in: u64,
@@ -71,6 +72,7 @@ impl Recorder for Journal {
             outcome: record.outcome,
             status: record.status,
             error: record.error,
+            affinity: record.affinity,
             attempts: attempts.collect(),
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
