@@ -11,7 +11,7 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 /// Each considers endpoints that are routable, not ejected, not full and not set aside, and of those the ones of
 /// the lowest rank. Where there are none, those that are ejected are considered after all, then those that a
 /// failed request took out, then the one that is set aside for the shortest time. A pinned one
-/// among them is taken while its load is in bounds. Of equals, those that hold the model in memory go first.
+/// among them is taken while its load is in bounds, whoever's turn it is. Of equals, those that hold the model in memory go first.
 /// Where a strategy takes turns, the turns are in proportion to `weight`, of which a busy endpoint has less.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
@@ -56,8 +56,12 @@ impl Strategy for Balancer {
         let among_all = field.len();
         field.keep_lowest_rank();
         let among_best = field.len();
-        if last_resort.is_none() && hint.pinned.is_some_and(|pinned| field.keep_pinned(pinned)) {
-            return Some(Pick { position: field.take_turn()?, reason: Reason::Pinned });
+        if let Some(pinned) = hint.pinned
+            && last_resort.is_none()
+            && field.is_at_hand(pinned)
+        {
+            // Takes no turn: turns are for what can go anywhere, such as the next new conversation.
+            return Some(Pick { position: pinned.position, reason: Reason::Pinned });
         }
         let by_strategy = match self {
             Self::Priority => field.keep_highest_priority(),

@@ -72,20 +72,14 @@ impl<'a> Field<'a> {
         self.runners.retain(|r| Some(r.rank) == lowest);
     }
 
-    /// Keeps the pinned candidate alone if it is here and not too busy: consistent hashing with bounded loads
+    /// Returns whether the pinned candidate is here and not too busy: consistent hashing with bounded loads
     /// (Mirrokni et al., 2016) sets the bound, a share of the mean by weight, rounded up.
-    pub(crate) fn keep_pinned(&mut self, pinned: Pinned) -> bool {
-        let Some(runner) = self.runners.iter().find(|r| r.position == pinned.position).copied() else {
-            return false;
-        };
+    pub(crate) fn is_at_hand(&self, pinned: Pinned) -> bool {
+        let Some(runner) = self.runners.iter().find(|r| r.position == pinned.position) else { return false };
         let in_flight: u128 = self.runners.iter().map(|r| u128::from(r.load) - 1).sum();
         let weights: u128 = self.runners.iter().map(|r| u128::from(r.weight)).sum();
         let fair_share = (in_flight + 1) * u128::from(runner.weight) * u128::from(pinned.load_percent);
-        if u128::from(runner.load) > fair_share.div_ceil(weights * 100) {
-            return false;
-        }
-        self.runners.retain(|r| r.position == runner.position);
-        true
+        u128::from(runner.load) <= fair_share.div_ceil(weights * 100)
     }
 
     /// Of equals, keeps those that hold the model in memory, unless one that does not is less busy: waiting

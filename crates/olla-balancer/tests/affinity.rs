@@ -63,6 +63,24 @@ fn the_pinned_candidate_is_picked_whoevers_turn_it_is() {
 }
 
 #[test]
+fn new_conversations_take_turns_however_much_the_old_ones_ask() {
+    for balancer in Balancer::ALL {
+        let fleet = fleet(&[1, 1, 1], None);
+
+        let homes: Vec<_> = (0..6)
+            .map(|_| {
+                let new = balancer.pick(&candidates(&fleet), &Tried::default(), &Hint::default());
+                let home = new.unwrap().position;
+                assert!((0..10).all(|_| pick(balancer, &fleet, home) == (home, Reason::Pinned)));
+                home
+            })
+            .collect();
+
+        assert_eq!(homes, [0, 1, 2, 0, 1, 2], "{balancer}");
+    }
+}
+
+#[test]
 fn it_yields_while_its_load_is_above_the_bound_and_is_picked_again_below() {
     for balancer in Balancer::ALL {
         let fleet = fleet(&[1, 1], None);
