@@ -27,3 +27,4 @@ mod rediscovery;
 mod size_limits;
 mod slow_backend;
 mod smuggling;
+mod sticky;

@@ -39,6 +39,7 @@ impl Recorder for AccessLog {
                     model = record.model.as_deref(),
                     endpoint = last.map(|a| &*a.endpoint.spec.name),
                     attempts = record.attempts.len(),
+                    sticky = record.affinity.map(|a| a.outcome.as_str()),
                     ttft_ms = record.first_byte.map(|t| t.as_millis() as u64),
                     duration_ms = record.duration.as_millis() as u64,
                     bytes_in = record.bytes_in,

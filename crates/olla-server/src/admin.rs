@@ -15,6 +15,7 @@ mod process;
 mod refresh;
 mod roster;
 mod status;
+mod sticky;
 mod version;
 mod vitals;
 
@@ -105,6 +106,7 @@ impl Admin {
             .route("/internal/health", get(async || health::alive()))
             .route("/internal/ready", get(show_ready))
             .route("/internal/stats/models", get(show_model_stats))
+            .route("/internal/stats/sticky", get(show_sticky))
             .route("/internal/explain", get(show_explanation))
             .route("/internal/process", get(show_process))
             .route("/internal/discovery/refresh", post(run_refresh))
@@ -143,6 +145,10 @@ async fn show_model_stats(State(admin): State<Arc<Admin>>, RawQuery(query): RawQ
         summary: asks(query.as_deref(), "include_summary=true"),
     };
     fresh(&model_stats::document(&admin.fleet.load(), detail, SystemTime::now()))
+}
+
+async fn show_sticky(State(admin): State<Arc<Admin>>) -> Response {
+    fresh(&sticky::document(&admin))
 }
 
 async fn show_explanation(

@@ -103,6 +103,7 @@ fn proxy(
     options.connect = connect(&settings.proxy);
     options.timeouts = timeouts(settings);
     options.retry = retry(&settings.proxy.retry);
+    options.sticky.clone_from(&settings.proxy.sticky);
     options.product = Product::new(VERSION);
 
     let limits = &settings.server.rate_limits;

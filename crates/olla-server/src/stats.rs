@@ -5,11 +5,14 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
-use olla_core::{Outcome, Recorder, RequestRecord, Totals, TotalsView};
+use olla_core::{AffinityOutcome, Outcome, Recorder, RequestRecord, Totals, TotalsView};
 
 /// How long a client that was sent away for asking too often is remembered.
 const LIMITED_FOR: Duration = Duration::from_secs(3600);
@@ -25,6 +28,9 @@ const OVERSIZED: [&str; 2] = ["body_too_large", "headers_too_large"];
 #[derive(Default)]
 pub(crate) struct Stats {
     totals: Totals,
+    /// Of conversations, among answered requests.
+    hits: AtomicU64,
+    misses: AtomicU64,
     refused: Mutex<Refused>,
 }
 
@@ -37,6 +43,14 @@ pub(crate) struct StatsView {
     pub(crate) refusals: BTreeMap<&'static str, u64>,
     /// Distinct clients that met the rate limit within the last hour.
     pub(crate) limited_clients: usize,
+}
+
+/// How often a request was found to belong to a conversation that is remembered, and how often not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lookups {
+    /// Those that had moved to another endpoint included.
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
 }
 
 /// Requests that never reached a backend. Behind a lock: refusing is rare, or cheap enough to wait.
@@ -60,6 +74,11 @@ impl Stats {
         }
     }
 
+    /// Returns what became of look-ups of conversations.
+    pub(crate) fn lookups(&self) -> Lookups {
+        Lookups { hits: self.hits.load(Relaxed), misses: self.misses.load(Relaxed) }
+    }
+
     fn refused(&self) -> MutexGuard<'_, Refused> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,6 +87,11 @@ impl Stats {
 impl Recorder for Stats {
     fn record(&self, record: &RequestRecord) {
         let now = record.started + record.duration;
+        match record.affinity.map(|affinity| affinity.outcome) {
+            Some(AffinityOutcome::Hit | AffinityOutcome::Repin) => _ = self.hits.fetch_add(1, Relaxed),
+            Some(AffinityOutcome::Miss) => _ = self.misses.fetch_add(1, Relaxed),
+            Some(AffinityOutcome::Disabled) | None => {}
+        }
         if !record.attempts.is_empty() {
             self.totals.record(record.outcome, record.duration, record.bytes_out, now);
         } else if let Some(code) = record.error
@@ -129,7 +153,7 @@ mod tests {
     use std::sync::Arc;
 
     use http::{HeaderValue, Method, Uri};
-    use olla_core::{Attempt, BaseUrl, EndpointSpec, Failure, FleetCell};
+    use olla_core::{Affinity, Attempt, BaseUrl, EndpointSpec, Failure, FleetCell};
 
     use super::*;
 
@@ -165,6 +189,21 @@ mod tests {
         let view = stats.snapshot(SystemTime::now());
         assert_eq!((view.totals.requests, view.totals.successes, view.totals.bytes), (1, 1, 7));
         assert!(view.refusals.is_empty());
+    }
+
+    #[test]
+    fn a_conversation_that_has_moved_was_found_and_one_without_a_key_was_not_looked_for() {
+        let stats = Stats::default();
+
+        for outcome in
+            [AffinityOutcome::Hit, AffinityOutcome::Miss, AffinityOutcome::Repin, AffinityOutcome::Disabled]
+        {
+            let mut request = record(1);
+            request.affinity = Some(Affinity { outcome, source: None });
+            stats.record(&request);
+        }
+
+        assert_eq!(stats.lookups(), Lookups { hits: 2, misses: 1 });
     }
 
     #[test]

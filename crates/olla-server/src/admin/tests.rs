@@ -1,6 +1,7 @@
 //! The admin API over a fleet that the test has set up.
 
 mod explain;
+mod sticky;
 
 use std::time::Duration;
 
@@ -31,6 +32,11 @@ struct Answer {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(olla_proxy::Settings::default())
+    }
+
+    /// With other settings of the proxy.
+    fn with(settings: olla_proxy::Settings) -> Self {
         let spec = |name: &str, priority| {
             let base = BaseUrl::parse(&format!("http://{name}:11434")).unwrap();
             let mut spec = EndpointSpec::new(name, base);
@@ -43,7 +49,7 @@ impl Stage {
         let profiles = Arc::new(Profiles::builtin());
         let admin = Admin {
             fleet: Arc::clone(&fleet),
-            proxy: Proxy::builder(Arc::clone(&fleet), Arc::clone(&profiles)).build(),
+            proxy: Proxy::builder(Arc::clone(&fleet), Arc::clone(&profiles)).settings(settings).build(),
             profiles,
             stats: Arc::clone(&stats),
             balancer: "least-connections",

@@ -28,6 +28,7 @@ pub(super) fn document(admin: &Admin) -> Value {
                 "endpoints": "/internal/status/endpoints",
                 "models": "/internal/status/models",
                 "model_stats": "/internal/stats/models",
+                "sticky_stats": "/internal/stats/sticky",
                 "explain": "/internal/explain",
                 "process": "/internal/process",
                 "refresh": "/internal/discovery/refresh",

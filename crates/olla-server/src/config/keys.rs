@@ -4,8 +4,8 @@
 //! variable overrides them. `docs/configuration.md` is held against it by a test.
 
 use super::scalar::{
-    CIDR, COUNT, DURATION, FLAG, GLOB, HEADER, METHOD, NONZERO_SIZE, PATH_RULE, PERIOD, PORT, POSITIVE, RATE,
-    SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL, WORKERS,
+    CIDR, COUNT, DURATION, FLAG, GLOB, HEADER, LIMIT, LOAD, METHOD, NONZERO_SIZE, PATH_RULE, PERIOD, PORT,
+    POSITIVE, RATE, SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL, WORKERS,
 };
 
 /// One key.
@@ -52,6 +52,9 @@ pub(crate) struct Entry {
 /// The balancers, in the order of preference.
 const BALANCERS: Scalar = Scalar::choice(&["priority", "round-robin", "least-connections"]);
 
+/// What tells conversations apart.
+const KEY_SOURCES: Scalar = Scalar::choice(&["session_header", "prefix_hash", "auth_header", "ip"]);
+
 use Shape::{Entries, Many, Map, Named, Nested, One};
 
 /// All keys but those of an endpoint.
@@ -94,6 +97,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("proxy.retry.on_connection_failure", One(FLAG), "true", "Retries attempts that failed without a response: refused, reset, timed out."),
     key("proxy.retry.max_attempts", One(COUNT), "0", "Attempts for one request; `0` tries each endpoint once."),
     key("proxy.retry.on_status", Many(STATUS), "429, 502, 503, 504", "Statuses of a backend that are retried."),
+    key("proxy.sticky_sessions.enabled", One(FLAG), "false", "Keeps the requests of one conversation with the endpoint that has served it, whose caches hold it."),
+    key("proxy.sticky_sessions.key_sources", Many(KEY_SOURCES), "session_header, prefix_hash, auth_header", "What tells a conversation: the first of these that a request has. `session_header`, `prefix_hash`, `auth_header`, `ip`."),
+    key("proxy.sticky_sessions.idle_ttl_seconds", One(LIMIT), "600", "Seconds without a request after which a conversation is forgotten; `0` for never."),
+    key("proxy.sticky_sessions.max_sessions", One(LIMIT), "10000", "Conversations remembered; beyond, the one that has been idle for the longest is forgotten. `0` for no limit."),
+    key("proxy.sticky_sessions.prefix_hash_bytes", One(LIMIT), "512", "Bytes of each text that count for `prefix_hash`; `0` for all."),
+    key("proxy.sticky_sessions.max_load_percent", One(LOAD), "125", "How much of the mean load the endpoint may have and still keep its conversations; at least `100`, `0` for any."),
     key("proxy.profile_filter.include", Many(GLOB), "", "Backend kinds to load, by name or pattern; none given means all."),
     key("proxy.profile_filter.exclude", Many(GLOB), "", "Backend kinds to leave out; wins over `include`."),
 

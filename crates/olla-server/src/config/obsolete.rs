@@ -44,18 +44,12 @@ const KEYS: &[Obsolete] = &[
     gone("proxy.max_retries", "use `proxy.retry.max_attempts`"),
     gone("proxy.profile", "every response is passed on as it arrives"),
     gone("proxy.retry_backoff", "a retry goes to another endpoint at once"),
-    gone("proxy.sticky_sessions", ABSENT),
     gone("proxy.stream_buffer_size", "nothing is buffered"),
     gone("server.rate_limits.per_endpoint", ABSENT),
     gone("translators", ABSENT),
 ];
 
 const UNMET: &[Unmet] = &[
-    Unmet {
-        path: "proxy.sticky_sessions.enabled",
-        asks: is_true,
-        notice: "sticky sessions are not available in this version; each request is balanced on its own",
-    },
     Unmet {
         path: "model_registry.enable_unifier",
         asks: |v| matches!(v, Value::Bool(_, false)),
@@ -98,7 +92,6 @@ const VARIABLES: &[(&str, &str)] = &[
     ("OLLA_PRETTY_LOGS", "use `OLLA_LOGGING_FORMAT`"),
     ("OLLA_PROXY_ENGINE", "there is one engine"),
     ("OLLA_PROXY_PROFILE", "every response is passed on as it arrives"),
-    ("OLLA_PROXY_STICKY_SESSIONS_ENABLED", ABSENT),
     ("OLLA_THEME", ABSENT),
     ("OLLA_TRANSLATORS_ANTHROPIC_ENABLED", ABSENT),
     ("OLLA_TRANSLATORS_ANTHROPIC_MAX_MESSAGE_SIZE", ABSENT),

@@ -93,8 +93,19 @@ pub(crate) struct Proxy {
     pub(crate) read_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) sticky_sessions: StickySessions,
     #[serde(default)]
     pub(crate) profile_filter: Filter,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct StickySessions {
+    pub(crate) enabled: bool,
+    pub(crate) key_sources: Vec<String>,
+    pub(crate) idle_ttl_seconds: u32,
+    pub(crate) max_sessions: u32,
+    pub(crate) prefix_hash_bytes: u32,
+    pub(crate) max_load_percent: u32,
 }
 
 /// Names to include and exclude.

@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use olla_balancer::Balancer;
 use olla_core::Glob;
 use olla_profiles::{ProfileFilter, Profiles};
-use olla_proxy::{Fallback, Routing};
+use olla_proxy::{Fallback, Routing, Sticky};
 
 use super::{
     LoadOptions, aliases, endpoints,
@@ -149,6 +149,27 @@ fn proxy(raw: raw::Proxy, report: &mut Report) -> Proxy {
         read_timeout: raw.read_timeout,
         response_timeout: limit(raw.response_timeout),
         retry: raw.retry,
+        sticky: if raw.sticky_sessions.enabled { Some(sticky(&raw.sticky_sessions, report)) } else { None },
+    }
+}
+
+fn sticky(raw: &raw::StickySessions, report: &mut Report) -> Sticky {
+    let key_sources = "proxy.sticky_sessions.key_sources";
+    if raw.key_sources.is_empty() && !report.mentions(key_sources) {
+        let problem = Problem::new(key_sources, "is empty, so that no conversation is ever recognised");
+        report.add(problem.help("name at least one, or set `proxy.sticky_sessions.enabled` to false"));
+    }
+    if raw.max_sessions == 0 && raw.idle_ttl_seconds == 0 {
+        let problem =
+            Problem::new("proxy.sticky_sessions.max_sessions", "is 0, and so is `idle_ttl_seconds`");
+        report.add(problem.help("limit one of them, or conversations are remembered until memory runs out"));
+    }
+    Sticky {
+        key_sources: raw.key_sources.iter().filter_map(|source| source.parse().ok()).collect(),
+        idle_ttl: Duration::from_secs(raw.idle_ttl_seconds.into()),
+        max_sessions: raw.max_sessions.into(),
+        prefix_hash_bytes: usize::try_from(raw.prefix_hash_bytes).unwrap_or(usize::MAX),
+        max_load_percent: raw.max_load_percent,
     }
 }
 

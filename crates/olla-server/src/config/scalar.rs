@@ -44,6 +44,13 @@ pub(crate) const WORKERS: Scalar =
 pub(crate) const RATE: Scalar = Scalar::new("number", "a whole number of requests, or 0 for no limit", |v| {
     whole(v, i64::MIN..=u32::MAX.into()).map(|n| Value::from(n.max(0)))
 });
+/// A number of which 0, and less, means no limit.
+pub(crate) const LIMIT: Scalar = Scalar { expects: "a whole number, or 0 for no limit", ..RATE };
+/// No limit, or at least the mean: less than that nobody could keep to.
+pub(crate) const LOAD: Scalar =
+    Scalar::new("number", "a whole number of percent from 100, or 0 for no limit", |v| {
+        whole(v, 0..=u32::MAX.into()).filter(|n| *n == 0 || *n >= 100).map(Value::from)
+    });
 pub(crate) const SIZE: Scalar =
     Scalar::new("size", "a number of bytes, or a size such as 100MB or 1GiB", |v| size(v).map(Value::from));
 /// A size of which 0 means the default.

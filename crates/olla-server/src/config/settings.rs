@@ -6,7 +6,7 @@ use http::{HeaderName, Method, StatusCode};
 use ipnet::IpNet;
 use olla_balancer::Balancer;
 use olla_core::{Aliases, EndpointSpec};
-use olla_proxy::Routing;
+use olla_proxy::{Routing, Sticky};
 use serde::Deserialize;
 
 /// Everything that can be configured.
@@ -121,6 +121,8 @@ pub(crate) struct Proxy {
     pub(crate) response_timeout: Option<Duration>,
     /// When another endpoint is tried.
     pub(crate) retry: Retry,
+    /// How conversations stay with an endpoint; `None` is not at all.
+    pub(crate) sticky: Option<Sticky>,
 }
 
 /// When another endpoint is tried.

@@ -13,6 +13,7 @@ mod mistakes;
 mod models;
 mod originals;
 mod routing;
+mod sticky;
 mod urls;
 
 use std::{fs, path::Path};

@@ -77,7 +77,7 @@ fn request(question: &Question, explanation: &Explanation) -> String {
         text.push_str(&format!(" (an alias of {})", list(names, "and")));
     }
     let needs = [(question.needs.images, "images"), (question.needs.tools, "tools")];
-    let needs: Vec<_> = needs.into_iter().filter_map(|(is, name)| is.then(|| name.to_owned())).collect();
+    let needs: Vec<_> = needs.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned()).collect();
     if !needs.is_empty() {
         text.push_str(&format!(" with {}", list(needs, "and")));
     }
@@ -97,7 +97,11 @@ fn course(question: &Question, explanation: &Explanation, balancer: &str) -> Str
         .collect::<Vec<_>>()
     };
     let (first, later) = (of(Verdict::FirstChoice), of(Verdict::Later));
-    let choice = if first.len() > 1 { format!(", as {balancer} decides") } else { String::new() };
+    let choice = match (first.len(), explanation.sticky) {
+        (..=1, _) => String::new(),
+        (_, false) => format!(", as {balancer} decides"),
+        (_, true) => format!(", as {balancer} decides unless a session is at home with one of them"),
+    };
     match (first.is_empty(), later.is_empty()) {
         (false, true) => format!("{}{choice}", list(first, "or")),
         (false, false) => {

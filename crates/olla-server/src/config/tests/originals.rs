@@ -8,7 +8,7 @@ use crate::config::{Env, LoadOptions, load};
 #[test]
 fn what_earlier_versions_read_is_listed_once_and_what_is_missing_is_said() {
     let text = "\
-proxy: {engine: sherpa, max_retries: 3, sticky_sessions: {enabled: true, anything: 1}}
+proxy: {engine: sherpa, max_retries: 3}
 discovery: {type: static}
 model_registry: {type: memory, enable_unifier: false, unification: {stale_threshold: 24h}}
 translators: {anthropic: {enabled: true, inspector: {enabled: true}}}
@@ -20,14 +20,13 @@ dashboard: {enabled: true, gate_internal_api: true}
     assert_eq!(
         notices(&loaded),
         "\
-proxy.sticky_sessions.enabled: sticky sessions are not available in this version; each request is balanced on its own
 model_registry.enable_unifier: models are merged over all endpoints whatever this says
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
 dashboard.gate_internal_api: access to /internal is not gated in this version; keep the port away from strangers
 translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 translators.anthropic.inspector.enabled: the Anthropic inspector is not available in this version; nothing is written to disk
 settings of earlier versions that change nothing and can be removed
-    dashboard, proxy.sticky_sessions, translators: not available in this version
+    dashboard, translators: not available in this version
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
     model_registry.enable_unifier: models are listed once for all endpoints that have them
     model_registry.type: models are always kept in memory
@@ -54,7 +53,7 @@ fn the_file_of_the_original_loads_with_notices_only() {
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
 translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 settings of earlier versions that change nothing and can be removed
-    dashboard, proxy.sticky_sessions, server.rate_limits.per_endpoint, translators: not available in this version
+    dashboard, server.rate_limits.per_endpoint, translators: not available in this version
     discovery.health_check.initial_delay: endpoints are checked as soon as the port is open
     discovery.refresh_interval: use `check_interval` of each endpoint
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
