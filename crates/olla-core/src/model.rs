@@ -42,6 +42,8 @@ pub struct Model {
     pub publisher: Option<Box<str>>,
     /// The model this one derives from.
     pub parent: Option<Box<str>>,
+    /// What runs it, in the backend's words, such as `llamacpp`.
+    pub engine: Option<Box<str>>,
     /// Free text.
     pub description: Option<Box<str>>,
     /// Longest context in tokens, as reported, else as the name suggests.
@@ -93,9 +95,82 @@ impl Model {
         std::iter::once(&self.name).chain(&self.also)
     }
 
+    /// Fills in what this model leaves open from another backend's report of it.
+    ///
+    /// Of two context lengths the longer counts, because requests go where they fit; and what one can do, the model
+    /// can do.
+    pub fn learn_from(&mut self, other: &Self) {
+        let texts = [
+            (&mut self.digest, &other.digest),
+            (&mut self.modified, &other.modified),
+            (&mut self.family, &other.family),
+            (&mut self.variant, &other.variant),
+            (&mut self.parameter_size, &other.parameter_size),
+            (&mut self.quantization, &other.quantization),
+            (&mut self.format, &other.format),
+            (&mut self.publisher, &other.publisher),
+            (&mut self.parent, &other.parent),
+            (&mut self.engine, &other.engine),
+            (&mut self.description, &other.description),
+            (&mut self.state, &other.state),
+            (&mut self.reported.family, &other.reported.family),
+            (&mut self.reported.parameter_size, &other.reported.parameter_size),
+            (&mut self.reported.quantization, &other.reported.quantization),
+        ];
+        for (known, told) in texts {
+            if known.is_none() {
+                known.clone_from(told);
+            }
+        }
+        self.used_for = self.used_for.or(other.used_for);
+        self.reported.used_for = self.reported.used_for.or(other.reported.used_for);
+        self.size_bytes = self.size_bytes.or(other.size_bytes);
+        self.parameter_count = self.parameter_count.or(other.parameter_count);
+        self.context_length = self.context_length.max(other.context_length);
+        self.reported.context_length = self.reported.context_length.max(other.reported.context_length);
+        add_all(&mut self.capabilities, &other.capabilities);
+        add_all(&mut self.reported.capabilities, &other.reported.capabilities);
+        self.abilities.learn_from(other.abilities);
+    }
+
     /// Returns whether the listed name is a pattern, such as `openai/*`, that stands for many models.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         self.name.contains('*')
+    }
+}
+
+/// Adds the words that are missing and sorts all.
+fn add_all(known: &mut Vec<Box<str>>, told: &[Box<str>]) {
+    let missing: Vec<_> = told.iter().filter(|word| !known.contains(word)).cloned().collect();
+    known.extend(missing);
+    known.sort_unstable();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_report_of_a_fact_counts_and_the_longest_context() {
+        let mut first = Model::named("m");
+        first.family = Some("llama".into());
+        first.context_length = Some(8192);
+        first.capabilities = vec!["chat".into(), "tools".into()];
+        first.abilities.images = Some(false);
+        let mut second = Model::named("M");
+        second.family = Some("qwen".into());
+        second.quantization = Some("q4km".into());
+        second.context_length = Some(32_768);
+        second.capabilities = vec!["chat".into(), "reasoning".into()];
+        second.abilities.images = Some(true);
+        second.abilities.tools = Some(false);
+
+        first.learn_from(&second);
+
+        assert_eq!((&*first.name, first.family.as_deref()), ("m", Some("llama")));
+        assert_eq!((first.quantization.as_deref(), first.context_length), (Some("q4km"), Some(32_768)));
+        assert_eq!(first.capabilities, ["chat".into(), "reasoning".into(), "tools".into()] as [Box<str>; 3]);
+        assert_eq!((first.abilities.images, first.abilities.tools), (Some(true), Some(false)));
     }
 }

@@ -57,6 +57,23 @@ const MOST_BYTES_A_TOKEN: u64 = 6;
 /// What a token has on average; source code and other scripts than Latin have less.
 const USUAL_BYTES_A_TOKEN: u64 = 4;
 
+// === impl Abilities ===
+
+impl Abilities {
+    /// Adds what another backend tells of the same model: that it can beats that it cannot.
+    pub fn learn_from(&mut self, other: Self) {
+        for (known, told) in [
+            (&mut self.chat, other.chat),
+            (&mut self.images, other.images),
+            (&mut self.tools, other.tools),
+            (&mut self.embeddings, other.embeddings),
+        ] {
+            // `None` < `Some(false)` < `Some(true)`.
+            *known = (*known).max(told);
+        }
+    }
+}
+
 // === impl Needs ===
 
 impl Needs {
