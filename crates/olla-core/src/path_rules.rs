@@ -62,6 +62,12 @@ impl PathRules {
         self.exact.contains(path) || self.patterns.iter().any(|p| p.matches(path))
     }
 
+    /// Returns whether a rule is `path` itself, without any wildcard.
+    #[must_use]
+    pub fn name(&self, path: &str) -> bool {
+        self.exact.contains(path)
+    }
+
     fn add(&mut self, rule: &str) -> Result<(), PathRuleError> {
         let Some(body) = rule.strip_prefix('/') else {
             return Err(PathRuleError::NoSlash(rule.into()));

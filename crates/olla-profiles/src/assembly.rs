@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use olla_core::KindId;
+use olla_core::{KindId, PathRules};
 
 use crate::{
-    Detection, Names, Profile, ProfileProblem,
+    Detection, ListShape, Names, OpenAiShape, Profile, ProfileProblem,
+    answers::Answer,
     listing::Shape,
     locate::Step,
     profiles::fold,
@@ -100,6 +101,8 @@ fn keep_what_older_files_cannot_say(draft: &mut Draft<'_>, replaced: Draft<'_>) 
     draft.signatures = draft.signatures.take().or(replaced.signatures);
     draft.details = draft.details.take().or(replaced.details);
     draft.residency = draft.residency.take().or(replaced.residency);
+    draft.answers = draft.answers.take().or(replaced.answers);
+    draft.refuses = draft.refuses.take().or(replaced.refuses);
 }
 
 /// Notes words that would lead to two kinds.
@@ -152,7 +155,16 @@ pub(crate) fn compile(
         listing,
         details: draft.details.unwrap_or_default(),
         residency: draft.residency,
+        answers: draft.answers.unwrap_or_else(|| usual_answers(draft.openai_compatible)),
+        refuses: draft.refuses.unwrap_or_default(),
         hints: draft.hints,
         names: Arc::clone(names),
     })
+}
+
+/// What Olla answers for a kind whose file does not say it.
+fn usual_answers(openai_compatible: bool) -> Vec<Answer> {
+    let path = PathRules::parse(["/v1/models"]).ok();
+    let answer = path.map(|path| Answer { path, shape: ListShape::OpenAi(OpenAiShape::default()) });
+    answer.into_iter().filter(|_| openai_compatible).collect()
 }

@@ -45,6 +45,7 @@ pub(crate) enum Field {
     Format,
     Publisher,
     Parent,
+    Engine,
     Description,
     ContextLength,
     State,
@@ -143,7 +144,7 @@ const NO: &str = "false";
 
 impl Field {
     /// Every field with its name in a profile.
-    pub(crate) const NAMES: [(&'static str, Self); 17] = [
+    pub(crate) const NAMES: [(&'static str, Self); 18] = [
         ("used_for", Self::UsedFor),
         ("size_bytes", Self::SizeBytes),
         ("digest", Self::Digest),
@@ -154,6 +155,7 @@ impl Field {
         ("format", Self::Format),
         ("publisher", Self::Publisher),
         ("parent", Self::Parent),
+        ("engine", Self::Engine),
         ("description", Self::Description),
         ("context_length", Self::ContextLength),
         ("state", Self::State),
@@ -199,6 +201,7 @@ impl Field {
             Self::Format => model.format = Some(text.into()),
             Self::Publisher => model.publisher = Some(text.into()),
             Self::Parent => model.parent = Some(text.into()),
+            Self::Engine => model.engine = Some(text.into()),
             Self::Description => model.description = Some(text.into()),
             Self::State => model.state = Some(text.into()),
             Self::Can(ability) => match text {

@@ -22,6 +22,7 @@
 //! ```
 
 mod abilities;
+mod answers;
 mod assembly;
 mod details;
 mod detection;
@@ -39,6 +40,7 @@ mod residency;
 mod schema;
 mod shipped;
 
+pub use answers::{Extra, ListShape, Listing, OpenAiShape};
 pub use details::{About, Details};
 pub use detection::{Detection, Observed};
 pub use facts::Facts;

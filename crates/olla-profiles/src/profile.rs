@@ -6,7 +6,10 @@ use http::HeaderValue;
 use olla_core::{KindId, Model, PathRules};
 
 use crate::{
-    Details, Detection, ListingError, Names, ResidencyRules, abilities, listing::Shape, name_hints::NameHints,
+    Details, Detection, ListShape, Listing, ListingError, Names, ResidencyRules, abilities,
+    answers::{Answer, Refusal},
+    listing::Shape,
+    name_hints::NameHints,
 };
 
 /// A backend kind: what its profile says, ready to use.
@@ -43,6 +46,8 @@ pub struct Profile {
     pub(crate) listing: Arc<Shape>,
     pub(crate) details: Vec<Details>,
     pub(crate) residency: Option<ResidencyRules>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) refuses: Vec<Refusal>,
     pub(crate) hints: NameHints,
     pub(crate) names: Arc<Names>,
 }
@@ -116,6 +121,32 @@ impl Profile {
     #[must_use]
     pub fn residency(&self) -> Option<&ResidencyRules> {
         self.residency.as_ref()
+    }
+
+    /// Returns which models Olla lists itself when this kind is asked at `path` (no query), and how.
+    #[must_use]
+    pub fn listing_at<'p>(&'p self, path: &'p str) -> Option<Listing<'p>> {
+        let listing = self.answers.iter().find_map(|answer| answer.at(path))?;
+        // What the profile forwards by its name is no model, though it stands below a list.
+        (listing.only.is_none() || !self.paths.name(path)).then_some(listing)
+    }
+
+    /// Returns the shape of the kind's own list.
+    #[must_use]
+    pub fn own_shape(&self) -> Option<&ListShape> {
+        self.answers.first().map(|answer| &answer.shape)
+    }
+
+    /// Returns whether any of the lists that Olla answers for this kind is written like `shape`.
+    #[must_use]
+    pub fn lists_like(&self, shape: &ListShape) -> bool {
+        self.answers.iter().any(|answer| answer.shape.is_like(shape))
+    }
+
+    /// Returns why Olla does not offer what `path` (no query) is for, if it does not.
+    #[must_use]
+    pub fn refusal(&self, path: &str) -> Option<&str> {
+        self.refuses.iter().find(|refusal| refusal.paths.allow(path)).map(|refusal| &*refusal.reason)
     }
 
     /// Fills in what a model's name tells, brings what was reported of it into normal form, and derives what it

@@ -1,6 +1,7 @@
 //! The schema of a profile file: reads one YAML text into a [`Draft`], noting every mistake on the way.
 //! `docs/profiles.md` is its manual.
 
+mod answers;
 mod details;
 mod detection;
 mod duration;
@@ -16,6 +17,7 @@ use olla_core::{Glob, PathRules};
 
 use crate::{
     Details, ObsoleteKey, ProfileProblem, ResidencyRules,
+    answers::{Answer, Refusal},
     detection::Signature,
     json_path::JsonPath,
     listing::Shape,
@@ -49,6 +51,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) listing: Listing,
     pub(crate) details: Option<Vec<Details>>,
     pub(crate) residency: Option<ResidencyRules>,
+    pub(crate) answers: Option<Vec<Answer>>,
+    pub(crate) refuses: Option<Vec<Refusal>>,
     pub(crate) hints: NameHints,
 }
 
@@ -95,7 +99,7 @@ pub(crate) fn read<'a>(file: &'a str, text: &'a str) -> Reading<'a> {
 }
 
 fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) -> Option<Draft<'a>> {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 13] = [
         "name",
         "display_name",
         "routing",
@@ -106,6 +110,8 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         "listing",
         "details",
         "residency",
+        "answers",
+        "refuses",
         "request",
     ];
     r.keys(root, &KEYS);
@@ -119,6 +125,8 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
     let listing = choose_listing(r, root);
     let details = details(r, root.get("details"));
     let residency = root.get("residency").and_then(|node| residency::read(r, &node));
+    let answers = answers::read(r, root.get("answers"));
+    let refuses = answers::refusals(r, root.get("refuses"));
     let hints = hints(r, root.get("models"));
     let (name, name_value) = name(r, root)?;
     let display_name = r.text(root.get("display_name")).unwrap_or_else(|| name.clone());
@@ -143,6 +151,8 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         listing,
         details,
         residency,
+        answers,
+        refuses,
         hints,
     })
 }

@@ -31,6 +31,7 @@ fn facts(model: &Model) -> String {
         ("format", &model.format),
         ("by", &model.publisher),
         ("parent", &model.parent),
+        ("engine", &model.engine),
         ("about", &model.description),
         ("state", &model.state),
         ("modified", &model.modified),
@@ -157,10 +158,10 @@ fn reads_publisher_format_and_purpose_of_lemonade() {
     assert_eq!(
         read("lemonade", "lemonade"),
         [
-            "Qwen3-0.6B-GGUF family=qwen variant=3 params=0.6b format=gguf by=unsloth state=available modified=1744173590 context=32768",
-            "Gemma-3-4b-it-GGUF use=Vision family=gemma variant=3 params=4b format=gguf by=ggml-org state=available modified=1744173590 \
+            "Qwen3-0.6B-GGUF family=qwen variant=3 params=0.6b format=gguf by=unsloth parent=unsloth/Qwen3-0.6B-GGUF:Q engine=llamacpp state=available modified=1744173590 context=32768",
+            "Gemma-3-4b-it-GGUF use=Vision family=gemma variant=3 params=4b format=gguf by=ggml-org parent=ggml-org/gemma-3-4b-it-GG engine=llamacpp state=available modified=1744173590 \
              context=8192",
-            "Llama-3.2-1B-Instruct-Hybrid family=llama variant=3.2 params=1b format=onnx by=amd modified=1744173590 context=131072",
+            "Llama-3.2-1B-Instruct-Hybrid family=llama variant=3.2 params=1b format=onnx by=amd parent=amd/Llama-3.2-1B-Instruct engine=oga-hybrid modified=1744173590 context=131072",
         ]
     );
 }

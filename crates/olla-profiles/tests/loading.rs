@@ -451,6 +451,8 @@ fn the_worked_example_of_the_manual_loads_and_works() {
     assert!(acme.costly_health("/selftest").is_some());
     assert_eq!(acme.details()[0].body("falcon-3-10b").unwrap(), br#"{"ref":"falcon-3-10b"}"#);
     assert_eq!(acme.residency().unwrap().path(), Some("/memory"));
+    assert!(acme.listing_at("/catalogue/models/falcon-3-10b").is_some_and(|listing| listing.only.is_some()));
+    assert!(acme.refusal("/models/falcon-3-10b/delete").is_some());
     assert_eq!(acme.detection().paths().collect::<Vec<_>>(), ["/about", "/about"]);
 }
 
