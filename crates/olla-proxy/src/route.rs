@@ -25,8 +25,8 @@ pub(crate) struct Route {
     pub(crate) dialect: Dialect,
     /// Path and query for the backend, byte for byte as the client sent them, prefix removed.
     pub(crate) rest: PathAndQuery,
-    /// Whether the backend may see the request twice: it is idempotent (RFC 9110 §9.2.2) or an inference
-    /// call, which changes nothing.
+    /// Whether the backend may see the request twice: it is idempotent (RFC 9110 §9.2.2) or changes nothing,
+    /// as inference does.
     pub(crate) replayable: bool,
     pub(crate) operation: Operation,
     pub(crate) method: Method,
@@ -54,7 +54,7 @@ pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Ro
         None => return Err(Error::UnknownPath),
     };
     let (dialect, operation) = classify(rest.path());
-    let replayable = method.is_idempotent() || operation.is_inference();
+    let replayable = method.is_idempotent() || operation.changes_nothing();
     Ok(Route { scope, dialect, rest, replayable, operation, method: method.clone() })
 }
 
@@ -145,6 +145,7 @@ mod tests {
     #[test]
     fn inference_may_be_repeated_and_administration_may_not() {
         assert!(route("/v1/chat/completions").unwrap().replayable);
+        assert!(route("/olla/ollama/api/show").unwrap().replayable);
         assert!(!route("/olla/litellm/key/generate").unwrap().replayable);
     }
 }

@@ -32,6 +32,7 @@ fn ollama(name: &str) -> Operation {
         "generate" => Operation::Completion,
         "embed" | "embeddings" => Operation::Embedding,
         "tags" => Operation::ListModels,
+        "show" => Operation::ShowModel,
         _ => Operation::Other,
     }
 }
@@ -126,7 +127,7 @@ mod tests {
             ("/api/embeddings", Ollama, Operation::Embedding),
             ("/api/tags", Ollama, Operation::ListModels),
             ("/api/tags/", Ollama, Operation::ListModels),
-            ("/api/show", Ollama, Operation::Other),
+            ("/api/show", Ollama, Operation::ShowModel),
             ("/api/ps", Ollama, Operation::Other),
             ("/api/version", Ollama, Operation::Other),
             ("/api/blobs/chat", Ollama, Operation::Other),

@@ -21,6 +21,8 @@ pub enum Operation {
     CountTokens,
     /// List the models.
     ListModels,
+    /// Tell about one model.
+    ShowModel,
     /// Anything else.
     Other,
 }
@@ -39,7 +41,13 @@ impl Operation {
             | Self::Media
             | Self::Responses
             | Self::Messages => true,
-            Self::CountTokens | Self::ListModels | Self::Other => false,
+            Self::CountTokens | Self::ListModels | Self::ShowModel | Self::Other => false,
         }
+    }
+
+    /// Returns whether the request changes nothing, so that it may be repeated whatever its method.
+    #[must_use]
+    pub const fn changes_nothing(self) -> bool {
+        self.is_inference() || matches!(self, Self::CountTokens | Self::ListModels | Self::ShowModel)
     }
 }
