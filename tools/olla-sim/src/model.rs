@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// The name under which its content came here; copies share it, and with it their digest.
+    pub(crate) origin: String,
     loaded: AtomicBool,
 }
 
@@ -25,8 +27,13 @@ const SEEING: [&str; 4] = ["llava", "vision", "-vl", "pixtral"];
 // === impl Model ===
 
 impl Model {
-    pub(crate) fn new(name: String, loaded: bool) -> Self {
-        Model { name, loaded: AtomicBool::new(loaded) }
+    pub(crate) fn new(name: String, origin: String, loaded: bool) -> Self {
+        Model { name, origin, loaded: AtomicBool::new(loaded) }
+    }
+
+    /// Returns the same content under another name.
+    pub(crate) fn copy(&self, name: String) -> Self {
+        Model::new(name, self.origin.clone(), false)
     }
 
     pub(crate) fn is_loaded(&self) -> bool {

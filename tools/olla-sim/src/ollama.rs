@@ -1,13 +1,15 @@
 //! Ollama's own dialect: newline-delimited JSON that streams unless told not to, and durations in nanoseconds.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
 use crate::model::Use;
 use crate::openai;
 use crate::pages::CONTEXT;
-use crate::reply::{Frame, Reply};
+use crate::reply::{Dialect, Frame, Reply};
 use crate::script::Script;
+use crate::state::State;
 
 /// The time of every answer: a constant, so that equal requests get equal bytes.
 pub(crate) const CREATED_AT: &str = "2025-06-15T15:06:40Z";
@@ -64,6 +66,21 @@ pub(crate) fn show(script: &Script) -> Reply {
         "capabilities": Use::of(&script.model).capabilities(),
         "modified_at": CREATED_AT,
     }))
+}
+
+#[derive(Deserialize)]
+struct Copy {
+    source: String,
+    destination: String,
+}
+
+/// Gives a model a second name, as `ollama cp` does.
+pub(crate) fn copy(state: &State, body: &[u8]) -> Reply {
+    match serde_json::from_slice::<Copy>(body) {
+        Err(error) => Dialect::Ollama.error(400, &error.to_string()),
+        Ok(copy) if state.copy(&copy.source, &copy.destination) => Reply::empty(),
+        Ok(copy) => Dialect::Ollama.error(404, &format!("model '{}' not found", copy.source)),
+    }
 }
 
 pub(crate) fn details() -> Value {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::kind::Kind;
-use crate::model::Use;
+use crate::model::{Model, Use};
 use crate::ollama::{CREATED_AT, details};
 use crate::openai::CREATED;
 use crate::reply::{Dialect, Reply};
@@ -36,8 +36,10 @@ fn own_page(state: &State, path: &str) -> Option<Reply> {
     let json = |value: Value| Some(Reply::json(&value));
     match (state.kind, path) {
         (Kind::Ollama, "/") => Some(Reply::text("Ollama is running")),
-        (Kind::Ollama, "/api/tags") => json(json!({"models": models(state, ollama_model)})),
-        (Kind::Ollama, "/api/ps") => json(json!({"models": loaded(state, running_model)})),
+        (Kind::Ollama, "/api/tags") => {
+            json(json!({"models": state.models().iter().map(ollama_model).collect::<Vec<_>>()}))
+        }
+        (Kind::Ollama, "/api/ps") => json(json!({"models": running(state)})),
         (Kind::Ollama, "/api/version") => json(json!({"version": "0.14.0"})),
         (Kind::LmStudio, "/api/v0/models") => json(json!({
             "object": "list",
@@ -138,18 +140,22 @@ fn digest(model: &str) -> String {
 
 // === entries of single kinds ===
 
-fn ollama_model(model: &str) -> Value {
+fn ollama_model(model: &Model) -> Value {
     json!({
-        "name": model,
-        "model": model,
+        "name": model.name,
+        "model": model.name,
         "modified_at": CREATED_AT,
         "size": 2_019_393_189_u64,
-        "digest": digest(model),
+        "digest": digest(&model.origin),
         "details": details(),
     })
 }
 
-fn running_model(model: &str) -> Value {
+fn running(state: &State) -> Vec<Value> {
+    state.models().iter().filter(|model| model.is_loaded()).map(running_model).collect()
+}
+
+fn running_model(model: &Model) -> Value {
     let mut entry = ollama_model(model);
     if let Some(fields) = entry.as_object_mut() {
         fields.remove("modified_at");

@@ -32,6 +32,8 @@ pub(crate) enum Operation {
     OllamaEmbed,
     OllamaEmbeddings,
     OllamaShow,
+    OllamaCopy,
+    OllamaDelete,
 }
 
 /// Finds out what a request is for.
@@ -41,6 +43,7 @@ pub(crate) fn classify(kind: Kind, method: &str, path: &str) -> Operation {
     }
     let posted = (method == "POST").then(|| posted(kind, path)).flatten();
     match posted {
+        None if (kind, method, path) == (Kind::Ollama, "DELETE", "/api/delete") => Operation::OllamaDelete,
         Some(operation) => operation,
         None if path == kind.health_path() => Operation::Health,
         None => Operation::Page,
@@ -62,6 +65,7 @@ fn posted(kind: Kind, path: &str) -> Option<Operation> {
             "/api/embed" => Some(Operation::OllamaEmbed),
             "/api/embeddings" => Some(Operation::OllamaEmbeddings),
             "/api/show" => Some(Operation::OllamaShow),
+            "/api/copy" => Some(Operation::OllamaCopy),
             _ => None,
         };
     }
@@ -79,12 +83,19 @@ pub(crate) fn answer(state: &State, operation: Operation, request: &Request) -> 
     if matches!(operation, Operation::Health | Operation::Page | Operation::Control) {
         return pages::answer(state, request.head.method(), request.head.path());
     }
+    if operation == Operation::OllamaCopy {
+        return ollama::copy(state, &request.body);
+    }
     let ask = match Ask::read(&request.body, request.head.header(SIM_HEADER)) {
         Ok(ask) => ask,
         Err(error) => return dialect.error(400, &format!("cannot read the request: {error}")),
     };
     if !state.serves(&ask.model) {
         return dialect.error(404, &unknown_model(dialect, &ask.model));
+    }
+    if operation == Operation::OllamaDelete {
+        state.delete(&ask.model);
+        return Reply::empty();
     }
     if operation.is_inference() {
         state.load(&ask.model);
@@ -101,7 +112,11 @@ pub(crate) fn answer(state: &State, operation: Operation, request: &Request) -> 
         Operation::OllamaEmbed => ollama::embed(&script, &ask),
         Operation::OllamaEmbeddings => ollama::embeddings(&ask),
         Operation::OllamaShow => ollama::show(&script),
-        Operation::Control | Operation::Health | Operation::Page => Reply::empty(),
+        Operation::OllamaCopy
+        | Operation::OllamaDelete
+        | Operation::Control
+        | Operation::Health
+        | Operation::Page => Reply::empty(),
     };
     reply.in_dialect(dialect)
 }
@@ -118,7 +133,23 @@ fn unknown_model(dialect: Dialect, model: &str) -> String {
 
 impl Operation {
     pub(crate) fn is_inference(self) -> bool {
-        !matches!(self, Operation::Control | Operation::Health | Operation::Page | Operation::OllamaShow)
+        match self {
+            Operation::Chat
+            | Operation::Completion
+            | Operation::Embeddings
+            | Operation::Messages
+            | Operation::CountTokens
+            | Operation::OllamaChat
+            | Operation::OllamaGenerate
+            | Operation::OllamaEmbed
+            | Operation::OllamaEmbeddings => true,
+            Operation::Control
+            | Operation::Health
+            | Operation::Page
+            | Operation::OllamaShow
+            | Operation::OllamaCopy
+            | Operation::OllamaDelete => false,
+        }
     }
 
     fn dialect(self) -> Dialect {
@@ -128,7 +159,9 @@ impl Operation {
             | Operation::OllamaGenerate
             | Operation::OllamaEmbed
             | Operation::OllamaEmbeddings
-            | Operation::OllamaShow => Dialect::Ollama,
+            | Operation::OllamaShow
+            | Operation::OllamaCopy
+            | Operation::OllamaDelete => Dialect::Ollama,
             Operation::Control
             | Operation::Health
             | Operation::Page

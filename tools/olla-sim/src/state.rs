@@ -59,15 +59,37 @@ impl State {
         Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the models; those that stay in the list stay in memory.
+    /// Replaces the models; those that stay in the list stay what they are, and in memory.
     pub(crate) fn set_models(&self, names: Vec<String>) {
         let before = self.models();
-        let is_loaded = |name: &str| before.iter().any(|model| model.name == name && model.is_loaded());
-        let models = names.into_iter().map(|name| {
-            let loaded = is_loaded(&name);
-            Model::new(name, loaded)
+        let models = names.into_iter().map(|name| match before.iter().find(|model| model.name == name) {
+            Some(known) => Model::new(name, known.origin.clone(), known.is_loaded()),
+            None => Model::new(name.clone(), name, false),
         });
-        *self.models.write().unwrap_or_else(PoisonError::into_inner) = models.collect();
+        self.replace(models.collect());
+    }
+
+    /// Gives a model another name besides its own, and returns whether it is there.
+    pub(crate) fn copy(&self, source: &str, name: &str) -> bool {
+        let before = self.models();
+        let Some(copied) = before.iter().find(|model| self.is_called(model, source)) else { return false };
+        let others = before.iter().filter(|model| model.name != name);
+        let kept =
+            others.map(|model| Model::new(model.name.clone(), model.origin.clone(), model.is_loaded()));
+        self.replace(kept.chain([copied.copy(name.to_owned())]).collect());
+        true
+    }
+
+    /// Takes a name away, and returns whether it was there.
+    pub(crate) fn delete(&self, name: &str) -> bool {
+        let before = self.models();
+        let (gone, kept): (Vec<_>, Vec<_>) = before.iter().partition(|model| self.is_called(model, name));
+        self.set_models(kept.iter().map(|model| model.name.clone()).collect());
+        !gone.is_empty()
+    }
+
+    fn replace(&self, models: Arc<[Model]>) {
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = models;
         self.changed();
     }
 

@@ -176,3 +176,25 @@ async fn llama_cpp_with_several_models_is_a_router() {
     assert_eq!(states, ["unloaded", "loaded"]);
     assert_eq!(get(&engine, "/props").await.json()["role"], "router");
 }
+
+#[tokio::test]
+async fn a_copy_has_the_digest_of_its_source_and_what_is_deleted_is_gone() {
+    let engine = start(Engine::builder("sim-a").kind(Kind::Ollama).models(["llama3:8b", "phi4"])).await;
+    let digests = async || {
+        let listing = get(&engine, "/api/tags").await.json();
+        let entries = listing["models"].as_array().unwrap().clone();
+        entries.into_iter().map(|entry| (entry["name"].clone(), entry["digest"].clone())).collect::<Vec<_>>()
+    };
+
+    let copied = post(&engine, "/api/copy", r#"{"source": "llama3:8b", "destination": "mine"}"#).await;
+    let missing = post(&engine, "/api/copy", r#"{"source": "nothing", "destination": "mine"}"#).await;
+    let before = digests().await;
+    let mut connection = Raw::connect(&engine).await;
+    let deleted = connection.exchange("DELETE", "/api/delete", r#"{"model": "llama3:8b"}"#).await;
+    let after = digests().await;
+
+    assert_eq!((copied.status, missing.status, deleted.status), (200, 404, 200));
+    assert_eq!(before[0].1, before[2].1);
+    assert_ne!(before[0].1, before[1].1);
+    assert_eq!(after, before[1..]);
+}
