@@ -37,6 +37,30 @@ pub enum Error {
         /// The method.
         method: Method,
     },
+    /// The path is for reading only.
+    #[error("{method} is not possible here; GET reads what is there")]
+    OnlyRead {
+        /// The method.
+        method: Method,
+    },
+    /// A parameter of the query makes no sense.
+    #[error("invalid query parameter {name}={value:?}: it must be one of {allowed}")]
+    BadParameter {
+        /// The parameter.
+        name: &'static str,
+        /// What it was set to.
+        value: Box<str>,
+        /// What it may be set to.
+        allowed: Box<str>,
+    },
+    /// The kind has the operation, and Olla does not offer it.
+    #[error("{path} is not offered: {reason}")]
+    NotOffered {
+        /// The path, prefix removed.
+        path: Box<str>,
+        /// Why, as the kind's profile says.
+        reason: Box<str>,
+    },
     /// The request body is over the limit.
     #[error("the request body is larger than {limit_bytes} bytes (server.request_limits.max_body_size)")]
     BodyTooLarge {
@@ -133,6 +157,16 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
+    /// Says what a parameter may be set to.
+    pub(crate) fn bad_parameter<'a>(
+        name: &'static str,
+        value: &str,
+        allowed: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
+        Self::BadParameter { name, value: value.into(), allowed: allowed.into() }
+    }
+
     /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -142,8 +176,11 @@ impl Error {
             | Self::PathNotAllowed { .. }
             | Self::ModelNotFound { .. }
             | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadPath | Self::BodyBroken | Self::ModelLacks { .. } => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotOffered { .. } => StatusCode::NOT_IMPLEMENTED,
+            Self::BadPath | Self::BodyBroken | Self::BadParameter { .. } | Self::ModelLacks { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
@@ -165,7 +202,9 @@ impl Error {
             Self::UnknownPrefix(_) => "unknown_prefix",
             Self::BadPath => "bad_path",
             Self::PathNotAllowed { .. } => "path_not_allowed",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } => "method_not_allowed",
+            Self::BadParameter { .. } => "bad_parameter",
+            Self::NotOffered { .. } => "not_offered",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::BodyTimeout { .. } => "body_timeout",

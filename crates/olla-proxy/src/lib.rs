@@ -32,6 +32,7 @@
 
 mod body;
 mod candidates;
+mod catalogue;
 mod clock;
 mod error;
 mod explain;

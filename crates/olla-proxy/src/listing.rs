@@ -1,16 +1,28 @@
-//! Model lists in OpenAI's shape, answered from the fleet (`GET …/v1/models`, `GET …/v1/models/{id}`).
+//! Lists of models, answered from the fleet in the shape that the asked kind has (`GET …/v1/models`,
+//! `GET …/v1/models/{id}`, `GET /olla/ollama/api/tags`, …).
+//!
+//! Which path of which kind is a list, and in which shape, is said by the profiles. Each shape is a file, which
+//! knows nothing of kinds and of routes.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod entries;
+mod lmstudio;
+mod ollama;
+mod openai;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use olla_core::{Endpoint, Fleet, Model};
-use olla_profiles::Profiles;
-use serde_json::{Value, json};
+use olla_core::{Endpoint, Fleet};
+use olla_profiles::{ListShape, Listing, OpenAiShape, Profile, Profiles};
+use serde_json::Value;
 
-use crate::{Error, candidates, route::Route};
+use crate::{
+    Error, candidates,
+    route::{Route, Scope},
+};
 
-const MODELS: &str = "/v1/models";
+pub(crate) use entries::{Entry, View};
 
 /// Answers a request for models, or returns `None` when it is for something else.
 ///
@@ -24,15 +36,16 @@ pub(crate) fn answer(
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Ok(None);
     }
-    let Some(rest) = route.rest.path().strip_prefix(MODELS) else { return Ok(None) };
-    let listed = Listed { route, fleet, profiles };
-    let document = match rest.strip_prefix('/') {
-        None if !rest.is_empty() => return Ok(None),
-        None | Some("") => listed.all(),
+    let asked = Asked { route, fleet, profiles };
+    let Some((shape, only)) = asked.listing() else { return Ok(None) };
+    let view = View::new(fleet, |endpoint| asked.shows(endpoint, &shape));
+    let document = match only {
+        None => write(&shape, &view.by_name()),
         Some(encoded) => {
-            let id = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
-            listed.one(&id).ok_or_else(|| Error::ModelNotFound {
-                model: Arc::from(&*id),
+            let name = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
+            let found = view.find_name(&name).and_then(|entry| write_one(&shape, &entry));
+            found.ok_or_else(|| Error::ModelNotFound {
+                model: Arc::from(&*name),
                 kind: candidates::kind_or_any(route.scope, profiles),
                 reason: "model_not_found",
             })?
@@ -41,67 +54,74 @@ pub(crate) fn answer(
     Ok(Some(Bytes::from(document.to_string())))
 }
 
-/// What a route may list.
-struct Listed<'a> {
+/// Writes a list.
+pub(crate) fn write(shape: &ListShape, entries: &[Entry<'_>]) -> Value {
+    match shape {
+        ListShape::OpenAi(shape) => openai::list(entries, shape),
+        ListShape::OllamaTags => ollama::tags(entries),
+        ListShape::OllamaPs => ollama::ps(entries),
+        ListShape::LmStudioV0 => lmstudio::v0(entries),
+        ListShape::LmStudioV1 => lmstudio::v1(entries),
+    }
+}
+
+/// Writes one entry by itself, in shapes that have that.
+fn write_one(shape: &ListShape, entry: &Entry<'_>) -> Option<Value> {
+    match shape {
+        ListShape::OpenAi(shape) => Some(openai::one(entry, shape)),
+        ListShape::LmStudioV0 => Some(lmstudio::v0_entry(entry)),
+        ListShape::OllamaTags | ListShape::OllamaPs | ListShape::LmStudioV1 => None,
+    }
+}
+
+/// A request that may be for models.
+struct Asked<'a> {
     route: &'a Route,
     fleet: &'a Fleet,
     profiles: &'a Profiles,
 }
 
-// === impl Listed ===
+// === impl Asked ===
 
-impl Listed<'_> {
-    fn all(&self) -> Value {
-        let data: Vec<_> = self.by_name().into_values().collect();
-        json!({ "object": "list", "data": data })
-    }
-
-    /// Finds a model as requests do: exactly, else ignoring case, else by a pattern that stands for it.
-    fn one(&self, id: &str) -> Option<Value> {
-        let mut listed = self.by_name();
-        let folded = id.to_lowercase();
-        let known = listed.remove(id).or_else(|| {
-            listed.into_iter().find(|(name, _)| name.to_lowercase() == folded).map(|(_, document)| document)
-        });
-        known.or_else(|| {
-            let found = self.fleet.lookup(id);
-            let endpoints =
-                found.iter().filter_map(|placement| self.fleet.endpoints().get(placement.endpoint));
-            endpoints.into_iter().any(|endpoint| self.shows(endpoint)).then(|| document(id, 0))
-        })
-    }
-
-    /// Collects the models of the endpoints in scope, sorted by name, each once; aliases are marked.
-    fn by_name(&self) -> BTreeMap<Arc<str>, Value> {
-        let mut listed = BTreeMap::new();
-        for model in self.fleet.endpoints().iter().filter(|e| self.shows(e)).flat_map(|e| &*e.models) {
-            listed.entry(Arc::clone(&model.name)).or_insert_with(|| document(&model.name, created(model)));
+impl<'a> Asked<'a> {
+    /// Returns the shape of what is asked for and, percent-encoded, the name of the only model.
+    fn listing(&self) -> Option<(ListShape, Option<&'a str>)> {
+        if let Scope::Kind(kind) = self.route.scope {
+            let Listing { shape, only, .. } = self.listing_of(self.profiles.get(kind)?)?;
+            return Some((shape.clone(), only));
         }
-        let aliases = self.fleet.aliases();
-        let sorted = aliases.sorted().into_iter();
-        let resolved: Vec<_> = sorted
-            .filter(|(name, _)| !listed.contains_key(*name))
-            .filter(|(_, alias)| alias.targets.iter().any(|target| listed.contains_key(&**target)))
-            .collect();
-        for (name, real) in resolved {
-            let mut alias = document(name, 0);
-            alias["alias_of"] = json!(real.targets);
-            listed.insert(Arc::from(name), alias);
-        }
-        listed
+        // Kinds may differ in what they have at the path. That of the first endpoint which can answer decides.
+        let in_scope = self.fleet.endpoints().iter().filter(|e| self.covers(e));
+        let mut there: Vec<_> =
+            in_scope.filter_map(|e| Some((e, self.listing_of(self.profile(e)?)?))).collect();
+        there.sort_by_key(|(endpoint, _)| !endpoint.live.status().is_routable());
+        let first = there.first().map(|(_, listing)| *listing);
+        let Listing { shape, only, .. } =
+            first.or_else(|| self.profiles.iter().find_map(|profile| self.listing_of(profile)))?;
+        let shape = match shape {
+            // What one kind adds is not there for all.
+            ListShape::OpenAi(_) => ListShape::OpenAi(OpenAiShape::default()),
+            shape => shape.clone(),
+        };
+        Some((shape, only))
     }
 
-    fn shows(&self, endpoint: &Endpoint) -> bool {
+    fn shows(&self, endpoint: &Endpoint, shape: &ListShape) -> bool {
+        let listing = || self.listing_of(self.profile(endpoint)?);
         endpoint.live.status().is_routable()
-            && candidates::in_scope(endpoint, self.route.scope, self.profiles)
+            && self.covers(endpoint)
+            && listing().is_some_and(|listing| listing.shape.is_like(shape))
     }
-}
 
-fn document(id: &str, created: u64) -> Value {
-    json!({ "id": id, "object": "model", "created": created, "owned_by": "olla" })
-}
+    fn covers(&self, endpoint: &Endpoint) -> bool {
+        candidates::in_scope(endpoint, self.route.scope, self.profiles)
+    }
 
-/// Returns the creation time that the backend tells, as Unix seconds, or 0: the same at every request.
-fn created(model: &Model) -> u64 {
-    model.modified.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+    fn profile(&self, endpoint: &Endpoint) -> Option<&'a Profile> {
+        self.profiles.get(endpoint.kind?)
+    }
+
+    fn listing_of(&self, profile: &'a Profile) -> Option<Listing<'a>> {
+        profile.listing_at(self.route.rest.path())
+    }
 }

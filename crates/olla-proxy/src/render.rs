@@ -88,6 +88,9 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
     if let Error::MethodNotAllowed { .. } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
     }
+    if let Error::OnlyRead { .. } = error {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
     if let Some(after) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }

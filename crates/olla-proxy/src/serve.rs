@@ -1,12 +1,14 @@
 //! The path of a request, one stage a line. Each stage lives in the file of its name.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::Request;
 use http_body::Body as HttpBody;
 
 use crate::{
     candidates::{self, Asked, Reach},
-    inspect, listing,
+    catalogue, inspect, listing,
     policy::{Asker, size},
     rediscovery,
     render::Refusal,
@@ -47,11 +49,16 @@ where
     B: HttpBody<Data = Bytes>,
 {
     size::check(&request, &shared.settings.limits)?;
-    let route = route::read(request.method(), request.uri(), &shared.profiles)?;
     let fleet = shared.fleet.load();
+    let known = (&*fleet, &*shared.profiles);
+    if let Some(document) = catalogue::answer(request.method(), request.uri(), known, SystemTime::now)? {
+        return Ok(Reply::own(document));
+    }
+    let route = route::read(request.method(), request.uri(), &shared.profiles)?;
     if let Some(document) = listing::answer(request.method(), &route, &fleet, &shared.profiles)? {
         return Ok(Reply::own(document));
     }
+    Reach { route: &route, profiles: &shared.profiles }.offered(&fleet)?;
     let inbound = inspect::read(request, route, &shared.settings.limits).await?;
     ticket.read_body(&inbound);
     let asked = Asked {

@@ -28,13 +28,35 @@ impl Reach<'_> {
     pub(crate) fn endpoints<'f>(&self, fleet: &'f Fleet) -> Result<Endpoints<'f>, Error> {
         let in_scope: Endpoints<'f> = fleet.endpoints().iter().filter(|e| self.covers(e)).collect();
         if in_scope.is_empty() {
+            self.offered(fleet)?;
             return Err(self.unavailable(false));
         }
         let forwarding: Endpoints<'f> = in_scope.iter().copied().filter(|e| self.forwards(e)).collect();
         if forwarding.is_empty() {
+            self.offered(fleet)?;
             return Err(self.not_forwarded(&in_scope));
         }
         Ok(forwarding)
+    }
+
+    /// Refuses what a kind has and Olla does not offer, unless an endpoint allows it in so many words.
+    pub(crate) fn offered(&self, fleet: &Fleet) -> Result<(), Error> {
+        if self.route.operation.is_inference() {
+            return Ok(());
+        }
+        let path = self.route.rest.path();
+        let reason = match self.route.scope {
+            Scope::Kind(kind) => self.profiles.get(kind).and_then(|profile| profile.refusal(path)),
+            Scope::All | Scope::OpenAiCompatible(_) => {
+                self.profiles.iter().find_map(|profile| profile.refusal(path))
+            }
+        };
+        match reason {
+            Some(reason) if !fleet.endpoints().iter().any(|e| self.covers(e) && self.forwards(e)) => {
+                Err(Error::NotOffered { path: path.into(), reason: reason.into() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether an endpoint is of the right kind.

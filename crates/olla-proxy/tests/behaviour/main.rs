@@ -6,6 +6,7 @@
 mod bodies;
 mod cancel;
 mod capabilities;
+mod catalogue;
 mod ejection;
 mod embed;
 mod errors;
@@ -15,6 +16,7 @@ mod http2;
 mod in_flight;
 mod limits;
 mod listing;
+mod native_lists;
 mod opening;
 mod pairs;
 mod placement;
