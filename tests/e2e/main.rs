@@ -5,6 +5,7 @@
 
 mod admin_paths;
 mod cancel;
+mod catalogue;
 mod chaos;
 mod client;
 mod config_errors;

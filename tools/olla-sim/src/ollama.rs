@@ -78,9 +78,14 @@ struct Copy {
 pub(crate) fn copy(state: &State, body: &[u8]) -> Reply {
     match serde_json::from_slice::<Copy>(body) {
         Err(error) => Dialect::Ollama.error(400, &error.to_string()),
-        Ok(copy) if state.copy(&copy.source, &copy.destination) => Reply::empty(),
+        Ok(copy) if state.copy(&copy.source, &tagged(&copy.destination)) => Reply::empty(),
         Ok(copy) => Dialect::Ollama.error(404, &format!("model '{}' not found", copy.source)),
     }
+}
+
+/// A name without a tag gets the usual one.
+fn tagged(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{name}:latest") }
 }
 
 pub(crate) fn details() -> Value {

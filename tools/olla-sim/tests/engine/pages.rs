@@ -196,5 +196,6 @@ async fn a_copy_has_the_digest_of_its_source_and_what_is_deleted_is_gone() {
     assert_eq!((copied.status, missing.status, deleted.status), (200, 404, 200));
     assert_eq!(before[0].1, before[2].1);
     assert_ne!(before[0].1, before[1].1);
+    assert_eq!(before[2].0, "mine:latest");
     assert_eq!(after, before[1..]);
 }
