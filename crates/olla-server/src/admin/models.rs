@@ -78,6 +78,7 @@ struct Entry {
 #[derive(Default)]
 struct Merged {
     facts: Model,
+    /// The other names by which any endpoint knows it.
     aliases: BTreeSet<Arc<str>>,
     endpoints: Vec<Arc<str>>,
     endpoint_ids: Vec<String>,
@@ -88,7 +89,7 @@ struct Merged {
 /// Writes the document as of `now`, with all models in full when `grouped`.
 pub(super) fn document(fleet: &Fleet, grouped: bool, now: SystemTime) -> Document {
     let rows = roster::read(fleet);
-    let merged = merge(&rows);
+    let merged = merge(&rows, fleet);
     let mut recent: Vec<_> = merged.values().collect();
     // Stable: models last seen at the same moment stay in the order of their names.
     recent.sort_by_key(|model| Reverse(model.seen));
@@ -112,11 +113,19 @@ pub(super) fn document(fleet: &Fleet, grouped: bool, now: SystemTime) -> Documen
     }
 }
 
-fn merge(rows: &[Row]) -> BTreeMap<Arc<str>, Merged> {
+fn merge(rows: &[Row], fleet: &Fleet) -> BTreeMap<Arc<str>, Merged> {
     let mut merged = BTreeMap::<Arc<str>, Merged>::new();
     for row in rows {
         for (model, live) in row.endpoint.models.iter().zip(&*row.endpoint.model_live) {
             merged.entry(Arc::clone(&model.name)).or_default().add((model, live), row);
+        }
+    }
+    for model in fleet.models() {
+        for placement in &model.placements {
+            if let Some(known) = merged.get_mut(&placement.model.name) {
+                let others = model.names.iter().filter(|name| **name != placement.model.name);
+                known.aliases.extend(others.cloned());
+            }
         }
     }
     merged
@@ -161,7 +170,6 @@ impl Merged {
         if facts.capabilities.is_empty() {
             facts.capabilities.clone_from(&model.capabilities);
         }
-        self.aliases.extend(model.also.iter().cloned());
         self.endpoints.push(Arc::clone(&row.endpoint.spec.name));
         self.endpoint_ids.push(row.id());
         if let Some(is_loaded) = live.loaded() {

@@ -368,6 +368,25 @@ async fn models_are_merged_by_name_and_grouped_by_family() {
 }
 
 #[tokio::test]
+async fn a_model_tells_all_other_names_that_any_endpoint_has_for_it() {
+    let stage = Stage::settled();
+    let model = |name: &str| {
+        let mut model = Model::named(name);
+        model.digest = Some("d1gest".into());
+        model
+    };
+    stage.publish("spare", None, vec![model("llama3:8b"), model("llama3:latest")]);
+    stage.publish("gpu", None, vec![model("my-llama"), Model::named("other")]);
+
+    let document = stage.document("/internal/status/models").await;
+
+    let aliases = |name| entry(&document["recent_models"], name)["aliases"].clone();
+    assert_eq!(aliases("my-llama"), json!(["llama3:8b", "llama3:latest"]));
+    assert_eq!(aliases("llama3:8b"), json!(["llama3:latest", "my-llama"]));
+    assert_eq!(aliases("other"), Value::Null);
+}
+
+#[tokio::test]
 async fn at_most_ten_models_are_recent_and_groups_come_on_request() {
     let stage = Stage::settled();
     stage.publish("gpu", None, (0..12).map(|n| Model::named(format!("m{n:02}"))).collect());
