@@ -48,15 +48,30 @@ impl Failure {
         !matches!(self, Self::Exhausted | Self::Deadline | Self::ClientGone)
     }
 
-    /// Returns whether the failure says that requests to the endpoint fail, which may eject it. A refusal for
-    /// the sake of a rate (429) concerns one model for a while; a broken connection takes the endpoint out at
-    /// once (see [`demotes`](Self::demotes)).
+    /// Returns whether the failure says that requests to the endpoint fail, which may eject it.
+    ///
+    /// A refusal for the sake of a rate (429) concerns one model for a while. A connection that cannot be opened
+    /// takes the endpoint out at once (see [`demotes`](Self::demotes)), and a health check finds out when it can
+    /// again; a health check that is answered does not say that requests are.
     #[must_use]
     pub const fn counts_against(self) -> bool {
         match self {
             Self::Status(status) => status >= 500 || status == 408,
-            Self::ErrorEvent | Self::Stall | Self::Truncated => true,
-            _ => false,
+            Self::ResetBeforeHead
+            | Self::HeadTimeout
+            | Self::MalformedHead
+            | Self::ErrorEvent
+            | Self::Stall
+            | Self::Truncated => true,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Exhausted
+            | Self::Dns
+            | Self::Tls
+            | Self::ConnectTimeout
+            | Self::Stale
+            | Self::Deadline
+            | Self::ClientGone => false,
         }
     }
 

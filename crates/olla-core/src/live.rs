@@ -12,7 +12,7 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-use crate::{Failure, Outlier, Status, Totals};
+use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals};
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ pub struct Checkup {
     pub listing_error: Option<Box<str>>,
     /// Whether the first check, and the first listing where one followed, have ended.
     pub settled: bool,
+    /// The failed request that ejected the endpoint last.
+    pub ejected_for: Option<Failure>,
 }
 
 /// Keeps an endpoint's in-flight count raised; dropping it lowers the count.
@@ -146,6 +148,23 @@ impl Live {
     #[must_use]
     pub fn outlier(&self) -> &Outlier {
         &self.outlier
+    }
+
+    /// Notes a response that has begun well; it may still break off.
+    pub fn response_started(&self, now: Moment) {
+        self.outlier.started(now);
+    }
+
+    /// Notes a response that has come to its end, and is no failure.
+    pub fn response_ended(&self, now: Moment) {
+        self.outlier.succeeded(now);
+    }
+
+    /// Notes a request that the endpoint has failed; returns for how long that ejects it.
+    pub fn request_failed(&self, failure: Failure, now: Moment, rules: &EjectionRules) -> Option<Duration> {
+        let pause = self.outlier.failed(now, rules)?;
+        self.checkup().ejected_for = Some(failure);
+        Some(pause)
     }
 
     /// Returns the check-up note, locked. Cold: never hold it across an await.

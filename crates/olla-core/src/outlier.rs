@@ -2,11 +2,12 @@
 //!
 //! Requests are judged, not probes: an endpoint that answers its health check and nothing else is found here.
 //! What ejects: so many failures in a row, or too few successes among enough recent requests. How long: one
-//! second, then two, then four, so that it is back soon after it has healed. Then a single request tries it,
-//! and its end decides.
+//! second, then two, then four, so that it is back soon after it has healed. Then a single request tries it.
+//! When its response begins well, the endpoint is back, on probation: until one has ended well, the next failure
+//! ejects it again.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -55,6 +56,8 @@ pub struct Outlier {
     ejections: AtomicU32,
     /// When the trial that is under way began, in milliseconds, plus one; 0 is none.
     trial: AtomicU64,
+    /// Whether it is back from an ejection, and no response has ended well since.
+    probation: AtomicBool,
 }
 
 /// The first ejection; each further one is twice as long.
@@ -110,17 +113,37 @@ impl Outlier {
         let _ = self.trial.compare_exchange(mine, 0, Relaxed, Relaxed);
     }
 
-    /// Counts a request that the endpoint has served.
-    pub fn succeeded(&self, now: Moment) {
+    /// Notes a response that has begun well: an ejection whose time has come is over. Returns whether that was so.
+    ///
+    /// It may still break off, and so counts neither as a success nor against earlier failures. Before that
+    /// time it tells nothing: the request may have been sent before the trouble began.
+    pub fn started(&self, now: Moment) -> bool {
+        let ends = self.may_return(now);
+        if ends {
+            self.probation.store(true, Relaxed);
+            self.readmit();
+        }
+        ends
+    }
+
+    /// Counts a request that the endpoint has served to the end. Returns whether that ended an ejection.
+    pub fn succeeded(&self, now: Moment) -> bool {
+        // Stored only when they change: all workers share them.
         if self.in_a_row.load(Relaxed) != 0 {
             self.in_a_row.store(0, Relaxed);
         }
+        if self.probation.load(Relaxed) {
+            self.probation.store(false, Relaxed);
+        }
+        let ends = self.may_return(now);
+        if ends {
+            self.readmit();
+        }
         self.window.count_first(now);
-        if self.ejected_until.load(Relaxed) != 0 {
-            self.forgive();
-        } else if self.ejections.load(Relaxed) != 0 && self.window.recent(now, Window::SECONDS).1 == 0 {
+        if !ends && self.ejections.load(Relaxed) != 0 && self.window.recent(now, Window::SECONDS).1 == 0 {
             self.ejections.store(0, Relaxed);
         }
+        ends
     }
 
     /// Counts a request that the endpoint has failed; returns for how long that ejects it.
@@ -133,17 +156,10 @@ impl Outlier {
             Standing::OnTrial | Standing::BeingTried => Some(self.eject(now)),
             Standing::Good => {
                 let too_many = rules.consecutive_failures > 0 && in_a_row >= rules.consecutive_failures;
-                (too_many || self.is_below(rules, now)).then(|| self.eject(now))
+                (too_many || self.probation.load(Relaxed) || self.is_below(rules, now))
+                    .then(|| self.eject(now))
             }
         }
-    }
-
-    /// Ends an ejection, because something else has shown that the endpoint is well.
-    pub fn forgive(&self) {
-        self.ejected_until.store(0, Relaxed);
-        self.trial.store(0, Relaxed);
-        self.in_a_row.store(0, Relaxed);
-        self.window.clear();
     }
 
     /// Returns by how many requests an endpoint looks busier than it is: a failure is quick, and must not
@@ -153,10 +169,28 @@ impl Outlier {
         if self.in_a_row.load(Relaxed) == 0 { 0 } else { self.window.recent(now, PENALTY_SECONDS).1 }
     }
 
+    /// Returns how many requests have failed since one was served to the end.
+    #[must_use]
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.in_a_row.load(Relaxed)
+    }
+
+    /// Returns whether the endpoint is ejected and the time for its trial has come.
+    fn may_return(&self, now: Moment) -> bool {
+        !matches!(self.standing(now), Standing::Good | Standing::Ejected(_))
+    }
+
+    fn readmit(&self) {
+        self.ejected_until.store(0, Relaxed);
+        self.trial.store(0, Relaxed);
+        self.window.clear();
+    }
+
     fn eject(&self, now: Moment) -> Duration {
         let earlier = self.ejections.fetch_add(1, Relaxed).min(16);
         let pause = (SHORTEST * 2_u32.pow(earlier)).min(LONGEST);
         self.trial.store(0, Relaxed);
+        self.probation.store(false, Relaxed);
         self.ejected_until.store(now.after(pause).as_millis() + 1, Relaxed);
         pause
     }

@@ -104,6 +104,9 @@ pub(crate) async fn run(
         match attempt((shared, upstream), outbound, (candidates, &lease), (manner, ticket)).await? {
             Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
+                if answer.status().is_success() {
+                    lessons::of_start(lease.endpoint());
+                }
                 return Ok(Served { answer, lease });
             }
             Ok(Answered::Poor(answer, failure)) => {
@@ -158,7 +161,7 @@ async fn attempt(
         let begun = Instant::now();
         let again = || outbound.request(endpoint, &path, rename).ok();
         let answer = upstream.send(endpoint, request, again, policy).await?;
-        lessons::of_answer(endpoint, placement, &answer, &shared.settings.ejection);
+        lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if manner.replayable && shared.settings.retry.on_status.contains(&answer.status()) {
             let failure = Failure::Status(answer.status().as_u16());
             return Ok(Answered::Poor(answer, failure));

@@ -14,6 +14,7 @@ mod models;
 mod process;
 mod refresh;
 mod roster;
+mod standing;
 mod status;
 mod sticky;
 mod version;

@@ -40,9 +40,46 @@ fn one_request_tries_an_ejected_endpoint_and_its_end_decides() {
     assert_eq!(outlier.failed(at(1100), &RULES), Some(Duration::from_secs(2)), "longer than before");
 
     assert!(outlier.begin_trial(at(3100)).is_some());
-    outlier.succeeded(at(3200));
+    assert!(outlier.succeeded(at(3200)), "that ends it");
     assert_eq!(outlier.standing(at(3200)), Standing::Good);
     assert_eq!(outlier.failed(at(3300), &RULES), None, "the past is forgiven");
+}
+
+#[test]
+fn a_response_that_begins_well_brings_the_endpoint_back_on_probation() {
+    let outlier = Outlier::default();
+    eject(&outlier, 0);
+
+    assert!(outlier.begin_trial(at(1000)).is_some());
+    assert!(outlier.started(at(1100)));
+
+    assert_eq!(outlier.standing(at(1100)), Standing::Good);
+    assert_eq!(outlier.failed(at(1500), &RULES), Some(Duration::from_secs(2)), "it broke off after all");
+    assert!(outlier.started(at(3600)));
+    assert!(!outlier.succeeded(at(3700)), "it is back already");
+    assert_eq!(outlier.failed(at(3800), &RULES), None);
+}
+
+#[test]
+fn what_was_under_way_before_an_ejection_does_not_end_it() {
+    let outlier = Outlier::default();
+    eject(&outlier, 0);
+
+    assert!(!outlier.started(at(999)) && !outlier.succeeded(at(999)));
+
+    assert_eq!(outlier.standing(at(999)), Standing::Ejected(at(1000)));
+}
+
+#[test]
+fn an_endpoint_whose_every_response_breaks_off_is_ejected() {
+    let outlier = Outlier::default();
+
+    let ejected = (0..5).find_map(|n| {
+        outlier.started(at(n));
+        outlier.failed(at(n), &RULES)
+    });
+
+    assert_eq!(ejected, Some(SHORTEST));
 }
 
 #[test]
@@ -121,68 +158,147 @@ fn quick_failures_weigh_on_the_load_for_two_seconds() {
     assert_eq!((outlier.penalty(at(900)), outlier.penalty(at(1900)), outlier.penalty(at(2000))), (3, 3, 0));
 }
 
+/// What a request may tell.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Started,
+    Succeeded,
+    Failed,
+}
+
 /// The same rules over a plain list of what happened.
 #[derive(Default)]
 struct Reference {
-    events: Vec<(u64, bool)>,
+    /// When, and whether it was a success.
+    ends: Vec<(u64, bool)>,
     in_a_row: u32,
     ejected_until: Option<u64>,
+    on_probation: bool,
     ejections: u32,
 }
 
 impl Reference {
-    fn step(&mut self, now: u64, success: bool) -> Option<Duration> {
-        self.events.push((now, success));
-        if success {
-            self.in_a_row = 0;
-            if self.ejected_until.take().is_some() {
-                self.events.clear();
-            } else if self.window(now).1 == 0 {
-                self.ejections = 0;
+    fn step(&mut self, now: u64, event: Event) -> Option<Duration> {
+        let returns = self.ejected_until.is_some_and(|until| now >= until);
+        match event {
+            Event::Started => {
+                if returns {
+                    self.readmit();
+                    self.on_probation = true;
+                }
+                None
             }
-            return None;
-        }
-        self.in_a_row += 1;
-        let eject = match self.ejected_until {
-            Some(until) if now < until => false,
-            Some(_) => true,
-            None => {
+            Event::Succeeded => {
+                if returns {
+                    self.readmit();
+                }
+                (self.in_a_row, self.on_probation) = (0, false);
+                self.ends.push((now, true));
+                if !returns && self.window(now).1 == 0 {
+                    self.ejections = 0;
+                }
+                None
+            }
+            Event::Failed => {
+                self.in_a_row += 1;
+                self.ends.push((now, false));
                 let (good, bad) = self.window(now);
-                self.in_a_row >= RULES.consecutive_failures
-                    || (good + bad >= RULES.min_requests && good * 2 < good + bad)
+                let is_bad = self.on_probation
+                    || self.in_a_row >= RULES.consecutive_failures
+                    || (good + bad >= RULES.min_requests && good * 2 < good + bad);
+                let ejects = if self.ejected_until.is_some() { returns } else { is_bad };
+                ejects.then(|| self.eject(now))
             }
-        };
-        eject.then(|| {
-            let pause = (1000 << self.ejections).min(4000);
-            self.ejections = (self.ejections + 1).min(8);
-            self.ejected_until = Some(now + pause);
-            Duration::from_millis(pause)
-        })
+        }
+    }
+
+    fn readmit(&mut self) {
+        self.ejected_until = None;
+        self.ends.clear();
+    }
+
+    fn eject(&mut self, now: u64) -> Duration {
+        let pause = (1000 << self.ejections).min(4000);
+        self.ejections = (self.ejections + 1).min(8);
+        self.ejected_until = Some(now + pause);
+        self.on_probation = false;
+        Duration::from_millis(pause)
     }
 
     fn window(&self, now: u64) -> (u32, u32) {
-        let recent = self.events.iter().filter(|(then, _)| now / 1000 - then / 1000 < 10);
+        let recent = self.ends.iter().filter(|(then, _)| now / 1000 - then / 1000 < 10);
         recent.fold((0, 0), |(good, bad), (_, ok)| (good + u32::from(*ok), bad + u32::from(!*ok)))
     }
+
+    /// Returns what stands at a moment, given when the trial under way began.
+    fn standing(&self, now: u64, trial: Option<u64>) -> Standing {
+        match (self.ejected_until, trial) {
+            (None, _) => Standing::Good,
+            (Some(until), _) if now < until => Standing::Ejected(at(until)),
+            (Some(_), Some(began)) if now - began < 10_000 => Standing::BeingTried,
+            (Some(_), _) => Standing::OnTrial,
+        }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![2 => Just(Event::Started), 3 => Just(Event::Succeeded), 4 => Just(Event::Failed)]
+}
+
+/// What happens next: whether somebody asks to try the endpoint, gives the trial back, or what a request tells.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Told(Event),
+    Ask,
+    GiveBack,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![6 => event().prop_map(Step::Told), 2 => Just(Step::Ask), 1 => Just(Step::GiveBack)]
 }
 
 proptest! {
     #[test]
-    fn behaves_like_the_reference(steps in prop::collection::vec((0_u64..1500, prop::bool::weighted(0.4)), 0..200)) {
+    fn behaves_like_the_reference(steps in prop::collection::vec((0_u64..1500, step()), 0..200)) {
         let outlier = Outlier::default();
         let mut reference = Reference::default();
-        let mut now = 0;
-        for (pause, success) in steps {
+        // Trials that were begun, with when; only the last may still count.
+        let mut trials: Vec<(u64, Trial)> = vec![];
+        let (mut current, mut now) = (None, 0);
+        for (pause, step) in steps {
             now += pause;
-            let got = if success {
-                outlier.succeeded(at(now));
-                None
-            } else {
-                outlier.failed(at(now), &RULES)
-            };
-            prop_assert_eq!(got, reference.step(now, success), "at {}", now);
-            let ejected = matches!(outlier.standing(at(now)), Standing::Ejected(_));
-            prop_assert_eq!(ejected, reference.ejected_until.is_some_and(|until| now < until));
+            match step {
+                Step::Told(event) => {
+                    let got = match event {
+                        Event::Started => { outlier.started(at(now)); None }
+                        Event::Succeeded => { outlier.succeeded(at(now)); None }
+                        Event::Failed => outlier.failed(at(now), &RULES),
+                    };
+                    let was_ejected = reference.ejected_until;
+                    let expected = reference.step(now, event);
+                    prop_assert_eq!(got, expected, "at {}", now);
+                    if expected.is_some() || reference.ejected_until != was_ejected {
+                        current = None;
+                    }
+                }
+                Step::Ask => {
+                    let may = reference.standing(now, current) == Standing::OnTrial;
+                    let trial = outlier.begin_trial(at(now));
+                    prop_assert_eq!(trial.is_some(), may, "at {}", now);
+                    if let Some(trial) = trial {
+                        current = Some(now);
+                        trials.push((now, trial));
+                    }
+                }
+                Step::GiveBack => {
+                    if let Some((began, trial)) = trials.pop() {
+                        outlier.end_trial(trial);
+                        current = current.filter(|current| *current != began);
+                    }
+                }
+            }
+            prop_assert_eq!(outlier.standing(at(now)), reference.standing(now, current), "at {}", now);
+            prop_assert_eq!(outlier.failures_in_a_row(), reference.in_a_row);
         }
     }
 }

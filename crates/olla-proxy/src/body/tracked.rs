@@ -99,7 +99,9 @@ impl Tracked {
 
     fn end(&mut self) {
         self.state = State::Ended;
-        self.lease = None;
+        if let Some(lease) = self.lease.take().filter(|_| !self.told_error) {
+            lessons::of_end(lease.endpoint(), self.status);
+        }
         let outcome = if self.told_error { Outcome::Failure } else { Outcome::of_status(self.status) };
         self.ticket.finish(outcome);
     }

@@ -2,23 +2,22 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use http::StatusCode;
 use olla_core::{EjectionRules, Endpoint, Failure, Placement};
 use tracing::{debug, info, warn};
 
 use super::spare;
 use crate::{clock, upstream::Answer};
 
-/// Learns from a response head.
-pub(crate) fn of_answer(
+/// Learns from a response head: the backend may ask to be spared, or refuse.
+pub(crate) fn of_head(
     endpoint: &Arc<Endpoint>,
     placement: Option<&Placement>,
     answer: &Answer,
     rules: &EjectionRules,
 ) {
     let (status, now) = (answer.status(), clock::now());
-    let failure = Failure::Status(status.as_u16());
     if status.is_success() {
-        endpoint.live.outlier().succeeded(now);
         if let Some(placement) = placement {
             placement.live.take_back();
         }
@@ -31,27 +30,39 @@ pub(crate) fn of_answer(
         let (name, model) = (&endpoint.spec.name, &placement.model.name);
         info!(endpoint = %name, %model, status = status.as_u16(), ?pause, "set aside: the backend asks for it");
     }
+    let failure = Failure::Status(status.as_u16());
     if failure.counts_against() {
         of_failure(endpoint, failure, rules);
-    } else if status.as_u16() != 429 {
-        // The client's mistakes are no fault of the backend, and show that it works.
-        endpoint.live.outlier().succeeded(now);
+    }
+}
+
+/// Learns from a response that has begun well.
+pub(crate) fn of_start(endpoint: &Endpoint) {
+    endpoint.live.response_started(clock::now());
+}
+
+/// Learns from a response that has come to its end. The client's mistakes are no fault of the backend, and show
+/// that it works.
+pub(crate) fn of_end(endpoint: &Endpoint, status: StatusCode) {
+    let failure = Failure::Status(status.as_u16());
+    if !failure.counts_against() && status != StatusCode::TOO_MANY_REQUESTS {
+        endpoint.live.response_ended(clock::now());
     }
 }
 
 /// Learns from an attempt that failed; an endpoint that cannot be used leaves the rotation until a probe
 /// succeeds, one whose requests fail is ejected for a while.
-pub(crate) fn of_failure(endpoint: &Arc<Endpoint>, failure: Failure, rules: &EjectionRules) {
+pub(crate) fn of_failure(endpoint: &Endpoint, failure: Failure, rules: &EjectionRules) {
     let name = &endpoint.spec.name;
+    debug!(endpoint = %name, %failure, "attempt failed");
+    if failure.counts_against()
+        && let Some(pause) = endpoint.live.request_failed(failure, clock::now(), rules)
+    {
+        warn!(endpoint = %name, ?pause, reason = %failure, "ejected: its requests fail; one will try it then");
+    }
     let from = endpoint.live.status();
     if failure.demotes() && endpoint.live.demote(failure) {
         let to = endpoint.live.status();
         warn!(endpoint = %name, %from, %to, reason = %failure, "health changed");
-    } else if failure.counts_against()
-        && let Some(pause) = endpoint.live.outlier().failed(clock::now(), rules)
-    {
-        warn!(endpoint = %name, ?pause, reason = %failure, "ejected: its requests fail; one will try it then");
-    } else {
-        debug!(endpoint = %name, %failure, "attempt failed");
     }
 }

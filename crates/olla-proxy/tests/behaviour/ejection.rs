@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use olla_balancer::Balancer;
-use olla_core::{Outcome, Status};
+use olla_core::{Failure, Outcome, Status};
 
 use crate::support::{Backend, Plan, answer, chat, millis, ok, post};
 
@@ -41,6 +41,45 @@ async fn quick_refusals_attract_nothing() {
     }
 
     assert!(bad.heard().len() <= 5, "{} of 200 requests", bad.heard().len());
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_streams_all_break_off_is_left_out() {
+    let cutting = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99\r\n\r\n").await;
+        conn.send("data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n").await;
+    })
+    .await;
+    let good = Backend::answering(ok("{}")).await;
+    let stage = Plan::over(&[&cutting, &good]).start();
+
+    for n in 0..20 {
+        let told = stage.ask(post("/v1/chat/completions", r#"{"model":"m","stream":true}"#)).await;
+        assert_eq!(told.header("x-olla-endpoint"), Some(if n < 5 { "a" } else { "b" }), "{n}");
+        assert_eq!(told.body.is_ok(), n >= 5);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_passes_its_health_checks_and_answers_nothing_is_left_out() {
+    let hanging = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.closed().await;
+    })
+    .await;
+    let good = Backend::answering(ok("{}")).await;
+    let mut plan = Plan::over(&[&hanging, &good]);
+    plan.settings.timeouts.first_byte = millis(20);
+    let stage = plan.start();
+
+    for _ in 0..20 {
+        assert_eq!(stage.ask(chat()).await.status, StatusCode::OK);
+        stage.endpoint(0).live.set_status(Status::Healthy);
+    }
+
+    assert_eq!(hanging.heard().len(), 5);
+    assert_eq!(stage.endpoint(0).live.checkup().ejected_for, Some(Failure::HeadTimeout));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::failure;
 
 /// Fields that tell the time: the moment of the answer, ages, and when periodic work ran or will run.
-const CLOCK_READINGS: [&str; 15] = [
+const CLOCK_READINGS: [&str; 17] = [
     "timestamp",
     "uptime",
     "uptime_seconds",
@@ -26,6 +26,9 @@ const CLOCK_READINGS: [&str; 15] = [
     "last_updated",
     "last_seen",
     "last_seen_at",
+    // Both are told from now on: the same moment, a little off.
+    "ejected_until",
+    "aside_until",
     // How long the last check took is a reading of the same moment.
     "response_time",
     "response_time_ms",

@@ -47,7 +47,7 @@ struct Entry {
 
 /// Writes the document as of `now`.
 pub(super) fn document(admin: &Admin, now: SystemTime) -> Document {
-    let rows = roster::read(&admin.fleet.load());
+    let rows = roster::read(&admin.fleet.load(), now);
     Document {
         timestamp: format::timestamp(now),
         total_count: rows.len(),
@@ -85,6 +85,8 @@ fn loaded_models(endpoint: &Endpoint) -> Option<Vec<Arc<str>>> {
 fn worst_issue(row: &Row) -> Option<&'static str> {
     if !row.status.is_routable() {
         Some("unavailable")
+    } else if row.is_ejected() {
+        Some("ejected")
     } else if row.is_unstable() {
         Some("unstable")
     } else {

@@ -88,7 +88,7 @@ struct Merged {
 
 /// Writes the document as of `now`, with all models in full when `grouped`.
 pub(super) fn document(fleet: &Fleet, grouped: bool, now: SystemTime) -> Document {
-    let rows = roster::read(fleet);
+    let rows = roster::read(fleet, now);
     let merged = merge(&rows, fleet);
     let mut recent: Vec<_> = merged.values().collect();
     // Stable: models last seen at the same moment stay in the order of their names.

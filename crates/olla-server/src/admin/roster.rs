@@ -1,13 +1,13 @@
 //! The endpoints as status documents show them: each read once, all sorted, with the facts that the
 //! documents share.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::SystemTime};
 
-use olla_core::{Checkup, Endpoint, Fleet, Status, TotalsView};
+use olla_core::{Checkup, Endpoint, Fleet, Moment, Standing, Status, TotalsView};
 use olla_profiles::Profiles;
 use serde::Serialize;
 
-use super::format;
+use super::{format, standing};
 
 /// Failures in a row above which an endpoint counts as unstable.
 const MAX_FAILURES_IN_ROW: u64 = 3;
@@ -24,6 +24,8 @@ pub(super) struct Row {
     pub(super) totals: TotalsView,
     pub(super) checkup: Checkup,
     pub(super) in_flight: u32,
+    /// When it was read, by both clocks.
+    at: (Moment, SystemTime),
 }
 
 /// What each document tells about an endpoint.
@@ -37,7 +39,9 @@ pub(super) struct Facts {
     kind: Arc<str>,
     status: &'static str,
     routable: bool,
-    /// Why it is not routable and what to do.
+    #[serde(flatten)]
+    standing: standing::Facts,
+    /// Why it is not used and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,9 +67,10 @@ pub(super) struct Facts {
     next_check_at: Option<String>,
 }
 
-/// Reads all endpoints: highest priority first, then routable ones, then by name.
-pub(super) fn read(fleet: &Fleet) -> Vec<Row> {
-    let mut rows: Vec<_> = fleet.endpoints().iter().map(Row::read).collect();
+/// Reads all endpoints as they are `now`: highest priority first, then routable ones, then by name.
+pub(super) fn read(fleet: &Fleet, now: SystemTime) -> Vec<Row> {
+    let at = (olla_proxy::now(), now);
+    let mut rows: Vec<_> = fleet.endpoints().iter().map(|endpoint| Row::read(endpoint, at)).collect();
     rows.sort_by(|a, b| a.rank().cmp(&b.rank()));
     rows
 }
@@ -73,13 +78,14 @@ pub(super) fn read(fleet: &Fleet) -> Vec<Row> {
 // === impl Row ===
 
 impl Row {
-    fn read(endpoint: &Arc<Endpoint>) -> Self {
+    fn read(endpoint: &Arc<Endpoint>, at: (Moment, SystemTime)) -> Self {
         let live = &endpoint.live;
         Self {
             status: live.status(),
             totals: live.totals().view(),
             checkup: live.checkup().clone(),
             in_flight: live.in_flight(),
+            at,
             endpoint: Arc::clone(endpoint),
         }
     }
@@ -101,6 +107,7 @@ impl Row {
             kind,
             status: status.as_str(),
             routable: status.is_routable(),
+            standing: standing::Facts::read(endpoint, self.at),
             reason: self.reason(),
             listing_error: checkup.listing_error.clone(),
             priority: endpoint.spec.priority,
@@ -126,6 +133,10 @@ impl Row {
         base36(fnv1a(self.endpoint.spec.base.to_string().as_bytes()))
     }
 
+    pub(super) fn is_ejected(&self) -> bool {
+        self.endpoint.live.outlier().standing(self.at.0) != Standing::Good
+    }
+
     pub(super) fn is_unstable(&self) -> bool {
         let failed_checks = u64::from(self.checkup.failed_checks);
         self.totals.consecutive_failures.max(failed_checks) > MAX_FAILURES_IN_ROW
@@ -138,7 +149,7 @@ impl Row {
 
     fn reason(&self) -> Option<Box<str>> {
         match self.status {
-            status if status.is_routable() => None,
+            status if status.is_routable() => standing::reason(&self.endpoint, self.at.0),
             Status::Unknown if self.checkup.reason.is_none() => {
                 Some("waiting for its first health check".into())
             }

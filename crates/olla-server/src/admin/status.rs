@@ -100,7 +100,7 @@ struct System {
 
 /// Writes the document as of `now`.
 pub(super) fn document(admin: &Admin, now: SystemTime) -> Document {
-    let rows = roster::read(&admin.fleet.load());
+    let rows = roster::read(&admin.fleet.load(), now);
     let stats = admin.stats.snapshot(now);
     Document {
         timestamp: format::timestamp(now),
@@ -136,6 +136,7 @@ fn issues(row: &Row) -> Vec<&'static str> {
         (row.often_fails(), "low success rate"),
         (format::millis(row.totals.mean_latency()) > SLOW_MS, "high latency"),
         (!row.status.is_routable(), "unavailable"),
+        (row.is_ejected(), "ejected"),
     ];
     checks.into_iter().filter_map(|(found, issue)| found.then_some(issue)).collect()
 }

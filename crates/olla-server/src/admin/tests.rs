@@ -1,6 +1,7 @@
 //! The admin API over a fleet that the test has set up.
 
 mod explain;
+mod standing;
 mod sticky;
 
 use std::time::Duration;
