@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use olla_core::{Endpoint, InFlight, Moment, Standing, Trial};
 
-use crate::{Candidate, Pick, Reason};
+use crate::{Candidate, Pick, Reason, Tried};
 
 /// One attempt's hold on an endpoint; dropping it ends the attempt.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Lease {
     position: usize,
     reason: Reason,
     trial: Option<Trial>,
-    _in_flight: InFlight,
+    in_flight: Option<InFlight>,
 }
 
 // === impl Lease ===
@@ -24,10 +24,7 @@ impl Lease {
     /// others have filled the endpoint, or begun to try it after its ejection, meanwhile.
     pub fn acquire(candidates: &[Candidate<'_>], pick: Pick, now: Moment) -> Option<Self> {
         let endpoint = Arc::clone(candidates.get(pick.position)?.endpoint);
-        let in_flight = match endpoint.spec.max_concurrent {
-            None => endpoint.live.enter(),
-            Some(limit) => endpoint.live.enter_below(limit)?,
-        };
+        let in_flight = endpoint.live.try_enter()?;
         let trial = match endpoint.live.outlier().standing(now) {
             Standing::OnTrial => Some(endpoint.live.outlier().begin_trial(now)?),
             // Strategies from outside need not know of trials.
@@ -38,7 +35,29 @@ impl Lease {
             }
             Standing::Good | Standing::Ejected(_) | Standing::BeingTried => None,
         };
-        Some(Self { endpoint, position: pick.position, reason: pick.reason, trial, _in_flight: in_flight })
+        Some(Self {
+            endpoint,
+            position: pick.position,
+            reason: pick.reason,
+            trial,
+            in_flight: Some(in_flight),
+        })
+    }
+
+    /// Turns a slot for which the request has waited into a lease of the best untried candidate on that
+    /// endpoint. Returns `None`, and passes the slot on, when none may be used any more.
+    pub fn of_slot(candidates: &[Candidate<'_>], tried: &Tried, slot: InFlight, now: Moment) -> Option<Self> {
+        let there = |c: &Candidate<'_>| Arc::ptr_eq(&c.endpoint.live, slot.live()) && c.is_well(now);
+        let usable =
+            candidates.iter().enumerate().filter(|(position, c)| !tried.contains(*position) && there(c));
+        let (position, candidate) = usable.min_by_key(|(_, candidate)| candidate.rank)?;
+        let endpoint = Arc::clone(candidate.endpoint);
+        Some(Self { endpoint, position, reason: Reason::Queued, trial: None, in_flight: Some(slot) })
+    }
+
+    /// Counts the request no longer: the backend has done its work, and only its answer is still at hand.
+    pub fn give_back_slot(&mut self) {
+        self.in_flight = None;
     }
 
     /// Returns the endpoint.

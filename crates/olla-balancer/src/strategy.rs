@@ -76,6 +76,8 @@ pub enum Reason {
     AlreadyLoaded,
     /// It has served this conversation before.
     Pinned,
+    /// All that are well were full; the request has waited, and this one had room first.
+    Queued,
     /// None was well: this one is ejected, or was taken out by a failed request and not by a probe.
     LastResort,
     /// All that are well have asked to be spared, this one for the shortest time.
@@ -87,11 +89,16 @@ pub enum Reason {
 // === impl Candidate ===
 
 impl Candidate<'_> {
-    /// Returns whether the endpoint has as many requests in flight as it is allowed.
+    /// Returns whether the endpoint has as many requests in flight as it is allowed, or others wait for it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let limit = self.endpoint.spec.max_concurrent;
-        limit.is_some_and(|limit| self.endpoint.live.in_flight() >= limit.get())
+        self.endpoint.live.is_full()
+    }
+
+    /// Returns whether nothing but a lack of room stands against it: it is up, not ejected and not set aside.
+    #[must_use]
+    pub fn is_well(&self, now: Moment) -> bool {
+        self.endpoint.live.is_open() && self.aside_until(now).is_none()
     }
 
     /// Returns whether the endpoint takes part, as far as its requests tell.
@@ -127,6 +134,7 @@ impl Reason {
             Self::Preferred => "preferred",
             Self::AlreadyLoaded => "already_loaded",
             Self::Pinned => "pinned",
+            Self::Queued => "queued",
             Self::LastResort => "last_resort",
             Self::SetAside => "set_aside",
             Self::Custom(name) => name,

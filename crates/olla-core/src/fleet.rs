@@ -64,8 +64,8 @@ impl Endpoint {
         Self {
             id,
             kind: spec.kind,
+            live: Arc::new(Live::new(spec.max_concurrent)),
             spec: Arc::new(spec),
-            live: Arc::default(),
             model_live: models.iter().map(|_| Arc::default()).collect(),
             models,
         }

@@ -4,7 +4,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     task::{Context, Poll},
     time::{Duration, SystemTime},
@@ -12,14 +12,14 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals};
+use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals, slots::Slots};
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
 pub struct Live {
     /// A [`Status`], and [`SUSPECT`].
     status: AtomicU8,
-    in_flight: AtomicU32,
+    slots: Slots,
     /// Position in the rotation of strategies that take turns; see `olla-balancer`.
     turn: AtomicU64,
     totals: Totals,
@@ -66,6 +66,12 @@ pub struct InFlight {
 // === impl Live ===
 
 impl Live {
+    /// Creates the live state of an endpoint that takes at most so many requests at a time.
+    #[must_use]
+    pub fn new(max_concurrent: Option<NonZeroU32>) -> Self {
+        Self { slots: Slots::new(max_concurrent), ..Self::default() }
+    }
+
     /// Returns the current health.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -74,7 +80,18 @@ impl Live {
 
     /// Sets the health as a probe found it, and returns what it was.
     pub fn set_status(&self, status: Status) -> Status {
-        Status::from_u8(self.status.swap(status as u8, Relaxed) & !SUSPECT)
+        let before = Status::from_u8(self.status.swap(status as u8, Relaxed) & !SUSPECT);
+        if status.is_routable() {
+            self.serve_line();
+        }
+        before
+    }
+
+    /// Returns whether new requests go here as a matter of course: it passes its health checks and is not
+    /// ejected.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.status().is_routable() && !self.outlier.is_ejected()
     }
 
     /// Takes a routable endpoint out of the rotation after a failed request, and asks for a probe.
@@ -116,20 +133,41 @@ impl Live {
     /// Returns the number of requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.slots.taken()
+    }
+
+    /// Returns how many requests wait for one in flight to end; one that would go to several endpoints waits at
+    /// each.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.slots.waiting()
+    }
+
+    /// Returns whether there is no room for a newcomer: as many requests are in flight as may be, or others wait
+    /// already.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.slots.is_full(|| self.is_open())
     }
 
     /// Counts a request as in flight until the guard is dropped.
     pub fn enter(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Relaxed);
-        InFlight { live: Arc::clone(self) }
+        self.slots.enter();
+        InFlight::of(self)
     }
 
-    /// Counts a request as in flight unless `limit` are already; workers that race never exceed it.
-    pub fn enter_below(self: &Arc<Self>, limit: NonZeroU32) -> Option<InFlight> {
-        let room = |count: u32| (count < limit.get()).then_some(count + 1);
-        self.in_flight.fetch_update(Relaxed, Relaxed, room).ok()?;
-        Some(InFlight { live: Arc::clone(self) })
+    /// Counts a request as in flight unless it is full; workers that race never exceed the limit.
+    pub fn try_enter(self: &Arc<Self>) -> Option<InFlight> {
+        self.slots.try_enter(|| self.is_open()).then(|| InFlight::of(self))
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Lets in whoever waits, now that the endpoint is open.
+    fn serve_line(&self) {
+        self.slots.serve(|| self.is_open());
     }
 
     /// Returns the rotation position, for strategies that take turns.
@@ -152,12 +190,16 @@ impl Live {
 
     /// Notes a response that has begun well; it may still break off.
     pub fn response_started(&self, now: Moment) {
-        self.outlier.started(now);
+        if self.outlier.started(now) {
+            self.serve_line();
+        }
     }
 
     /// Notes a response that has come to its end, and is no failure.
     pub fn response_ended(&self, now: Moment) {
-        self.outlier.succeeded(now);
+        if self.outlier.succeeded(now) {
+            self.serve_line();
+        }
     }
 
     /// Notes a request that the endpoint has failed; returns for how long that ejects it.
@@ -175,9 +217,22 @@ impl Live {
 
 // === impl InFlight ===
 
+impl InFlight {
+    /// Makes the guard of a request that has been counted.
+    pub(crate) fn of(live: &Arc<Live>) -> Self {
+        Self { live: Arc::clone(live) }
+    }
+
+    /// Returns the endpoint at which the request is counted.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.live.in_flight.fetch_sub(1, Relaxed);
+        self.live.slots.leave(|| self.live.is_open());
     }
 }
 
@@ -198,10 +253,9 @@ mod tests {
 
     #[test]
     fn nobody_enters_above_the_limit() {
-        let live = Arc::new(Live::default());
-        let limit = NonZeroU32::new(2).unwrap();
+        let live = Arc::new(Live::new(NonZeroU32::new(2)));
 
-        let guards: Vec<_> = (0..3).filter_map(|_| live.enter_below(limit)).collect();
+        let guards: Vec<_> = (0..3).filter_map(|_| live.try_enter()).collect();
 
         assert_eq!((guards.len(), live.in_flight()), (2, 2));
     }

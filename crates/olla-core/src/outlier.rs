@@ -169,6 +169,12 @@ impl Outlier {
         if self.in_a_row.load(Relaxed) == 0 { 0 } else { self.window.recent(now, PENALTY_SECONDS).1 }
     }
 
+    /// Returns whether the endpoint is ejected, or on trial after that.
+    #[must_use]
+    pub fn is_ejected(&self) -> bool {
+        self.ejected_until.load(Relaxed) != 0
+    }
+
     /// Returns how many requests have failed since one was served to the end.
     #[must_use]
     pub fn failures_in_a_row(&self) -> u32 {

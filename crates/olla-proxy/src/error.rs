@@ -122,10 +122,14 @@ pub enum Error {
         lack: Lack,
     },
     /// Every endpoint that could serve the request has as many in flight as it may have.
-    #[error("all {endpoints} endpoint(s) that could serve this request are busy (max_concurrent); try again")]
+    #[error(
+        "all {endpoints} endpoint(s) that could serve this request are busy (max_concurrent), {jam}; try again"
+    )]
     Busy {
         /// How many there are.
         endpoints: usize,
+        /// Why the request did not wait, or not longer.
+        jam: Jam,
     },
     /// No backend of the kind in the path can be used.
     #[error("No {kind} endpoints available: {detail}")]
@@ -151,6 +155,26 @@ pub enum Error {
         failure: Failure,
         /// How many attempts were made.
         attempts: usize,
+    },
+}
+
+/// Why a request did not wait until a busy endpoint had room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Jam {
+    /// Requests do not wait.
+    #[error("and requests do not wait (proxy.queue)")]
+    NoQueue,
+    /// As many wait as may.
+    #[error("and {max_waiting} requests wait already (proxy.queue.max_waiting)")]
+    QueueFull {
+        /// How many that is.
+        max_waiting: usize,
+    },
+    /// It has waited for too long.
+    #[error("and none had room within {limit:?} (proxy.queue.timeout)")]
+    TooLong {
+        /// How long that is.
+        limit: Duration,
     },
 }
 

@@ -7,11 +7,11 @@ use olla_balancer::Candidate;
 use olla_core::{Endpoint, Fleet, Moment, Needs, Placement, Preference, Standing};
 
 use crate::{
-    Error,
+    Error, Jam,
     candidates::{self, Against, Asked, Candidates, Reach, is_available},
     clock, rediscovery, route,
     routing::Rediscovery,
-    settings::Routing,
+    settings::{Queue, Routing},
     shared::Shared,
 };
 
@@ -71,6 +71,8 @@ pub enum Verdict {
     FirstChoice,
     /// It is tried when the first choices cannot be used.
     Later,
+    /// It is full: the request waits for room there where it can be sent nowhere else.
+    Waits,
     /// It could serve the request, and is down or full now.
     NotNow,
     /// It cannot serve the request.
@@ -100,9 +102,10 @@ impl Explanation {
     fn new(shared: &Shared, fleet: &Fleet, asked: &Asked<'_>) -> Self {
         let routing = shared.settings.routing;
         let resolved = candidates::resolve(fleet, asked, routing, Rediscovery::NotAsked);
-        let considered = considered(fleet, asked, resolved.as_ref().ok());
+        let queue = shared.settings.queue;
+        let considered = considered(fleet, asked, (resolved.as_ref().ok(), queue));
         let mut explanation = match resolved {
-            Ok(candidates) => Self::found(routing, &candidates),
+            Ok(candidates) => Self::found(routing, &candidates, queue),
             Err(error) => Self::refused(routing, error),
         };
         let alias = asked.model.and_then(|model| fleet.aliases().get(model));
@@ -113,9 +116,9 @@ impl Explanation {
         explanation
     }
 
-    fn found(routing: Routing, candidates: &Candidates<'_>) -> Self {
+    fn found(routing: Routing, candidates: &Candidates<'_>, queue: Queue) -> Self {
         let decision = candidates.decision.as_ref();
-        let error = all_busy(&candidates.list);
+        let error = all_busy(&candidates.list, queue);
         Self {
             strategy: decision.map_or(routing.strategy(), |decision| decision.strategy),
             decision: match (&error, decision) {
@@ -148,16 +151,31 @@ impl Explanation {
     }
 }
 
-/// Returns the refusal when everybody who is there has as many requests as it may have.
-fn all_busy(list: &[Candidate<'_>]) -> Option<Error> {
-    let has_room = |candidate: &Candidate<'_>| is_available(candidate.endpoint) && !candidate.is_full();
+/// Returns the refusal when everybody who is there has as many requests as it may have, and as many waiting.
+fn all_busy(list: &[Candidate<'_>], queue: Queue) -> Option<Error> {
+    let has_room = |candidate: &Candidate<'_>| {
+        is_available(candidate.endpoint) && (!candidate.is_full() || has_line(candidate.endpoint, queue))
+    };
     if list.iter().any(has_room) {
         return None;
     }
-    Some(Error::Busy { endpoints: list.iter().filter(|candidate| candidate.is_full()).count() })
+    let jam = match queue.is_on() {
+        true => Jam::QueueFull { max_waiting: queue.max_waiting },
+        false => Jam::NoQueue,
+    };
+    Some(Error::Busy { endpoints: list.iter().filter(|candidate| candidate.is_full()).count(), jam })
 }
 
-fn considered(fleet: &Fleet, asked: &Asked<'_>, resolved: Option<&Candidates<'_>>) -> Vec<Considered> {
+/// Returns whether one more request may wait for an endpoint.
+fn has_line(endpoint: &Endpoint, queue: Queue) -> bool {
+    queue.is_on() && (endpoint.live.waiting() as usize) < queue.max_waiting
+}
+
+fn considered(
+    fleet: &Fleet,
+    asked: &Asked<'_>,
+    (resolved, queue): (Option<&Candidates<'_>>, Queue),
+) -> Vec<Considered> {
     let list = resolved.map(|candidates| &*candidates.list).unwrap_or_default();
     let renamed = resolved.map(|candidates| &*candidates.rename).unwrap_or_default();
     let now = clock::now();
@@ -174,7 +192,7 @@ fn considered(fleet: &Fleet, asked: &Asked<'_>, resolved: Option<&Candidates<'_>
             rows.extend(left_out(fleet, position, endpoint, asked));
         }
         for (candidate, renamed) in of_endpoint {
-            let (verdict, why) = weigh(candidate, asked, lowest, now);
+            let (verdict, why) = weigh(candidate, asked, lowest, (queue, now));
             let model = candidate.placement.and(renamed.or(asked.model)).map(Arc::clone);
             rows.push(Considered { endpoint: Arc::clone(&endpoint.spec.name), model, verdict, why });
         }
@@ -186,7 +204,7 @@ fn weigh(
     candidate: &Candidate<'_>,
     asked: &Asked<'_>,
     lowest: Option<u32>,
-    now: Moment,
+    (queue, now): (Queue, Moment),
 ) -> (Verdict, String) {
     let live = &candidate.endpoint.live;
     match not_now(candidate.endpoint) {
@@ -198,7 +216,10 @@ fn weigh(
     }
     let in_flight = live.in_flight();
     if let Some(limit) = candidate.endpoint.spec.max_concurrent.filter(|_| candidate.is_full()) {
-        return (Verdict::NotNow, format!("full: {in_flight} of {limit} requests are in flight"));
+        let verdict = if has_line(candidate.endpoint, queue) { Verdict::Waits } else { Verdict::NotNow };
+        let waiting = live.waiting();
+        let why = format!("full: {in_flight} of {limit} requests are in flight, and {waiting} wait");
+        return (verdict, why);
     }
     if let Some(why) = spared(candidate, now) {
         return (Verdict::Later, format!("{why}; until then it is a last resort"));
@@ -331,6 +352,7 @@ impl Verdict {
         match self {
             Self::FirstChoice => "first_choice",
             Self::Later => "later",
+            Self::Waits => "waits",
             Self::NotNow => "not_now",
             Self::Never => "no",
         }

@@ -99,7 +99,7 @@ fn needs(route: &Route, facts: &Facts) -> Needs {
             // There may be several prompts in it, each with a context of its own.
             Completion | Embedding => facts.longest_text,
             // Backends cut documents to be ranked, and who counts wants to know how much is too much.
-            Scoring | Media | CountTokens | ListModels | Other => 0,
+            Scoring | Media | CountTokens | ListModels | ShowModel | Other => 0,
         },
     }
 }

@@ -61,12 +61,12 @@ mod upstream;
 
 pub use body::Body;
 pub use clock::now;
-pub use error::Error;
+pub use error::{Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
 pub use rediscovery::Rediscover;
-pub use settings::{Fallback, Limits, Product, Retry, Routing, Settings, Sticky, Timeouts};
+pub use settings::{Fallback, Limits, Product, Queue, Retry, Routing, Settings, Sticky, Timeouts};
 pub use sticky::SessionsView;
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

@@ -5,7 +5,10 @@ use std::{
     fmt,
     net::IpAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
@@ -79,6 +82,12 @@ impl Proxy {
     #[must_use]
     pub fn sessions(&self) -> Option<SessionsView> {
         self.shared.sessions.as_ref().map(Sessions::view)
+    }
+
+    /// Returns how many requests wait for a backend to have room.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Relaxed)
     }
 
     /// Returns a proxy with an empty connection pool of its own.
@@ -192,6 +201,7 @@ impl ProxyBuilder {
             rediscoverer: self.rediscover.map(Rediscoverer::new),
             budget,
             sessions,
+            waiting: AtomicUsize::new(0),
         };
         Proxy { shared: Arc::new(shared), upstream }
     }

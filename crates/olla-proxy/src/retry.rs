@@ -6,12 +6,13 @@
 //! output. Retries that cost backends something are limited to a share of all requests.
 
 mod budget;
+mod choice;
 pub(crate) mod lessons;
 mod spare;
 
 use std::{sync::Arc, time::Duration};
 
-use olla_balancer::{Hint, Lease, Pinned, Reason, Tried};
+use olla_balancer::{Hint, Lease, Pinned};
 use olla_core::{Failure, Placement};
 use olla_translate::{Dialect, Progress};
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use tracing::debug;
 use crate::{
     Error,
     candidates::{Candidates, forward_path},
-    clock,
+    error::Jam,
     opening::{self, Patience},
     respond::is_open_stream,
     rewrite::Outbound,
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub(crate) use budget::Budget;
+use choice::Choice;
 
 /// A backend's answer that is going to the client, and the hold on that backend.
 #[derive(Debug)]
@@ -57,9 +59,6 @@ enum Answered {
     Poor(Answer, Failure),
 }
 
-/// Choices that may be lost to other workers before the request gives up.
-const MAX_RACES: usize = 100;
-
 // === impl Manner ===
 
 impl Manner {
@@ -75,32 +74,11 @@ pub(crate) async fn run(
     (candidates, manner): (&Candidates<'_>, Manner),
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
-    let retry = &shared.settings.retry;
-    let max_attempts = retry.max_attempts.map_or(usize::MAX, Into::into);
     let mut hint = Hint::default();
-    hint.prompt_bytes = outbound.body_bytes();
-    hint.pinned = manner.pinned;
-    let mut tried = Tried::default();
-    let (mut fallback, mut races) = (None, 0);
-    while ticket.attempts().len() < max_attempts {
-        hint.now = clock::now();
-        let Some(pick) = shared.strategy.pick(&candidates.list, &tried, &hint) else { break };
-        if pick.reason == Reason::SetAside && !ticket.attempts().is_empty() {
-            // One request may ask a backend that wants to be spared; it is not worth a second try.
-            break;
-        }
-        let Some(lease) = Lease::acquire(&candidates.list, pick, hint.now) else {
-            // Another worker was quicker. The next choice knows; one that never learns is given up.
-            races += 1;
-            if races < MAX_RACES {
-                continue;
-            }
-            break;
-        };
-        if !may_cost(shared, &hint, ticket) {
-            break;
-        }
-        tried.insert(lease.position());
+    (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
+    let mut choice = Choice::new(shared, &candidates.list, hint);
+    let mut fallback = None;
+    while let Some(mut lease) = choice.next(ticket).await {
         match attempt((shared, upstream), outbound, (candidates, &lease), (manner, ticket)).await? {
             Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
@@ -111,6 +89,8 @@ pub(crate) async fn run(
             }
             Ok(Answered::Poor(answer, failure)) => {
                 ticket.end_attempt(Some(failure));
+                // It must not keep others out while this request waits elsewhere.
+                lease.give_back_slot();
                 fallback = Some((ticket.attempts().len() - 1, Served { answer, lease }));
             }
             Err(failure) => {
@@ -122,22 +102,9 @@ pub(crate) async fn run(
             }
         }
     }
-    let Some((position, served)) = fallback else { return Err(exhausted(candidates, ticket)) };
+    let Some((position, served)) = fallback else { return Err(exhausted(candidates, &choice, ticket)) };
     ticket.fall_back_to(position);
     Ok(served)
-}
-
-/// Pays for a further attempt out of the budget. The first is free, and so is one after an attempt that no
-/// backend has noticed.
-fn may_cost(shared: &Shared, hint: &Hint, ticket: &Ticket) -> bool {
-    match ticket.attempts().last().map(|attempt| attempt.failure) {
-        None => {
-            shared.budget.deposit(hint.now);
-            true
-        }
-        Some(Some(failure)) if never_sent(failure) => true,
-        Some(_) => shared.budget.withdraw(hint.now),
-    }
 }
 
 async fn attempt(
@@ -256,18 +223,18 @@ fn never_sent(failure: Failure) -> bool {
     )
 }
 
-fn exhausted(candidates: &Candidates<'_>, ticket: &Ticket) -> Error {
+fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) -> Error {
+    let full = candidates.list.iter().filter(|candidate| candidate.is_full()).count();
     let failed = ticket.attempts().last().and_then(|a| Some((a, a.failure?)));
-    match failed {
-        Some((attempt, failure)) => Error::Upstream {
+    match (choice.jam(), failed) {
+        (Some(jam), _) => Error::Busy { endpoints: full.max(1), jam },
+        (None, Some((attempt, failure))) => Error::Upstream {
             endpoint: Arc::clone(&attempt.endpoint.spec.name),
             failure,
             attempts: ticket.attempts().len(),
         },
-        None => match candidates.list.iter().filter(|candidate| candidate.is_full()).count() {
-            0 => Error::NoEndpoint { detail: "they have just become unavailable" },
-            endpoints => Error::Busy { endpoints },
-        },
+        (None, None) if full > 0 => Error::Busy { endpoints: full, jam: Jam::NoQueue },
+        (None, None) => Error::NoEndpoint { detail: "they have just become unavailable" },
     }
 }
 

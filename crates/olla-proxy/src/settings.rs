@@ -24,6 +24,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// When another backend is tried.
     pub retry: Retry,
+    /// How requests wait where every backend has as many as it may have.
+    pub queue: Queue,
     /// When an endpoint whose requests fail is left out for a while. Default: [`EjectionRules::default`].
     pub ejection: EjectionRules,
     /// How requests of one conversation stay with one endpoint. Default `None`: each is balanced on its own.
@@ -124,6 +126,16 @@ pub struct Sticky {
     pub max_load_percent: u32,
 }
 
+/// How requests wait where every backend that could serve them has as many in flight as it may have. They are
+/// served in the order in which they came. Zero turns waiting off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Requests that may wait for one backend, over all workers. Default 100.
+    pub max_waiting: usize,
+    /// The longest that a request waits. Default 60 s.
+    pub timeout: Duration,
+}
+
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
@@ -142,6 +154,7 @@ impl Default for Settings {
             connect: ConnectTimeouts::default(),
             timeouts: Timeouts::default(),
             retry: Retry::default(),
+            queue: Queue::default(),
             ejection: EjectionRules::default(),
             sticky: None,
             product: Product::new(env!("CARGO_PKG_VERSION")),
@@ -199,6 +212,22 @@ impl Default for Sticky {
             prefix_hash_bytes: 512,
             max_load_percent: 125,
         }
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    /// Returns whether requests wait at all.
+    #[must_use]
+    pub const fn is_on(self) -> bool {
+        self.max_waiting > 0 && !self.timeout.is_zero()
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_waiting: 100, timeout: Duration::from_secs(60) }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What every request needs and no request changes: one object for all workers.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use olla_balancer::Strategy;
 use olla_core::FleetCell;
@@ -23,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) rediscoverer: Option<Rediscoverer>,
     pub(crate) budget: Budget,
     pub(crate) sessions: Option<Sessions>,
+    /// Requests that wait for room.
+    pub(crate) waiting: AtomicUsize,
 }
 
 // === impl Shared ===

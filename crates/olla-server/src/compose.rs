@@ -12,7 +12,7 @@ use olla_core::FleetCell;
 use olla_health::{Monitor, MonitorSettings};
 use olla_profiles::Profiles;
 use olla_proxy::{
-    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, RateLimits, Rates, Retry, Routing, Timeouts,
+    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, Queue, RateLimits, Rates, Retry, Routing, Timeouts,
     TrustedProxies, Upstream,
 };
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
@@ -104,6 +104,8 @@ fn proxy(
     options.timeouts = timeouts(settings);
     options.retry = retry(&settings.proxy.retry);
     options.sticky.clone_from(&settings.proxy.sticky);
+    let settings::Queue { max_waiting, timeout } = settings.proxy.queue;
+    options.queue = Queue { max_waiting, timeout };
     options.product = Product::new(VERSION);
 
     let limits = &settings.server.rate_limits;

@@ -26,11 +26,16 @@ impl Budget {
         self.window.count_first(now);
     }
 
-    /// Takes a retry from the budget, if there is one left.
-    pub(crate) fn withdraw(&self, now: Moment) -> bool {
+    /// Returns whether there is a retry left.
+    pub(crate) fn has_some(&self, now: Moment) -> bool {
         let (requests, retries) = self.window.recent(now, Window::SECONDS);
         let allowed = FLOOR + u64::from(requests) * u64::from(self.percent) / 100;
-        let granted = u64::from(retries) < allowed;
+        u64::from(retries) < allowed
+    }
+
+    /// Takes a retry from the budget, if there is one left.
+    pub(crate) fn withdraw(&self, now: Moment) -> bool {
+        let granted = self.has_some(now);
         if granted {
             self.window.count_second(now);
         }

@@ -65,6 +65,7 @@ impl Shape {
                 | Operation::Scoring
                 | Operation::Media
                 | Operation::ListModels
+                | Operation::ShowModel
                 | Operation::Other,
                 _,
             ) => return None,

@@ -21,6 +21,7 @@ mod opening;
 mod pairs;
 mod placement;
 mod pooling;
+mod queue;
 mod rate_limit;
 mod records;
 mod rediscovery;

@@ -78,7 +78,8 @@ async fn a_filter_holds_for_what_a_pattern_stands_for_and_for_every_fallback() {
 }
 
 #[tokio::test]
-async fn what_is_over_the_limit_of_one_endpoint_goes_to_the_next_and_over_all_limits_is_told() {
+async fn what_is_over_the_limit_of_one_endpoint_goes_to_the_next_and_over_all_limits_is_told_where_nobody_waits()
+ {
     let hold = || {
         Backend::scripted(|mut conn| async move {
             while conn.request().await.is_some() {
@@ -93,6 +94,7 @@ async fn what_is_over_the_limit_of_one_endpoint_goes_to_the_next_and_over_all_li
     for spec in &mut plan.specs {
         spec.max_concurrent = NonZeroU32::new(1);
     }
+    plan.settings.queue.max_waiting = 0;
     let stage = plan.start();
 
     let first = stage.open(chat());

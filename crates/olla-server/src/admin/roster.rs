@@ -1,7 +1,7 @@
 //! The endpoints as status documents show them: each read once, all sorted, with the facts that the
 //! documents share.
 
-use std::{cmp::Reverse, sync::Arc, time::SystemTime};
+use std::{cmp::Reverse, num::NonZeroU32, sync::Arc, time::SystemTime};
 
 use olla_core::{Checkup, Endpoint, Fleet, Moment, Standing, Status, TotalsView};
 use olla_profiles::Profiles;
@@ -48,6 +48,10 @@ pub(super) struct Facts {
     listing_error: Option<Box<str>>,
     priority: u32,
     weight: u32,
+    /// Requests that it is sent at a time, where that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<NonZeroU32>,
+    waiting: u32,
     models_count: usize,
     consecutive_failures: u64,
     failed_checks: u32,
@@ -112,6 +116,8 @@ impl Row {
             listing_error: checkup.listing_error.clone(),
             priority: endpoint.spec.priority,
             weight: endpoint.spec.weight,
+            max_concurrent: endpoint.spec.max_concurrent,
+            waiting: endpoint.live.waiting(),
             models_count: endpoint.models.len(),
             consecutive_failures: totals.consecutive_failures,
             failed_checks: checkup.failed_checks,

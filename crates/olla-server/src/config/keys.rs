@@ -103,6 +103,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("proxy.sticky_sessions.max_sessions", One(LIMIT), "10000", "Conversations remembered; beyond, the one that has been idle for the longest is forgotten. `0` for no limit."),
     key("proxy.sticky_sessions.prefix_hash_bytes", One(LIMIT), "512", "Bytes of each text that count for `prefix_hash`; `0` for all."),
     key("proxy.sticky_sessions.max_load_percent", One(LOAD), "125", "How much of the mean load the endpoint may have and still keep its conversations; at least `100`, `0` for any."),
+    key("proxy.queue.max_waiting", One(COUNT), "100", "Requests that may wait for one endpoint, where all that could serve them have `max_concurrent` in flight; `0` refuses them at once."),
+    key("proxy.queue.timeout", One(DURATION), "60s", "The longest that a request waits so; `0` refuses it at once."),
     key("proxy.profile_filter.include", Many(GLOB), "", "Backend kinds to load, by name or pattern; none given means all."),
     key("proxy.profile_filter.exclude", Many(GLOB), "", "Backend kinds to leave out; wins over `include`."),
 

@@ -9,7 +9,7 @@ use figment::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::settings::{ModelDiscovery, Retry};
+use super::settings::{ModelDiscovery, Queue, Retry};
 
 /// Merges trees, later ones over earlier ones: a mapping is merged, anything else replaced.
 ///
@@ -94,6 +94,7 @@ pub(crate) struct Proxy {
     pub(crate) response_timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) sticky_sessions: StickySessions,
+    pub(crate) queue: Queue,
     #[serde(default)]
     pub(crate) profile_filter: Filter,
 }

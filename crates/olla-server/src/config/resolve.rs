@@ -150,6 +150,7 @@ fn proxy(raw: raw::Proxy, report: &mut Report) -> Proxy {
         response_timeout: limit(raw.response_timeout),
         retry: raw.retry,
         sticky: if raw.sticky_sessions.enabled { Some(sticky(&raw.sticky_sessions, report)) } else { None },
+        queue: raw.queue,
     }
 }
 

@@ -123,6 +123,8 @@ pub(crate) struct Proxy {
     pub(crate) retry: Retry,
     /// How conversations stay with an endpoint; `None` is not at all.
     pub(crate) sticky: Option<Sticky>,
+    /// How requests wait where all endpoints are full.
+    pub(crate) queue: Queue,
 }
 
 /// When another endpoint is tried.
@@ -137,6 +139,15 @@ pub(crate) struct Retry {
     /// After these statuses.
     #[serde(deserialize_with = "statuses")]
     pub(crate) on_status: Vec<StatusCode>,
+}
+
+/// How requests wait where all endpoints are full; a zero turns waiting off.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Queue {
+    /// Requests that may wait for one endpoint.
+    pub(crate) max_waiting: usize,
+    /// The longest that a request waits.
+    pub(crate) timeout: Duration,
 }
 
 /// Which backends there are, and how their models are learnt.

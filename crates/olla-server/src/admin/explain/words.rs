@@ -3,9 +3,10 @@
 use olla_proxy::{Considered, Error, Explanation, Question, Verdict};
 
 /// What is told of an endpoint first, best first.
-const VERDICTS: [(Verdict, &str); 4] = [
+const VERDICTS: [(Verdict, &str); 5] = [
     (Verdict::FirstChoice, "first choice"),
     (Verdict::Later, "later"),
+    (Verdict::Waits, "waits"),
     (Verdict::NotNow, "not now"),
     (Verdict::Never, "no"),
 ];
@@ -96,12 +97,15 @@ fn course(question: &Question, explanation: &Explanation, balancer: &str) -> Str
         })
         .collect::<Vec<_>>()
     };
-    let (first, later) = (of(Verdict::FirstChoice), of(Verdict::Later));
+    let (first, later, full) = (of(Verdict::FirstChoice), of(Verdict::Later), of(Verdict::Waits));
     let choice = match (first.len(), explanation.sticky) {
         (..=1, _) => String::new(),
         (_, false) => format!(", as {balancer} decides"),
         (_, true) => format!(", as {balancer} decides unless a session is at home with one of them"),
     };
+    if first.is_empty() && !full.is_empty() {
+        return format!("{}, as soon as there is room", list(full, "or"));
+    }
     match (first.is_empty(), later.is_empty()) {
         (false, true) => format!("{}{choice}", list(first, "or")),
         (false, false) => {

@@ -1,0 +1,157 @@
+//! Where a request goes next: the balancer's choice, or, where all are full, the first that has room.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use olla_balancer::{Candidate, Hint, Lease, Pick, Reason, Tried};
+use olla_core::{Live, Place};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::never_sent;
+use crate::{clock, error::Jam, shared::Shared, ticket::Ticket};
+
+/// The choices of one request.
+pub(super) struct Choice<'c> {
+    shared: &'c Shared,
+    list: &'c [Candidate<'c>],
+    tried: Tried,
+    hint: Hint,
+    /// When it stops waiting for room; set when it begins to.
+    patience: Option<Instant>,
+    /// Why it does not wait any more.
+    jam: Option<Jam>,
+}
+
+/// Counts a request as waiting.
+struct Waiting<'s>(&'s AtomicUsize);
+
+/// Choices that may be lost to other workers before the request gives up.
+const MAX_RACES: usize = 100;
+
+// === impl Choice ===
+
+impl<'c> Choice<'c> {
+    pub(super) fn new(shared: &'c Shared, list: &'c [Candidate<'c>], hint: Hint) -> Self {
+        Self { shared, list, tried: Tried::default(), hint, patience: None, jam: None }
+    }
+
+    /// Chooses the candidate to try next, each at most once; waits for room where that is all that is missing.
+    ///
+    /// Cancel-safe: whoever leaves while waiting passes on what it was given.
+    pub(super) async fn next(&mut self, ticket: &Ticket) -> Option<Lease> {
+        // Another worker may be quicker, and an endpoint may fail while its slot is handed over. The next choice
+        // knows; a strategy that never learns is given up.
+        for _ in 0..MAX_RACES {
+            if !self.may_try(ticket) {
+                return None;
+            }
+            self.hint.now = clock::now();
+            let pick = self.shared.strategy.pick(self.list, &self.tried, &self.hint);
+            let lease = if is_second_rate(pick) && self.should_wait(ticket) {
+                // alloc: only requests that wait; it must not make the future of every request larger.
+                Box::pin(self.wait(ticket)).await
+            } else {
+                let pick = pick?;
+                if pick.reason == Reason::SetAside && !ticket.attempts().is_empty() {
+                    // One request may ask a backend that wants to be spared; it is not worth a second try.
+                    return None;
+                }
+                Lease::acquire(self.list, pick, self.hint.now)
+            };
+            if let Some(lease) = lease {
+                self.tried.insert(lease.position());
+                return self.may_cost(ticket).then_some(lease);
+            }
+        }
+        None
+    }
+
+    /// Returns why the request could not wait for room, or not longer, if that was so.
+    pub(super) fn jam(&self) -> Option<Jam> {
+        self.jam
+    }
+
+    fn may_try(&self, ticket: &Ticket) -> bool {
+        let most = self.shared.settings.retry.max_attempts;
+        most.is_none_or(|most| ticket.attempts().len() < most.get())
+    }
+
+    /// Pays for a further attempt out of the budget. The first is free, and so is one after an attempt that no
+    /// backend has noticed.
+    fn may_cost(&self, ticket: &Ticket) -> bool {
+        match ticket.attempts().last().map(|attempt| attempt.failure) {
+            None => {
+                self.shared.budget.deposit(self.hint.now);
+                true
+            }
+            Some(Some(failure)) if never_sent(failure) => true,
+            Some(_) => self.shared.budget.withdraw(self.hint.now),
+        }
+    }
+
+    /// Returns whether there is a candidate that only lacks room, and time left to wait for it.
+    fn should_wait(&self, ticket: &Ticket) -> bool {
+        let now = self.hint.now;
+        self.shared.settings.queue.is_on()
+            && self.jam.is_none()
+            && self.untried().any(|candidate| candidate.is_well(now) && candidate.is_full())
+            && (ticket.attempts().is_empty() || self.shared.budget.has_some(now))
+    }
+
+    async fn wait(&mut self, ticket: &Ticket) -> Option<Lease> {
+        let queue = self.shared.settings.queue;
+        let Some(mut place) = Place::take(self.lines(), queue.max_waiting) else {
+            self.jam = Some(Jam::QueueFull { max_waiting: queue.max_waiting });
+            return None;
+        };
+        debug!(request_id = ticket.id().to_str().unwrap_or_default(), "waiting for room");
+        let _waiting = Waiting::new(&self.shared.waiting);
+        let until = *self.patience.get_or_insert_with(|| Instant::now() + queue.timeout);
+        let until = self.shared.settings.timeouts.deadline(ticket).map_or(until, |end| end.min(until));
+        match timeout_at(until, poll_fn(|cx| place.poll_slot(cx))).await {
+            Ok(slot) => Lease::of_slot(self.list, &self.tried, slot, clock::now()),
+            Err(_) => {
+                self.jam = Some(Jam::TooLong { limit: queue.timeout });
+                None
+            }
+        }
+    }
+
+    /// Returns the endpoints in whose lines it waits: also those that are down, for they may come back first.
+    fn lines(&self) -> impl Iterator<Item = &'c Arc<Live>> {
+        let now = self.hint.now;
+        let wanted = self.untried().filter(move |candidate| candidate.aside_until(now).is_none());
+        wanted.map(|candidate| &candidate.endpoint.live)
+    }
+
+    fn untried(&self) -> impl Iterator<Item = &'c Candidate<'c>> {
+        let untried = self.list.iter().enumerate().filter(|(position, _)| !self.tried.contains(*position));
+        untried.map(|(_, candidate)| candidate)
+    }
+}
+
+/// Whether there is nobody, or nobody who is well.
+fn is_second_rate(pick: Option<Pick>) -> bool {
+    pick.is_none_or(|pick| matches!(pick.reason, Reason::LastResort | Reason::SetAside))
+}
+
+// === impl Waiting ===
+
+impl<'s> Waiting<'s> {
+    fn new(count: &'s AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
