@@ -12,6 +12,7 @@ mod config_errors;
 mod cors;
 mod demo;
 mod discovery;
+mod drain;
 mod engines;
 mod explain;
 mod life_cycle;

@@ -8,7 +8,7 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 
 /// A strategy of the configuration.
 ///
-/// Each considers endpoints that are routable, not ejected, not full and not set aside, and of those the ones of
+/// Each considers endpoints that are routable (and not drained), not ejected, not full and not set aside, and of those the ones of
 /// the lowest rank. Where there are none, those that are ejected are considered after all, then those that a
 /// failed request took out, then the one that is set aside for the shortest time. A pinned one
 /// among them is taken while its load is in bounds, whoever's turn it is. Of equals, those that hold the model in memory go first.

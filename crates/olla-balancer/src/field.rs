@@ -35,8 +35,8 @@ impl<'a> Field<'a> {
         let well = |c: &Candidate<'_>| matches!(c.standing(now), Standing::Good | Standing::OnTrial);
         let at_hand = |c: &Candidate<'_>| !c.is_full() && c.aside_until(now).is_none();
         let routable = |c: &Candidate<'_>| {
-            let status = c.endpoint.live.status();
-            status.is_routable().then(|| status.share_percent())
+            let live = &c.endpoint.live;
+            live.is_routable().then(|| live.status().share_percent())
         };
 
         let field = Self::of(candidates, tried, now, |c| routable(c).filter(|_| well(c) && at_hand(c)));
@@ -48,7 +48,8 @@ impl<'a> Field<'a> {
             return (ejected, Some(Reason::LastResort));
         }
         let suspect = Self::of(candidates, tried, now, |c| {
-            c.endpoint.live.is_suspect().then_some(100).filter(|_| at_hand(c))
+            let live = &c.endpoint.live;
+            (live.is_suspect() && !live.is_draining() && at_hand(c)).then_some(100)
         });
         if !suspect.runners.is_empty() {
             return (suspect, Some(Reason::LastResort));

@@ -19,6 +19,8 @@ use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals, slots::Slot
 pub struct Live {
     /// A [`Status`], and [`SUSPECT`].
     status: AtomicU8,
+    /// Whether an operator keeps new requests away.
+    draining: AtomicBool,
     slots: Slots,
     /// Position in the rotation of strategies that take turns; see `olla-balancer`.
     turn: AtomicU64,
@@ -87,11 +89,35 @@ impl Live {
         before
     }
 
-    /// Returns whether new requests go here as a matter of course: it passes its health checks and is not
-    /// ejected.
+    /// Keeps new requests away, whatever the health, until [`resume`](Self::resume). Those in flight go on.
+    /// Returns whether that is new.
+    pub fn drain(&self) -> bool {
+        !self.draining.swap(true, Relaxed)
+    }
+
+    /// Ends [`drain`](Self::drain). Returns whether that is new.
+    pub fn resume(&self) -> bool {
+        let was_draining = self.draining.swap(false, Relaxed);
+        self.serve_line();
+        was_draining
+    }
+
+    /// Returns whether an operator keeps new requests away.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Returns whether requests may be sent here: it passes its health checks, and nobody drains it.
+    #[must_use]
+    pub fn is_routable(&self) -> bool {
+        self.status().is_routable() && !self.is_draining()
+    }
+
+    /// Returns whether new requests go here as a matter of course: it is routable and not ejected.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.status().is_routable() && !self.outlier.is_ejected()
+        self.is_routable() && !self.outlier.is_ejected()
     }
 
     /// Takes a routable endpoint out of the rotation after a failed request, and asks for a probe.
@@ -271,6 +297,20 @@ mod tests {
         live.set_status(Status::Healthy);
 
         assert!(!live.is_suspect() && live.status() == Status::Healthy);
+    }
+
+    #[test]
+    fn a_drained_endpoint_stays_drained_whatever_its_health() {
+        let live = Live::default();
+        live.set_status(Status::Healthy);
+
+        assert!(live.drain() && !live.drain());
+        live.set_status(Status::Offline);
+        live.set_status(Status::Healthy);
+        assert!(live.is_draining() && !live.is_routable() && !live.is_open());
+
+        assert!(live.resume() && !live.resume());
+        assert!(live.is_routable() && live.is_open());
     }
 
     #[test]

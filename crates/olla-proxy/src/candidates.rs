@@ -106,7 +106,8 @@ fn is_starting(endpoint: &Endpoint) -> bool {
 
 /// Whether an endpoint can be used now, if only as a last resort.
 pub(crate) fn is_available(endpoint: &Endpoint) -> bool {
-    endpoint.live.status().is_routable() || endpoint.live.is_suspect()
+    let live = &endpoint.live;
+    live.is_routable() || (live.is_suspect() && !live.is_draining())
 }
 
 // === impl Candidates ===

@@ -179,9 +179,8 @@ fn considered(
     let list = resolved.map(|candidates| &*candidates.list).unwrap_or_default();
     let renamed = resolved.map(|candidates| &*candidates.rename).unwrap_or_default();
     let now = clock::now();
-    let usable = |c: &&Candidate<'_>| {
-        c.endpoint.live.status().is_routable() && !c.is_full() && spared(c, now).is_none()
-    };
+    let usable =
+        |c: &&Candidate<'_>| c.endpoint.live.is_routable() && !c.is_full() && spared(c, now).is_none();
     let lowest = list.iter().filter(usable).map(|candidate| candidate.rank).min();
     let mut rows = vec![];
     for (position, endpoint) in fleet.endpoints().iter().enumerate() {
@@ -208,7 +207,7 @@ fn weigh(
 ) -> (Verdict, String) {
     let live = &candidate.endpoint.live;
     match not_now(candidate.endpoint) {
-        Some(why) if live.is_suspect() => {
+        Some(why) if live.is_suspect() && !live.is_draining() => {
             return (Verdict::Later, format!("{why}; until then it is a last resort"));
         }
         Some(why) => return (Verdict::NotNow, why),
@@ -332,6 +331,9 @@ fn without_model(endpoint: &Endpoint, model: &str, down: Option<String>) -> (Ver
 }
 
 fn not_now(endpoint: &Endpoint) -> Option<String> {
+    if endpoint.live.is_draining() {
+        return Some("an operator drains it".into());
+    }
     let status = endpoint.live.status();
     if status.is_routable() {
         return None;

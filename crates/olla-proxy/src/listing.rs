@@ -94,7 +94,7 @@ impl<'a> Asked<'a> {
         let in_scope = self.fleet.endpoints().iter().filter(|e| self.covers(e));
         let mut there: Vec<_> =
             in_scope.filter_map(|e| Some((e, self.listing_of(self.profile(e)?)?))).collect();
-        there.sort_by_key(|(endpoint, _)| !endpoint.live.status().is_routable());
+        there.sort_by_key(|(endpoint, _)| !endpoint.live.is_routable());
         let first = there.first().map(|(_, listing)| *listing);
         let Listing { shape, only, .. } =
             first.or_else(|| self.profiles.iter().find_map(|profile| self.listing_of(profile)))?;
@@ -108,7 +108,7 @@ impl<'a> Asked<'a> {
 
     fn shows(&self, endpoint: &Endpoint, shape: &ListShape) -> bool {
         let listing = || self.listing_of(self.profile(endpoint)?);
-        endpoint.live.status().is_routable()
+        endpoint.live.is_routable()
             && self.covers(endpoint)
             && listing().is_some_and(|listing| listing.shape.is_like(shape))
     }

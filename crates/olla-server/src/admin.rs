@@ -1,9 +1,10 @@
 //! The admin API: `/internal/…` and `/version`.
 //!
-//! It reads the fleet and the statistics and writes documents; it never changes either. Each document is
-//! one file, `format` writes numbers and times, and `conditional` saves sending what has not changed.
+//! It reads the fleet and the statistics and writes documents. All it changes is whether an endpoint is drained.
+//! Each document is one file, `format` writes numbers and times, and `conditional` saves sending what has not changed.
 
 mod conditional;
+mod drain;
 mod endpoints;
 pub(crate) mod explain;
 mod failure;
@@ -31,14 +32,14 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{RawQuery, State},
+    extract::{Extension, Path, RawQuery, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{HeaderMap, header};
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
-use olla_proxy::Proxy;
+use olla_proxy::{ClientAddr, Proxy};
 use serde::Serialize;
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 
@@ -111,6 +112,7 @@ impl Admin {
             .route("/internal/explain", get(show_explanation))
             .route("/internal/process", get(show_process))
             .route("/internal/discovery/refresh", post(run_refresh))
+            .route("/internal/endpoints/{name}/{action}", post(change_endpoint))
             .route("/version", get(show_version))
             .merge(status)
             .method_not_allowed_fallback(failure::method_not_allowed)
@@ -166,6 +168,15 @@ async fn show_process(State(admin): State<Arc<Admin>>) -> Response {
 
 async fn show_version(State(admin): State<Arc<Admin>>) -> Response {
     fresh(&version::document(&admin))
+}
+
+async fn change_endpoint(
+    State(admin): State<Arc<Admin>>,
+    Path((name, action)): Path<(String, String)>,
+    peer: Option<Extension<ClientAddr>>,
+    headers: HeaderMap,
+) -> Response {
+    drain::answer(&admin, (&name, &action), (peer.map(|Extension(peer)| peer), &headers))
 }
 
 async fn run_refresh(State(admin): State<Arc<Admin>>) -> Response {

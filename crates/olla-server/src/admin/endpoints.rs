@@ -52,7 +52,7 @@ pub(super) fn document(admin: &Admin, now: SystemTime) -> Document {
         timestamp: format::timestamp(now),
         total_count: rows.len(),
         healthy_count: rows.iter().filter(|row| row.status == Status::Healthy).count(),
-        routable_count: rows.iter().filter(|row| row.status.is_routable()).count(),
+        routable_count: rows.iter().filter(|row| row.is_routable()).count(),
         endpoints: rows.iter().map(|row| entry(row, &admin.profiles, now)).collect(),
     }
 }
@@ -83,7 +83,9 @@ fn loaded_models(endpoint: &Endpoint) -> Option<Vec<Arc<str>>> {
 }
 
 fn worst_issue(row: &Row) -> Option<&'static str> {
-    if !row.status.is_routable() {
+    if row.endpoint.live.is_draining() {
+        Some("draining")
+    } else if !row.is_routable() {
         Some("unavailable")
     } else if row.is_ejected() {
         Some("ejected")

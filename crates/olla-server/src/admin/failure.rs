@@ -21,6 +21,23 @@ pub(super) fn bad_request(message: &str) -> Response {
     respond(StatusCode::BAD_REQUEST, "bad_request", message)
 }
 
+/// Answers a request that concerns an endpoint that is not there.
+pub(super) fn unknown_endpoint(name: &str) -> Response {
+    let message = format!("no endpoint is called {name:?}; GET /internal/status/endpoints lists them");
+    respond(StatusCode::NOT_FOUND, "unknown_endpoint", &message)
+}
+
+/// Answers a request to do with an endpoint what cannot be done.
+pub(super) fn unknown_action(action: &str) -> Response {
+    let message = format!("endpoints can be drained (…/drain) and resumed (…/resume), not {action:?}");
+    respond(StatusCode::NOT_FOUND, "unknown_path", &message)
+}
+
+/// Answers whoever may not change anything.
+pub(super) fn forbidden(message: &str) -> Response {
+    respond(StatusCode::FORBIDDEN, "local_callers_only", message)
+}
+
 /// Answers when a document cannot be written.
 pub(super) fn internal() -> Response {
     respond(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the document could not be written")

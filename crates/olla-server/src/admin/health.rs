@@ -24,7 +24,7 @@ pub(super) fn ready(fleet: &Fleet, stopping: bool) -> Response {
         return respond(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "starting", "reason": reason}));
     }
     let endpoints = fleet.endpoints();
-    let routable = endpoints.iter().filter(|endpoint| endpoint.live.status().is_routable()).count();
+    let routable = endpoints.iter().filter(|endpoint| endpoint.live.is_routable()).count();
     let document =
         json!({"status": "ready", "endpoints_routable": routable, "endpoints_total": endpoints.len()});
     respond(StatusCode::OK, document)

@@ -39,6 +39,7 @@ pub(super) struct Facts {
     kind: Arc<str>,
     status: &'static str,
     routable: bool,
+    draining: bool,
     #[serde(flatten)]
     standing: standing::Facts,
     /// Why it is not used and what to do.
@@ -96,7 +97,7 @@ impl Row {
 
     fn rank(&self) -> (Reverse<u32>, bool, &str) {
         let spec = &self.endpoint.spec;
-        (Reverse(spec.priority), !self.status.is_routable(), &*spec.name)
+        (Reverse(spec.priority), !self.is_routable(), &*spec.name)
     }
 
     pub(super) fn facts(&self, profiles: &Profiles) -> Facts {
@@ -110,7 +111,8 @@ impl Row {
             r#type: Arc::clone(&kind),
             kind,
             status: status.as_str(),
-            routable: status.is_routable(),
+            routable: self.is_routable(),
+            draining: endpoint.live.is_draining(),
             standing: standing::Facts::read(endpoint, self.at),
             reason: self.reason(),
             listing_error: checkup.listing_error.clone(),
@@ -139,6 +141,10 @@ impl Row {
         base36(fnv1a(self.endpoint.spec.base.to_string().as_bytes()))
     }
 
+    pub(super) fn is_routable(&self) -> bool {
+        self.status.is_routable() && !self.endpoint.live.is_draining()
+    }
+
     pub(super) fn is_ejected(&self) -> bool {
         self.endpoint.live.outlier().standing(self.at.0) != Standing::Good
     }
@@ -154,6 +160,11 @@ impl Row {
     }
 
     fn reason(&self) -> Option<Box<str>> {
+        if self.endpoint.live.is_draining() {
+            return Some(
+                "an operator drains it; POST to its path /resume to send requests there again".into(),
+            );
+        }
         match self.status {
             status if status.is_routable() => standing::reason(&self.endpoint, self.at.0),
             Status::Unknown if self.checkup.reason.is_none() => {

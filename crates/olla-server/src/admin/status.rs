@@ -137,6 +137,7 @@ fn issues(row: &Row) -> Vec<&'static str> {
         (row.often_fails(), "low success rate"),
         (format::millis(row.totals.mean_latency()) > SLOW_MS, "high latency"),
         (!row.status.is_routable(), "unavailable"),
+        (row.endpoint.live.is_draining(), "draining"),
         (row.is_ejected(), "ejected"),
     ];
     checks.into_iter().filter_map(|(found, issue)| found.then_some(issue)).collect()
@@ -155,7 +156,7 @@ fn security(stats: &StatsView) -> Security {
 
 fn system(admin: &Admin, rows: &[Row], stats: StatsView, now: SystemTime) -> System {
     let totals = &stats.totals;
-    let up = rows.iter().filter(|row| row.status.is_routable()).count();
+    let up = rows.iter().filter(|row| row.is_routable()).count();
     let success = totals.success_percent();
     let uptime = now.duration_since(admin.started).unwrap_or_default();
     System {

@@ -1,5 +1,6 @@
 //! The admin API over a fleet that the test has set up.
 
+mod drain;
 mod explain;
 mod standing;
 mod sticky;

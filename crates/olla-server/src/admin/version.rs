@@ -32,6 +32,8 @@ pub(super) fn document(admin: &Admin) -> Value {
                 "explain": "/internal/explain",
                 "process": "/internal/process",
                 "refresh": "/internal/discovery/refresh",
+                "drain": "/internal/endpoints/{name}/drain",
+                "resume": "/internal/endpoints/{name}/resume",
                 "version": "/version",
             },
         },
