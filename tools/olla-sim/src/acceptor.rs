@@ -1,5 +1,6 @@
 //! One listening socket and its connections. A worker is one such loop; several share an address through
-//! `SO_REUSEPORT`. Closing the gate closes the socket, so that connects are refused by the kernel.
+//! `SO_REUSEPORT`. Closing the gate closes the socket, so that connects are refused by the kernel; silencing it
+//! leaves one socket that never accepts, with its queue full, so that they get no answer at all.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,11 @@ pub(crate) struct Place {
 }
 
 /// Opens a listening socket.
-pub(crate) fn bind(Place { addr, shared }: Place) -> io::Result<std::net::TcpListener> {
+pub(crate) fn bind(place: Place) -> io::Result<std::net::TcpListener> {
+    listening(place, BACKLOG)
+}
+
+fn listening(Place { addr, shared }: Place, backlog: i32) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
@@ -36,7 +41,7 @@ pub(crate) fn bind(Place { addr, shared }: Place) -> io::Result<std::net::TcpLis
     }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     Ok(socket.into())
 }
 
@@ -62,7 +67,18 @@ pub(crate) async fn run(state: Arc<State>, first: std::net::TcpListener, place: 
             }
             Gate::Refusing(until) => {
                 socket = None;
-                stay_closed(&state, until, &mut gate).await;
+                stay(&state, (now, until), &mut gate).await;
+            }
+            Gate::Silent(until) => {
+                socket = None;
+                let deaf = tokio::select! {
+                    deaf = Deaf::take_the_place(&state, place) => deaf,
+                    _ = gate.changed() => continue,
+                };
+                match deaf {
+                    Ok(_deaf) => stay(&state, (now, until), &mut gate).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
             }
         }
     }
@@ -93,11 +109,15 @@ async fn listen(
 }
 
 fn spawn(state: &Arc<State>, stream: TcpStream, connections: &mut JoinSet<()>) {
-    state.ledger.connections.fetch_add(1, Relaxed);
     connections.spawn(connection::serve(stream, Arc::clone(state)));
 }
 
-async fn stay_closed(state: &State, until: Option<tokio::time::Instant>, gate: &mut watch::Receiver<Gate>) {
+/// Returns when the gate is another, and opens it at its time.
+async fn stay(
+    state: &State,
+    (now, until): (Gate, Option<tokio::time::Instant>),
+    gate: &mut watch::Receiver<Gate>,
+) {
     let Some(until) = until else {
         let _ = gate.changed().await;
         return;
@@ -106,13 +126,44 @@ async fn stay_closed(state: &State, until: Option<tokio::time::Instant>, gate: &
         _ = gate.changed() => {}
         () = tokio::time::sleep_until(until) => {
             state.gate.send_if_modified(|gate| {
-                let was_closed = *gate == Gate::Refusing(Some(until));
-                if was_closed {
+                let is_over = *gate == now;
+                if is_over {
                     *gate = Gate::Open;
                 }
-                was_closed
+                is_over
             });
         }
+    }
+}
+
+/// A socket that listens and never accepts. Its queue is full, so the kernel drops every further connect.
+struct Deaf<'a> {
+    state: &'a State,
+    sockets: Option<(std::net::TcpListener, TcpStream)>,
+}
+
+impl<'a> Deaf<'a> {
+    /// One worker's socket takes the place of all; the others get `None`.
+    async fn take_the_place(state: &'a State, place: Place) -> io::Result<Option<Self>> {
+        state.wait_listening(|count| count == 0).await;
+        if state.deaf.swap(true, Relaxed) {
+            return Ok(None);
+        }
+        let mut deaf = Self { state, sockets: None };
+        // On Linux a queue of length 0 holds one connection.
+        let listener = listening(place, 0)?;
+        let queued = TcpStream::connect(place.addr).await?;
+        deaf.sockets = Some((listener, queued));
+        state.silent.send_replace(true);
+        Ok(Some(deaf))
+    }
+}
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        self.sockets = None;
+        self.state.silent.send_replace(false);
+        self.state.deaf.store(false, Relaxed);
     }
 }
 

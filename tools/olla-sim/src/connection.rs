@@ -23,6 +23,11 @@ const BODY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 /// Largest rendered response that is kept for the next request.
 const MEMO_LIMIT_BYTES: usize = 256 * 1024;
 
+/// The first byte of a TLS client's first record (RFC 8446 §5.1); no method begins so.
+const TLS_HANDSHAKE: u8 = 22;
+/// A fatal alert, `handshake_failure`: what a server says that has nothing in common with the client.
+const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+
 /// A whole request.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -37,12 +42,16 @@ enum Arrival {
     /// The client went away in the middle of the body.
     Partial(Request),
     Refused(u16, &'static str),
+    /// The client wants to speak TLS.
+    Tls,
     Closed,
 }
 
 struct Connection {
     wire: Wire,
     state: Arc<State>,
+    /// Whether the client has said anything that came to its end.
+    heard: bool,
     served: u64,
     idle_limit: Option<Duration>,
     memo: Option<Memo>,
@@ -57,9 +66,14 @@ struct Memo {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, state: Arc<State>) {
-    let mut connection =
-        Connection { wire: Wire::new(stream), state, served: 0, idle_limit: None, memo: None };
+    let shared = Arc::clone(&state);
+    let _open = shared.ledger.connect();
+    let wire = Wire::new(stream);
+    let mut connection = Connection { wire, state, heard: false, served: 0, idle_limit: None, memo: None };
     while connection.turn().await.is_continue() {}
+    if !connection.heard {
+        connection.state.ledger.unused.fetch_add(1, Relaxed);
+    }
 }
 
 // === impl Connection ===
@@ -67,7 +81,9 @@ pub(crate) async fn serve(stream: TcpStream, state: Arc<State>) {
 impl Connection {
     /// Serves one request.
     async fn turn(&mut self) -> ControlFlow<()> {
-        let request = match self.next().await {
+        let arrival = self.next().await;
+        self.heard |= !matches!(arrival, Arrival::Closed);
+        let request = match arrival {
             Arrival::Whole(request) => request,
             Arrival::Partial(request) => {
                 let ticket = self.state.ledger.receive(&request.head, &request.body, request.since);
@@ -75,6 +91,12 @@ impl Connection {
                 return ControlFlow::Break(());
             }
             Arrival::Refused(status, message) => return self.refuse(status, message).await,
+            Arrival::Tls => {
+                // The client may be gone already.
+                let _ = self.wire.write(NO_TLS).await;
+                self.wire.close().await;
+                return ControlFlow::Break(());
+            }
             Arrival::Closed => return ControlFlow::Break(()),
         };
         if *self.state.gate.borrow() != Gate::Open {
@@ -200,6 +222,9 @@ impl Connection {
             }
         }
         loop {
+            if self.wire.inbox.first() == Some(&TLS_HANDSHAKE) {
+                return Arrival::Tls;
+            }
             match http1::take_head(&mut self.wire.inbox)
                 .and_then(|raw| raw.as_ref().map(RequestHead::parse).transpose())
             {

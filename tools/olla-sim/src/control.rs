@@ -22,7 +22,7 @@ enum Wanted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Refusal {
+struct Absence {
     for_ms: u64,
 }
 
@@ -35,7 +35,9 @@ pub(crate) async fn answer(state: &State, request: &Request) -> Reply {
             state.set_faults(Vec::new());
             shown(&state.faults.list())
         }
-        ("PUT" | "POST", "/sim/refuse") => refuse(state, &request.body).await,
+        ("PUT" | "POST", path @ ("/sim/refuse" | "/sim/silence")) => {
+            be_away(state, path, &request.body).await
+        }
         ("PUT" | "POST", "/sim/models") => set_models(state, &request.body),
         ("PUT" | "POST", "/sim/loaded") => set_loaded(state, &request.body),
         ("GET", "/sim/loaded") => loaded(state),
@@ -64,14 +66,20 @@ fn set_faults(state: &State, body: &[u8]) -> Reply {
     shown(&state.faults.list())
 }
 
-async fn refuse(state: &State, body: &[u8]) -> Reply {
-    let time = match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => Duration::from_millis(refusal.for_ms),
+async fn be_away(state: &State, path: &str, body: &[u8]) -> Reply {
+    let time = match serde_json::from_slice::<Absence>(body) {
+        Ok(absence) => Some(Duration::from_millis(absence.for_ms)),
         // Without a time nobody could ever reach the engine again.
         Err(error) => return Dialect::OpenAi.error(400, &format!("for_ms is needed: {error}")),
     };
-    state.refuse(Some(time)).await;
-    Reply { close: true, ..Reply::json(&json!({"refusing": true})) }
+    let said = if path == "/sim/silence" {
+        state.silence(time).await;
+        json!({"silent": true})
+    } else {
+        state.refuse(time).await;
+        json!({"refusing": true})
+    };
+    Reply { close: true, ..Reply::json(&said) }
 }
 
 fn set_models(state: &State, body: &[u8]) -> Reply {

@@ -101,7 +101,14 @@ impl Engine {
         self.state.refuse(time).await;
     }
 
-    /// Listens again on the same address after [`Engine::refuse`], and returns when it does.
+    /// Answers no connects any more, like a host behind a firewall that drops them, and returns when it is so:
+    /// a client waits until it gives up. Open connections are closed at their next request. With a time, it
+    /// accepts again after it. Linux only; elsewhere a few connects may succeed first.
+    pub async fn silence(&self, time: Option<Duration>) {
+        self.state.silence(time).await;
+    }
+
+    /// Accepts again on the same address after [`Engine::refuse`] or [`Engine::silence`], and returns when it does.
     pub async fn resume(&self) {
         self.state.gate.send_replace(Gate::Open);
         self.state.wait_listening(|count| count > 0).await;

@@ -61,11 +61,18 @@ pub enum Fault {
     },
     /// A response head that is not HTTP, then a close.
     MalformedHead,
+    /// The usual answer behind a head of at least this size, nearly all of it one field.
+    OversizeHead {
+        /// Bytes of the field's value.
+        bytes: usize,
+    },
     /// A chunked body whose next chunk size is not a number, then a close.
     MalformedChunk {
         /// Bytes of the body that are sent in good chunks first.
         bytes: usize,
     },
+    /// The whole body in good chunks, and behind the last of them a trailer that is no field, then a close.
+    MalformedTrailers,
     /// Inference is answered 500, whatever the scope; health checks and everything else work.
     LieOnHealth,
     /// 429 with `Retry-After`.
@@ -194,6 +201,11 @@ impl Fault {
                 reply.cut = Some(Cut::After(*bytes, Ending::Garbage(b"not-a-size\r\noops\r\n")));
                 reply.frame_as(Some(Framed::Chunked));
             }
+            Fault::MalformedTrailers => {
+                reply.cut = Some(Cut::After(usize::MAX, Ending::Garbage(b"0\r\nno trailer\r\n\r\n")));
+                reply.frame_as(Some(Framed::Chunked));
+            }
+            Fault::OversizeHead { bytes } => return reply.header("x-padding", &"x".repeat(*bytes)),
             Fault::Status { status, headers, body } => {
                 return status_reply(&reply, *status, headers, body.as_deref());
             }
@@ -331,56 +343,4 @@ impl Armed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEALTH: Occasion<'_> = Occasion { operation: Operation::Health, path: "/health", reused: false };
-
-    #[test]
-    fn a_counted_fault_meets_that_many_requests_and_is_gone() {
-        let faults = Faults::default();
-        faults.set(vec![Fault::ResetBeforeHead.times(2)]);
-
-        let met: Vec<_> = (0..3).map(|_| faults.meet(HEALTH).is_some()).collect();
-
-        assert_eq!(met, [true, true, false]);
-        assert!(faults.is_empty());
-    }
-
-    #[test]
-    fn the_first_fault_in_scope_wins() {
-        let faults = Faults::default();
-        faults.set(vec![Fault::HangBeforeHead.on(Scope::Inference), Fault::MalformedHead.on(Scope::Health)]);
-
-        assert_eq!(faults.meet(HEALTH), Some(Fault::MalformedHead));
-    }
-
-    #[test]
-    fn lying_on_health_leaves_health_alone() {
-        let faults = Faults::default();
-        faults.set(vec![Fault::LieOnHealth.into()]);
-
-        assert_eq!(faults.meet(HEALTH), None);
-    }
-
-    #[test]
-    fn an_expired_fault_meets_nobody() {
-        let faults = Faults::default();
-        faults.set(vec![Armed::from(Fault::MalformedHead).lasting(Duration::ZERO)]);
-
-        assert_eq!(faults.meet(HEALTH), None);
-    }
-
-    #[test]
-    fn faults_are_written_as_json_or_as_a_bare_name() {
-        let json =
-            r#"{"fault":{"close_after":{"bytes":3,"framed":"chunked"}},"scope":{"path":"/v1"},"count":1}"#;
-
-        let armed: Armed = json.parse().unwrap();
-
-        assert_eq!(armed.scope, Scope::Path("/v1".into()));
-        assert_eq!(armed.fault, Fault::CloseAfter { bytes: 3, framed: Some(Framed::Chunked) });
-        assert_eq!("reset_before_head".parse::<Armed>().unwrap(), Fault::ResetBeforeHead.into());
-        assert!(r#"{"fault":"reset_before_head","scop":"all"}"#.parse::<Armed>().is_err());
-    }
-}
+mod tests;

@@ -70,6 +70,10 @@ pub struct Abandoned {
 pub struct Stats {
     /// Connections accepted.
     pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Connections that their client closed before it had sent the head of a request.
+    pub unused: u64,
     /// Requests received, those below `/sim/` not counted.
     pub received: u64,
     /// Responses sent to their end.
@@ -95,7 +99,9 @@ pub(crate) struct Ledger {
     limit: usize,
     records: Mutex<Records>,
     changed: Notify,
-    pub(crate) connections: AtomicU64,
+    connections: AtomicU64,
+    closed: AtomicU64,
+    pub(crate) unused: AtomicU64,
     pub(crate) faulted: AtomicU64,
     numbers: AtomicU64,
     received: AtomicU64,
@@ -103,6 +109,9 @@ pub(crate) struct Ledger {
     abandoned: AtomicU64,
     finished: AtomicU64,
 }
+
+/// Counts a connection as open while it lives.
+pub(crate) struct Open<'a>(&'a Ledger);
 
 #[derive(Debug, Default)]
 struct Records {
@@ -131,6 +140,8 @@ impl Ledger {
             records: Mutex::default(),
             changed: Notify::new(),
             connections: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            unused: AtomicU64::new(0),
             faulted: AtomicU64::new(0),
             numbers: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -138,6 +149,12 @@ impl Ledger {
             abandoned: AtomicU64::new(0),
             finished: AtomicU64::new(0),
         }
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn connect(&self) -> Open<'_> {
+        self.connections.fetch_add(1, Relaxed);
+        Open(self)
     }
 
     /// Notes a request; `since` is when its head had arrived.
@@ -200,8 +217,12 @@ impl Ledger {
     pub(crate) fn stats(&self) -> Stats {
         let finished = self.finished.load(Relaxed);
         let received = self.received.load(Relaxed);
+        let closed = self.closed.load(Relaxed);
+        let connections = self.connections.load(Relaxed);
         Stats {
-            connections: self.connections.load(Relaxed),
+            connections,
+            open: connections.saturating_sub(closed),
+            unused: self.unused.load(Relaxed),
             received,
             completed: self.completed.load(Relaxed),
             abandoned: self.abandoned.load(Relaxed),
@@ -226,6 +247,12 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, Relaxed);
     }
 }
 

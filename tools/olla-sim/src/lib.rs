@@ -51,6 +51,7 @@
 //! | `PUT /sim/fault` | replaces the faults by one [`Armed`] fault as JSON, by a list, or by a bare name |
 //! | `GET /sim/fault`, `DELETE /sim/fault` | lists, removes the faults |
 //! | `PUT /sim/refuse` | with `{"for_ms": N}`: refuses connects for so long |
+//! | `PUT /sim/silence` | with `{"for_ms": N}`: leaves connects unanswered for so long |
 //! | `PUT /sim/models` | replaces the models by a list of names |
 //! | `PUT /sim/loaded`, `GET /sim/loaded` | replaces, lists the models that are in memory |
 //! | `GET /sim/received`, `DELETE /sim/received` | lists, forgets the requests that were recorded |

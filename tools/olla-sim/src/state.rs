@@ -1,6 +1,6 @@
 //! What all connections of one engine share: who it is, what it serves, its faults and its ledger.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,8 +22,12 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     /// Whether connects are accepted.
     pub(crate) gate: watch::Sender<Gate>,
-    /// Sockets that listen now.
+    /// Sockets that accept now.
     pub(crate) listening: watch::Sender<usize>,
+    /// Whether a socket keeps connects waiting.
+    pub(crate) silent: watch::Sender<bool>,
+    /// Whether a worker sees to that.
+    pub(crate) deaf: AtomicBool,
     models: RwLock<Arc<[Model]>>,
     epoch: AtomicU64,
 }
@@ -34,6 +38,8 @@ pub(crate) enum Gate {
     Open,
     /// Nothing listens, until then if a time is given.
     Refusing(Option<Instant>),
+    /// Connects are neither accepted nor refused, until then if a time is given.
+    Silent(Option<Instant>),
     /// Nothing listens and every connection is closed, for good.
     Stopped,
 }
@@ -50,6 +56,8 @@ impl State {
             ledger: Ledger::new(record_limit),
             gate: watch::Sender::new(Gate::Open),
             listening: watch::Sender::new(0),
+            silent: watch::Sender::new(false),
+            deaf: AtomicBool::new(false),
             models: RwLock::new(Arc::from([])),
             epoch: AtomicU64::new(0),
         }
@@ -139,18 +147,33 @@ impl State {
 
     /// Closes the listeners, and returns when they are closed.
     pub(crate) async fn refuse(&self, time: Option<Duration>) {
-        let until = time.and_then(|time| Instant::now().checked_add(time));
+        let until = end_of(time);
         self.gate.send_replace(Gate::Refusing(until));
-        let closed = self.wait_listening(|count| count == 0);
-        match until {
-            // A very short time may be over before anybody looks.
-            Some(until) => drop(tokio::time::timeout_at(until, closed).await),
-            None => closed.await,
-        }
+        before(until, self.wait_listening(|count| count == 0)).await;
+    }
+
+    /// Lets connects wait, and returns when they do.
+    pub(crate) async fn silence(&self, time: Option<Duration>) {
+        let until = end_of(time);
+        self.gate.send_replace(Gate::Silent(until));
+        // The sender lives in `self`, so waiting cannot fail.
+        before(until, async { drop(self.silent.subscribe().wait_for(|silent| *silent).await) }).await;
     }
 
     pub(crate) async fn wait_listening(&self, reached: impl Fn(usize) -> bool) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.listening.subscribe().wait_for(|count| reached(*count)).await;
+    }
+}
+
+fn end_of(time: Option<Duration>) -> Option<Instant> {
+    time.and_then(|time| Instant::now().checked_add(time))
+}
+
+/// Waits for a change of the gate; a very short one may be over before anybody looks.
+async fn before(until: Option<Instant>, changed: impl Future<Output = ()>) {
+    match until {
+        Some(until) => drop(tokio::time::timeout_at(until, changed).await),
+        None => changed.await,
     }
 }

@@ -171,6 +171,31 @@ async fn a_malformed_chunk_follows_good_ones() {
 }
 
 #[tokio::test]
+async fn an_oversize_head_is_a_good_answer_behind_too_much_head() {
+    let engine = plain().await;
+    engine.set_fault(Fault::OversizeHead { bytes: 100_000 });
+
+    let answer = post(&engine, PATH, CHAT).await;
+
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.len() > 100_000 && answer.head.contains("x-padding: xxx"));
+    assert_eq!(answer.json()["object"], "chat.completion");
+}
+
+#[tokio::test]
+async fn malformed_trailers_follow_the_whole_body() {
+    let (stream, stream_end) = drained(Fault::MalformedTrailers, CHAT_STREAM).await;
+    let (whole, whole_end) = drained(Fault::MalformedTrailers, CHAT).await;
+
+    assert!(stream.contains("data: [DONE]\n\n\r\n"), "{stream}");
+    for wire in [stream, whole] {
+        assert!(wire.contains("transfer-encoding: chunked"), "{wire}");
+        assert!(wire.ends_with("\r\n0\r\nno trailer\r\n\r\n"), "{wire}");
+    }
+    assert_eq!((stream_end, whole_end), (End::Closed, End::Closed));
+}
+
+#[tokio::test]
 async fn an_engine_that_lies_on_health_fails_inference_only() {
     let engine = start(Engine::builder("sim-a").kind(Kind::Vllm)).await;
     engine.set_fault(Fault::LieOnHealth);

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use olla_sim::Engine;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{CHAT, CHAT_STREAM, End, Raw, get, in_time, plain, post, request, start};
@@ -49,13 +50,59 @@ async fn an_engine_that_refuses_for_a_time_comes_back_by_itself() {
 }
 
 #[tokio::test]
-async fn refusing_over_http_needs_a_time() {
+async fn being_away_over_http_needs_a_time() {
     let engine = plain().await;
 
-    let answer = Raw::connect(&engine).await.exchange("PUT", "/sim/refuse", "{}").await;
+    for path in ["/sim/refuse", "/sim/silence"] {
+        let answer = Raw::connect(&engine).await.exchange("PUT", path, "{}").await;
 
-    assert_eq!(answer.status, 400);
-    assert_eq!(connect_error(&engine).await, None);
+        assert_eq!(answer.status, 400);
+        assert_eq!(connect_error(&engine).await, None);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_engine_neither_accepts_nor_refuses_connects() {
+    let engine = plain().await;
+    let mut raw = Raw::connect(&engine).await;
+    assert_eq!(raw.exchange("POST", PATH, CHAT).await.status, 200);
+
+    in_time(engine.silence(None)).await;
+
+    let connect = tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(engine.addr()));
+    assert!(connect.await.is_err(), "no answer of any kind");
+    raw.send(&request("POST", PATH, CHAT)).await;
+    assert_eq!(raw.drain().await, (String::new(), End::Closed));
+
+    engine.resume().await;
+    assert_eq!(post(&engine, PATH, CHAT).await.status, 200);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_engine_of_several_workers_is_silent_for_its_time() {
+    let engine = start(Engine::builder("sim-a").workers(3)).await;
+    let mut raw = Raw::connect(&engine).await;
+
+    let answer = in_time(raw.exchange("PUT", "/sim/silence", r#"{"for_ms":300}"#)).await;
+
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    // The kernel asks again until the engine is back.
+    assert_eq!(post(&engine, PATH, CHAT).await.status, 200);
+    in_time(engine.stop()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_tls_gets_an_alert() {
+    let engine = plain().await;
+    let mut stream = TcpStream::connect(engine.addr()).await.unwrap();
+
+    stream.write_all(&[22, 3, 1, 0, 1, 1]).await.unwrap();
+    let mut answer = Vec::new();
+    in_time(stream.read_to_end(&mut answer)).await.unwrap();
+
+    assert_eq!(answer, [21, 3, 3, 0, 2, 2, 40], "fatal, handshake_failure");
 }
 
 #[tokio::test]

@@ -109,6 +109,25 @@ async fn a_client_that_leaves_during_its_own_body_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_its_request_is_counted_and_not_recorded() {
+    let engine = plain().await;
+    let (idle, mut half) = (Raw::connect(&engine).await, Raw::connect(&engine).await);
+    half.send("POST /v1/chat/completions HTTP/1.1\r\ncontent-le").await;
+    post(&engine, PATH, CHAT).await;
+
+    drop((idle, half));
+
+    let over = async {
+        while engine.stats().open > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(over).await;
+    let stats = engine.stats();
+    assert_eq!((stats.connections, stats.unused, stats.received, stats.abandoned), (3, 2, 1, 0));
+}
+
+#[tokio::test]
 async fn a_client_that_reads_everything_has_abandoned_nothing() {
     let engine = plain().await;
     post(&engine, PATH, CHAT_STREAM).await;
