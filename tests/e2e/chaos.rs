@@ -49,6 +49,7 @@ async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
         limit: load::Limit::Requests(REQUESTS),
         rate: None,
         timeout: PATIENCE,
+        cancels: None,
     }));
     let died = timeout(PATIENCE, die_and_return(mortal, &survivor)).await;
     let alive = died.expect("it comes back every time");

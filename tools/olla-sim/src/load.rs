@@ -5,6 +5,7 @@
 //! schedule; one that has to wait for a free connection is measured from its scheduled time, so that a slow server
 //! cannot hide its delays by slowing the generator down (coordinated omission).
 
+mod cancels;
 mod client;
 mod histogram;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+pub use cancels::Cancels;
 use client::{Client, Outcome};
 use histogram::Histogram;
 pub use histogram::Quantiles;
@@ -44,6 +46,8 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// A request that takes longer has failed.
     pub timeout: Duration,
+    /// Requests that the client leaves before their answer is complete; none if absent.
+    pub cancels: Option<Cancels>,
 }
 
 /// When a run ends. Requests in progress are finished.
@@ -62,8 +66,12 @@ pub struct Report {
     pub requests: u64,
     /// Requests answered 200 and completely.
     pub ok: u64,
+    /// Requests that the client left, as planned; they have neither succeeded nor failed.
+    pub cancelled: u64,
     /// Failures by kind.
     pub errors: BTreeMap<&'static str, u64>,
+    /// Failures after the first byte of a body.
+    pub begun: u64,
     /// Responses by status code.
     pub statuses: BTreeMap<u16, u64>,
     /// Good responses by the engine that answered (`x-sim-engine`).
@@ -89,7 +97,9 @@ pub struct Report {
 struct Tally {
     requests: u64,
     ok: u64,
+    cancelled: u64,
     errors: BTreeMap<&'static str, u64>,
+    begun: u64,
     statuses: BTreeMap<u16, u64>,
     engines: BTreeMap<String, u64>,
     latency: Histogram,
@@ -115,8 +125,8 @@ pub async fn run(plan: Plan) -> Report {
     let schedule = Arc::new(schedule);
     let plan = Arc::new(plan);
     let mut connections = JoinSet::new();
-    for _ in 0..plan.connections {
-        connections.spawn(drive(Arc::clone(&plan), Arc::clone(&schedule)));
+    for connection in 0..plan.connections {
+        connections.spawn(drive(connection, Arc::clone(&plan), Arc::clone(&schedule)));
     }
     let mut total = Tally::default();
     while let Some(tally) = connections.join_next().await {
@@ -145,14 +155,16 @@ pub fn chat_body(model: &str, size_bytes: usize, stream: bool) -> Bytes {
 }
 
 /// One connection to the end of the run.
-async fn drive(plan: Arc<Plan>, schedule: Arc<Schedule>) -> Tally {
+async fn drive(connection: usize, plan: Arc<Plan>, schedule: Arc<Schedule>) -> Tally {
     let mut tally = Tally::default();
     let mut client = Client::new(&plan);
     while let Some(since) = schedule.next().await {
-        let outcome = tokio::time::timeout(plan.timeout, client.exchange(since)).await;
+        let leaves = plan.cancels.and_then(|cancels| cancels.moment(connection, tally.requests));
+        let limit = leaves.unwrap_or(plan.timeout);
+        let outcome = tokio::time::timeout(limit, client.exchange(since)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             client.disconnect();
-            Outcome::failed("timeout")
+            if leaves.is_some() { Outcome::cancelled() } else { Outcome::failed("timeout") }
         });
         tally.note(outcome, since);
     }
@@ -196,8 +208,13 @@ impl Tally {
         if let Some(status) = outcome.status {
             *self.statuses.entry(status).or_default() += 1;
         }
+        if outcome.cancelled {
+            self.cancelled += 1;
+            return;
+        }
         if let Some(error) = outcome.error {
             *self.errors.entry(error).or_default() += 1;
+            self.begun += u64::from(outcome.ttft.is_some());
             return;
         }
         self.ok += 1;
@@ -216,6 +233,8 @@ impl Tally {
     fn add(&mut self, other: Tally) {
         self.requests += other.requests;
         self.ok += other.ok;
+        self.cancelled += other.cancelled;
+        self.begun += other.begun;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
@@ -231,7 +250,9 @@ impl Tally {
         Report {
             requests: self.requests,
             ok: self.ok,
+            cancelled: self.cancelled,
             errors: self.errors,
+            begun: self.begun,
             statuses: self.statuses,
             engines: self.engines,
             seconds,

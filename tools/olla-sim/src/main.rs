@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use olla_sim::load::{self, Limit, Plan};
+use olla_sim::load::{self, Cancels, Limit, Plan};
 use olla_sim::{Armed, Engine, Kind};
 use tokio::runtime;
 
@@ -96,6 +96,12 @@ struct Load {
     /// Seconds after which a request has failed.
     #[arg(long, default_value_t = 60.0)]
     timeout: f64,
+    /// Share of the requests, in percent, that the client leaves before their answer is complete.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    cancel_percent: u8,
+    /// Milliseconds from its start within which such a request is left.
+    #[arg(long, default_value_t = 1000)]
+    cancel_within_ms: u64,
 }
 
 fn main() -> ExitCode {
@@ -166,5 +172,9 @@ fn plan(args: &Load) -> Result<Plan, Box<dyn Error>> {
         limit,
         rate: args.rate,
         timeout: Duration::try_from_secs_f64(args.timeout)?,
+        cancels: (args.cancel_percent > 0).then(|| Cancels {
+            percent: args.cancel_percent,
+            within: Duration::from_millis(args.cancel_within_ms),
+        }),
     })
 }

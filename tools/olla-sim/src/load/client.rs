@@ -27,6 +27,7 @@ pub(super) struct Client {
 pub(super) struct Outcome {
     pub(super) status: Option<u16>,
     pub(super) error: Option<&'static str>,
+    pub(super) cancelled: bool,
     pub(super) engine: Option<String>,
     pub(super) ttft: Option<Duration>,
     pub(super) gaps: Vec<Duration>,
@@ -279,5 +280,10 @@ impl Progress {
 impl Outcome {
     pub(super) fn failed(error: &'static str) -> Self {
         Outcome { error: Some(error), ..Outcome::default() }
+    }
+
+    /// The client has left.
+    pub(super) fn cancelled() -> Self {
+        Outcome { cancelled: true, ..Outcome::default() }
     }
 }

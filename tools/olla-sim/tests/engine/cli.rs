@@ -64,6 +64,26 @@ fn load_exits_1_when_a_request_failed() {
 }
 
 #[test]
+fn load_counts_what_it_leaves_and_exits_0() {
+    let engine = Served::start(&["--ttft-ms", "60000"]);
+
+    let output = load(&[
+        &engine.url,
+        "--requests",
+        "4",
+        "--connections",
+        "2",
+        "--cancel-percent",
+        "100",
+        "--cancel-within-ms",
+        "20",
+    ]);
+
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!((&report(&output)["cancelled"], &report(&output)["ok"]), (&4.into(), &0.into()));
+}
+
+#[test]
 fn a_wrong_flag_is_explained() {
     let kind = Command::new(BINARY).args(["serve", "--kind", "gpt"]).output().unwrap();
     let fault = Command::new(BINARY).args(["serve", "--fault", "explode"]).output().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use olla_sim::load::{self, Limit, Plan, Report};
+use olla_sim::load::{self, Cancels, Limit, Plan, Report};
 use olla_sim::{Engine, Fault, Framed};
 
 use crate::client::{in_time, plain, start};
@@ -18,6 +18,7 @@ fn plan(engine: &Engine, requests: u64, stream: bool) -> Plan {
         limit: Limit::Requests(requests),
         rate: None,
         timeout: Duration::from_secs(10),
+        cancels: None,
     }
 }
 
@@ -67,6 +68,33 @@ async fn each_way_to_fail_is_told_apart() {
     assert_eq!(error(Fault::MalformedHead, false).await, [("malformed", 4)]);
     assert_eq!(error(Fault::MalformedChunk { bytes: 9 }, true).await, [("malformed", 4)]);
     assert_eq!(error(Fault::StreamError { after_events: 3 }, true).await, [("no_end_mark", 4)]);
+}
+
+#[tokio::test]
+async fn a_failure_before_the_body_is_told_from_one_within_it() {
+    let begun = async |fault| failures(fault, true).await.begun;
+
+    assert_eq!(begun(Fault::ResetBeforeHead).await, 0);
+    assert_eq!(begun(Fault::CloseAfter { bytes: 0, framed: None }).await, 0);
+    assert_eq!(begun(Fault::CloseAfter { bytes: 9, framed: None }).await, 4);
+}
+
+#[tokio::test]
+async fn requests_that_the_client_leaves_are_abandoned_and_no_failures() {
+    let engine = start(Engine::builder("sim-a").ttft(Duration::from_secs(3600))).await;
+    let cancels = Some(Cancels { percent: 100, within: Duration::from_millis(20) });
+
+    let report = in_time(load::run(Plan { cancels, ..plan(&engine, 8, true) })).await;
+
+    assert_eq!((report.requests, report.ok, report.cancelled), (8, 0, 8));
+    assert!(report.errors.is_empty(), "{report:?}");
+    let over = async {
+        while engine.stats().open > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(over).await;
+    assert_eq!(engine.stats().in_flight, 0);
 }
 
 #[tokio::test]
