@@ -97,7 +97,9 @@ pub(crate) fn whole(answer: Result<Fetched, Failure>) -> Result<Bytes, ListingFa
 }
 
 fn is_same_place(one: &Target, other: &Target) -> bool {
-    one.path.path() == other.path.path() && one.base.authority() == other.base.authority()
+    one.path.path() == other.path.path()
+        && one.base.authority() == other.base.authority()
+        && one.base.is_tls() == other.base.is_tls()
 }
 
 fn remedy(status: StatusCode) -> &'static str {
@@ -107,5 +109,25 @@ fn remedy(status: StatusCode) -> &'static str {
         404 | 405 => "check the endpoint's `type`, or set `model_url`",
         429 => "the backend asks for fewer requests",
         _ => "it will be asked again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use olla_core::BaseUrl;
+    use olla_profiles::Profiles;
+
+    use super::*;
+
+    #[test]
+    fn a_listing_over_another_scheme_is_at_another_place() {
+        let profiles = Profiles::builtin();
+        let profile = profiles.resolve("litellm").and_then(|kind| profiles.get(kind)).unwrap();
+        let mut spec = EndpointSpec::new("a", BaseUrl::parse("https://127.0.0.1:4000").unwrap());
+        spec.listing = Some(spec.base.target("http://127.0.0.1:4000/v1/models").unwrap());
+
+        let target = target(profile, &spec).unwrap();
+
+        assert!(!target.base.is_tls());
     }
 }
