@@ -63,7 +63,7 @@ fn list(query: &Query, fleet: &Fleet, profiles: &Profiles) -> Result<serde_json:
         }
     };
     let view = View::new(fleet, |endpoint| {
-        (filter.include_unavailable || endpoint.live.status().is_routable()) && serves(endpoint)
+        (filter.include_unavailable || endpoint.live.is_routable()) && serves(endpoint)
     });
     Ok(match format {
         Format::Unified => unified::list(&filter.apply(view.by_model())),

@@ -1,17 +1,19 @@
-//! Holds a stream back until it has brought its first output: until then an error can still be kept from the
+//! Holds a response back until it has brought its first output: until then an error can still be kept from the
 //! client, and another backend be asked.
 //!
-//! What is held is little, and nothing that a client waits for: roles, empty pieces, comments. It is handed on
-//! with the first output, at once. A stream that brings neither output nor an error is handed on too.
+//! What is held is little, and nothing that a client waits for: of a stream roles, empty pieces and comments, of
+//! any other response its head. It is handed on with the first output, at once. A stream that brings neither output
+//! nor an error is handed on too.
 
 use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
+use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Failure;
 use olla_translate::{Dialect, Opening, Progress};
 use smallvec::SmallVec;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::upstream::Answer;
 
@@ -77,4 +79,24 @@ pub(crate) async fn hold(
     };
     answer.body_mut().put_back(held);
     Ok(progress)
+}
+
+/// Waits for the first byte of a response that is no stream, and puts it back. Cancel-safe, as [`hold`].
+pub(crate) async fn begin(answer: &mut Answer, stall: Duration) -> Result<(), Failure> {
+    if answer.body_mut().is_end_stream() {
+        return Ok(());
+    }
+    let limit = if stall.is_zero() { LONGEST } else { stall.min(LONGEST) };
+    // Usually the byte is there already, and no timer is set.
+    match timeout(limit, answer.body_mut().frame()).await {
+        Ok(Some(Ok(frame))) => {
+            if let Ok(chunk) = frame.into_data() {
+                answer.body_mut().put_back(Held::from_iter([chunk]));
+            }
+            Ok(())
+        }
+        Ok(Some(Err(failure))) => Err(failure),
+        Err(_) if limit == stall => Err(Failure::Stall),
+        Ok(None) | Err(_) => Ok(()),
+    }
 }

@@ -127,17 +127,21 @@ async fn attempt(
     let exchange = async {
         let begun = Instant::now();
         let again = || outbound.request(endpoint, &path, rename).ok();
-        let answer = upstream.send(endpoint, request, again, policy).await?;
+        let mut answer = upstream.send(endpoint, request, again, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if manner.replayable && shared.settings.retry.on_status.contains(&answer.status()) {
             let failure = Failure::Status(answer.status().as_u16());
             return Ok(Answered::Poor(answer, failure));
         }
-        let others = manner.replayable && candidates.list.len() > 1;
-        if !others || !answer.status().is_success() || !is_open_stream(answer.headers()) {
+        let stall = shared.settings.timeouts.stall;
+        if !is_open_stream(answer.headers()) {
+            opening::begin(&mut answer, stall).await?;
             return Ok(Answered::Good(answer));
         }
-        let stall = shared.settings.timeouts.stall;
+        let others = manner.replayable && candidates.list.len() > 1;
+        if !others || !answer.status().is_success() {
+            return Ok(Answered::Good(answer));
+        }
         let start = Start { begun, usual, stall, prompt_bytes: outbound.body_bytes() };
         open(answer, manner.dialect, (start, placement)).await
     };

@@ -174,7 +174,7 @@ impl<'f> Entry<'f> {
 
 impl Place<'_> {
     pub(crate) fn is_up(&self) -> bool {
-        self.endpoint.live.status().is_routable()
+        self.endpoint.live.is_routable()
     }
 
     /// Says in a word what a request for the model would find here.

@@ -112,7 +112,7 @@ async fn dropping_the_future_is_leaving() {
 
 #[tokio::test]
 async fn dropping_the_response_is_leaving() {
-    let backend = waiting("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n").await;
+    let backend = waiting("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nH").await;
     let stage = Stage::over(&backend);
 
     drop(stage.open(chat()).await);

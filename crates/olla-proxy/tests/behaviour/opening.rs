@@ -3,7 +3,7 @@
 use http::StatusCode;
 use olla_core::{Failure, Outcome};
 
-use crate::support::{Backend, Plan, Stage, millis, post};
+use crate::support::{Backend, Plan, Stage, chat, millis, ok, post};
 
 const ROLE: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
 const ERROR: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
@@ -124,4 +124,71 @@ async fn the_connection_of_a_stream_that_was_held_is_used_again() {
     }
 
     assert_eq!(backends[0].connections(), 1);
+}
+
+/// The head of a whole answer, and what may come instead of its first byte.
+const NO_BYTE: [&str; 3] = [
+    "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nwhat\r\n",
+];
+
+#[tokio::test]
+async fn a_whole_answer_of_which_no_byte_arrives_is_asked_for_elsewhere() {
+    for response in NO_BYTE {
+        let (stage, _backends) =
+            over(Backend::answering_once(response).await, Backend::answering(ok("good")).await).await;
+
+        let told = stage.ask(chat()).await;
+
+        assert_eq!((told.text(), told.header("x-olla-endpoint")), ("good", Some("b")), "{response}");
+        let note = stage.journal.only().await;
+        assert_eq!(note.attempts, [("a".into(), Some(Failure::Truncated)), ("b".into(), None)]);
+        assert_eq!(note.outcome, Outcome::Success);
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_falls_silent_behind_its_head_is_asked_for_elsewhere() {
+    let silent = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send(NO_BYTE[0]).await;
+        conn.closed().await;
+    })
+    .await;
+    let (stage, _backends) = over(silent, Backend::answering(ok("good")).await).await;
+
+    let told = stage.ask(chat()).await;
+
+    assert_eq!(told.text(), "good");
+    let attempts = stage.journal.only().await.attempts;
+    assert_eq!(attempts, [("a".into(), Some(Failure::Stall)), ("b".into(), None)]);
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_nobody_can_give_is_an_error_and_no_broken_body() {
+    for response in NO_BYTE {
+        let backend = Backend::answering_once(response).await;
+        let stage = Stage::over(&backend);
+
+        let told = stage.ask(chat()).await;
+
+        assert_eq!(told.status, StatusCode::BAD_GATEWAY, "{response}");
+        assert_eq!(told.json()["error"]["code"], "truncated", "{response}");
+        assert_eq!(stage.in_flight(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_connection_of_a_whole_answer_is_used_again() {
+    for body in ["", "good"] {
+        let backend = Backend::answering(ok(body)).await;
+        let stage = Stage::over(&backend);
+
+        for _ in 0..3 {
+            assert_eq!(stage.ask(chat()).await.text(), body);
+        }
+
+        assert_eq!(backend.connections(), 1);
+    }
 }
