@@ -15,6 +15,7 @@ mod discovery;
 mod drain;
 mod engines;
 mod explain;
+mod faults;
 mod life_cycle;
 mod log_lines;
 mod main_job;
