@@ -1,5 +1,8 @@
 //! Backends come and go under load, and no client notices.
 
+mod quick_failures;
+mod turns;
+
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -10,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     engines::{self, MODEL, engine, entry},
-    olla::{PATIENCE, Setup},
+    olla::{Olla, PATIENCE, Setup},
 };
 
 const REQUESTS: u64 = 10_000;
@@ -30,27 +33,11 @@ const NO_LIMITS: &str = "global_requests_per_minute: 0, per_ip_requests_per_minu
 async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
     let mortal = engines::start(slow_engine("mortal")).await;
     let survivor = engines::start(slow_engine("survivor")).await;
-    let config = format!(
-        "server:\n  request_logging: false\n  rate_limits: {{{NO_LIMITS}}}\nendpoints:\n{}{}",
-        entry("mortal", &mortal, "vllm"),
-        entry("survivor", &survivor, "vllm")
-    );
-    let olla = Setup::config(&config).start().await;
-    olla.ready().await;
+    let olla = serving(&[("mortal", &mortal), ("survivor", &survivor)], "").await;
 
     let began = Instant::now();
-    let running = tokio::spawn(load::run(load::Plan {
-        addr: olla.address(),
-        host: "localhost".into(),
-        target: "/v1/chat/completions".into(),
-        headers: vec![("content-type".into(), "application/json".into())],
-        body: load::chat_body(MODEL, 400, false),
-        connections: CONNECTIONS,
-        limit: load::Limit::Requests(REQUESTS),
-        rate: None,
-        timeout: PATIENCE,
-        cancels: None,
-    }));
+    let chats = plan(&olla, "/v1/chat/completions", false);
+    let running = tokio::spawn(load::run(load::Plan { limit: load::Limit::Requests(REQUESTS), ..chats }));
     let died = timeout(PATIENCE, die_and_return(mortal, &survivor)).await;
     let alive = died.expect("it comes back every time");
     assert!(!running.is_finished(), "all of it under load; took {:?}", began.elapsed());
@@ -70,6 +57,32 @@ async fn no_request_fails_while_an_engine_is_killed_and_restarted_five_times() {
     let failures = olla.endpoint("mortal").await["failures"].as_u64();
     assert!(failures >= Some(DEATHS as u64), "each death hit requests in flight: {failures:?}");
     alive.stop().await;
+}
+
+/// Starts Olla in front of these engines, without limits and with these settings of `proxy`.
+async fn serving(engines: &[(&str, &Engine)], settings: &str) -> Olla {
+    let entries: String = engines.iter().map(|(name, engine)| entry(name, engine, "vllm")).collect();
+    let server = format!("server: {{request_logging: false, rate_limits: {{{NO_LIMITS}}}}}");
+    let olla =
+        Setup::config(&format!("{server}\nproxy: {{{settings}}}\nendpoints:\n{entries}")).start().await;
+    olla.ready().await;
+    olla
+}
+
+/// Describes a load of as many clients as an engine has to fear, each with one request at a time.
+fn plan(olla: &Olla, target: &str, stream: bool) -> load::Plan {
+    load::Plan {
+        addr: olla.address(),
+        host: "localhost".into(),
+        target: target.into(),
+        headers: vec![],
+        body: load::chat_body(MODEL, 400, stream),
+        connections: CONNECTIONS,
+        limit: load::Limit::Requests(0),
+        rate: None,
+        timeout: PATIENCE,
+        cancels: None,
+    }
 }
 
 /// Describes an engine that runs on a thread of its own.
