@@ -37,6 +37,10 @@ interop *arguments: build
 bench *arguments: build
     benches/run {{arguments}}
 
+# Memory, file descriptors and requests in flight over a million requests and clients that leave.
+soak *arguments:
+    benches/soak {{arguments}}
+
 # Everything that must pass before a merge.
 ci:
     .ci/run
