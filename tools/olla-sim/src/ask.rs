@@ -53,6 +53,7 @@ struct Overrides {
     tokens_per_second: Option<f64>,
     tokens: Option<usize>,
     early_head: Option<bool>,
+    apart: Option<bool>,
 }
 
 // === impl Ask ===
@@ -75,6 +76,7 @@ impl Ask {
             tokens_per_second: sim.tokens_per_second.unwrap_or(usual.tokens_per_second),
             tokens: sim.tokens.unwrap_or(usual.tokens),
             early_head: sim.early_head.unwrap_or(usual.early_head),
+            apart: sim.apart.unwrap_or(usual.apart),
         }
     }
 

@@ -62,7 +62,8 @@
 //! has `embed` in it is for embeddings, one with `llava`, `vision`, `-vl` or `pixtral` takes images.
 //!
 //! One request can set its own timing with a body field `sim`, or a header `x-sim` with the same JSON:
-//! `{"ttft_ms": 5, "tokens_per_second": 50, "tokens": 20, "early_head": true}`, each field optional.
+//! `{"ttft_ms": 5, "tokens_per_second": 50, "tokens": 20, "early_head": true}`, each field optional, and
+//! `"apart": true` for a stream whose tokens follow each other at once but leave in a write each.
 
 mod acceptor;
 mod anthropic;

@@ -8,6 +8,7 @@
 mod cancels;
 mod client;
 mod histogram;
+mod metronome;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use cancels::Cancels;
 use client::{Client, Outcome};
 use histogram::Histogram;
 pub use histogram::Quantiles;
+use metronome::Metronome;
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -114,15 +116,17 @@ struct Tally {
 struct Schedule {
     start: Instant,
     limit: Limit,
-    rate: Option<f64>,
+    metronome: Option<Metronome>,
     next: AtomicU64,
 }
 
 /// Makes the load and returns what happened.
 pub async fn run(plan: Plan) -> Report {
-    let schedule =
-        Schedule { start: Instant::now(), limit: plan.limit, rate: plan.rate, next: AtomicU64::new(0) };
-    let schedule = Arc::new(schedule);
+    let start = Instant::now();
+    let Ok(metronome) = plan.rate.map(|rate| Metronome::start(start, rate)).transpose() else {
+        return Report { errors: [("generator", 1)].into(), ..Report::default() };
+    };
+    let schedule = Arc::new(Schedule { start, limit: plan.limit, metronome, next: AtomicU64::new(0) });
     let plan = Arc::new(plan);
     let mut connections = JoinSet::new();
     for connection in 0..plan.connections {
@@ -181,22 +185,15 @@ impl Schedule {
         if matches!(self.limit, Limit::Requests(count) if index >= count) {
             return None;
         }
-        let due = match self.rate {
-            Some(rate) => {
-                self.start + Duration::try_from_secs_f64(index as f64 / rate).unwrap_or(Duration::MAX / 4)
-            }
-            None => Instant::now(),
-        };
+        let due = self.metronome.as_ref().map_or_else(Instant::now, |metronome| metronome.due(index));
         if matches!(self.limit, Limit::Time(time) if due.saturating_duration_since(self.start) >= time) {
             return None;
         }
-        let now = Instant::now();
-        if due <= now {
-            return Some(due);
+        match &self.metronome {
+            // This connection was free: that the beat came late is the generator's doing, not the server's.
+            Some(metronome) if metronome.beat().await => Some(Instant::now()),
+            Some(_) | None => Some(due),
         }
-        tokio::time::sleep_until(due.into()).await;
-        // This connection was free: that the timer fired late is the generator's doing, not the server's.
-        Some(Instant::now())
     }
 }
 
@@ -283,13 +280,33 @@ mod tests {
         }
     }
 
+    fn schedule(start: Instant) -> Schedule {
+        let metronome = Metronome::start(start, 100.0).unwrap();
+        Schedule { start, limit: Limit::Requests(3), metronome: Some(metronome), next: AtomicU64::new(0) }
+    }
+
     #[tokio::test]
     async fn a_late_request_is_measured_from_its_scheduled_time() {
         let start = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
-        let schedule =
-            Schedule { start, limit: Limit::Requests(2), rate: Some(10.0), next: AtomicU64::new(1) };
+        let schedule = schedule(start);
+        let all_have_gone_by = schedule.metronome.as_ref().unwrap();
+        while all_have_gone_by.missed() < 3 {
+            tokio::task::yield_now().await;
+        }
 
-        assert_eq!(schedule.next().await, Some(start + Duration::from_millis(100)));
+        for millis in [0, 10, 20] {
+            assert_eq!(schedule.next().await, Some(start + Duration::from_millis(millis)));
+        }
         assert_eq!(schedule.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_due_is_waited_for() {
+        let start = Instant::now() + Duration::from_millis(5);
+        let schedule = schedule(start);
+
+        for millis in [0, 10, 20] {
+            assert!(schedule.next().await.unwrap() >= start + Duration::from_millis(millis));
+        }
     }
 }

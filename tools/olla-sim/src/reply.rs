@@ -63,6 +63,8 @@ pub(crate) struct Reply {
     pub(crate) step: Duration,
     /// Whether the head leaves at once.
     pub(crate) early_head: bool,
+    /// Whether each token is a write of its own.
+    pub(crate) apart: bool,
     pub(crate) chunked: bool,
     pub(crate) cut: Option<Cut>,
     pub(crate) close: bool,
@@ -97,6 +99,7 @@ impl Reply {
             wait: Duration::ZERO,
             step: Duration::ZERO,
             early_head: false,
+            apart: false,
             cut: None,
             close: false,
             bytes_per_second: None,
@@ -145,6 +148,7 @@ impl Reply {
         self.wait = script.pace.ttft;
         self.step = script.pace.step();
         self.early_head = script.pace.early_head;
+        self.apart = script.pace.apart;
         self
     }
 
@@ -165,7 +169,8 @@ impl Reply {
 
     /// Whether the response can leave in one write.
     pub(crate) fn is_instant(&self) -> bool {
-        self.wait.is_zero() && self.step.is_zero() && self.cut.is_none() && self.bytes_per_second.is_none()
+        let at_once = self.wait.is_zero() && self.step.is_zero() && !self.apart;
+        at_once && self.cut.is_none() && self.bytes_per_second.is_none()
     }
 
     /// Whether the end of the body is the end of the connection.

@@ -27,6 +27,8 @@ pub struct Pace {
     pub tokens: usize,
     /// Whether a stream's head leaves at once and not with the first token. Default: no.
     pub early_head: bool,
+    /// Whether each token leaves in a write of its own even when there is no pause between them. Default: no.
+    pub apart: bool,
 }
 
 /// The answer to one request, before a dialect writes it down.
@@ -135,7 +137,7 @@ impl Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { ttft: Duration::ZERO, tokens_per_second: 0.0, tokens: 16, early_head: false }
+        Pace { ttft: Duration::ZERO, tokens_per_second: 0.0, tokens: 16, early_head: false, apart: false }
     }
 }
 

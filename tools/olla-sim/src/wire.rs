@@ -152,9 +152,10 @@ impl Wire {
             (Some(Cut::After(bytes, ending)), Body::Full(_) | Body::Stream(_)) => Some((bytes, ending)),
             (Some(Cut::BeforeHead(_)) | None, _) => None,
         };
+        let by_token = reply.apart || !reply.step.is_zero();
         let mut spoke = false;
         for frame in reply.body.into_frames() {
-            if frame.is_token && !reply.step.is_zero() && std::mem::replace(&mut spoke, true) {
+            if frame.is_token && by_token && std::mem::replace(&mut spoke, true) {
                 self.write(&out).await?;
                 out.clear();
                 self.pause(reply.step).await?;

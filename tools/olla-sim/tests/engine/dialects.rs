@@ -317,3 +317,16 @@ async fn an_early_head_comes_before_the_first_token() {
 
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
 }
+
+#[tokio::test]
+async fn tokens_that_leave_apart_are_the_same_stream() {
+    let engine = plain().await;
+    let stream = |sim| body(&json!({"stream": true, "sim": sim}));
+
+    let together = post(&engine, PATH, &stream(json!({"tokens": 9}))).await;
+    let apart = post(&engine, PATH, &stream(json!({"tokens": 9, "apart": true}))).await;
+
+    let events = |text: &str| text.matches("data: ").count();
+    assert_eq!((apart.status, events(&apart.body)), (200, events(&together.body)));
+    assert!(apart.body.ends_with("data: [DONE]\n\n"), "{}", apart.body);
+}
