@@ -1,0 +1,1 @@
+"""Compares Olla with nginx and HAProxy on one machine, in one run. Start it with benches/run."""
