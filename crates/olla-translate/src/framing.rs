@@ -13,6 +13,9 @@ pub(crate) struct Framing {
     /// The data of the current event.
     data: Vec<u8>,
     has_data: bool,
+    /// Of a longer event only the beginning counts, in bytes.
+    limit: usize,
+    overflowed: bool,
     /// A line feed right after a carriage return ends no further line.
     after_return: bool,
 }
@@ -31,11 +34,37 @@ const MAX_EVENT: usize = 256 * 1024;
 impl Framing {
     /// Returns the framing of a dialect's streams.
     pub(crate) fn of(dialect: Dialect) -> Self {
+        Self::with_limit(dialect, MAX_EVENT)
+    }
+
+    /// Returns the framing of a dialect's streams, for events of so many bytes.
+    pub(crate) fn with_limit(dialect: Dialect, limit: usize) -> Self {
         let format = match dialect {
             Dialect::OpenAi | Dialect::Anthropic => Format::Events,
             Dialect::Ollama => Format::Lines,
         };
-        Self { format, line: vec![], data: vec![], has_data: false, after_return: false }
+        Self {
+            format,
+            line: vec![],
+            data: vec![],
+            has_data: false,
+            limit,
+            overflowed: false,
+            after_return: false,
+        }
+    }
+
+    /// Returns whether an event was longer than the limit.
+    pub(crate) const fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// Ends the stream. A last line without an end is handed out if lines are events; half an event never is.
+    pub(crate) fn end(&mut self, mut event: impl FnMut(&[u8])) {
+        if self.format == Format::Lines && !self.line.is_empty() {
+            event(&self.line);
+            self.line.clear();
+        }
     }
 
     /// Reads the next bytes and hands out the data of each event that they complete.
@@ -46,11 +75,11 @@ impl Framing {
                 continue;
             }
             let Some(end) = memchr2(b'\n', b'\r', bytes) else {
-                push(&mut self.line, bytes);
+                self.overflowed |= push(&mut self.line, bytes, self.limit);
                 return;
             };
             let (text, rest) = bytes.split_at(end);
-            push(&mut self.line, text);
+            self.overflowed |= push(&mut self.line, text, self.limit);
             self.after_return = rest.first() == Some(&b'\r');
             self.end_line(&mut event);
             bytes = rest.get(1..).unwrap_or_default();
@@ -73,9 +102,10 @@ impl Framing {
             Format::Events => {
                 if let Some(value) = self.line.strip_prefix(b"data:") {
                     if std::mem::replace(&mut self.has_data, true) {
-                        push(&mut self.data, b"\n");
+                        self.overflowed |= push(&mut self.data, b"\n", self.limit);
                     }
-                    push(&mut self.data, value.strip_prefix(b" ").unwrap_or(value));
+                    let value = value.strip_prefix(b" ").unwrap_or(value);
+                    self.overflowed |= push(&mut self.data, value, self.limit);
                 }
             }
         }
@@ -83,9 +113,11 @@ impl Framing {
     }
 }
 
-fn push(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    let room = MAX_EVENT.saturating_sub(buffer.len());
+/// Appends what there is room for, and returns whether some was left out.
+fn push(buffer: &mut Vec<u8>, bytes: &[u8], limit: usize) -> bool {
+    let room = limit.saturating_sub(buffer.len());
     buffer.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    room < bytes.len()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The API dialects of LLM servers: what a path means in each, and how each spells an error.
 //!
 //! [`classify`] tells dialect and [`Operation`] from the path of a request. [`Dialect`] writes
-//! [`ErrorFacts`] as a whole response body or as the last event of a stream.
+//! [`ErrorFacts`] as a whole response body or as the last event of a stream. [`Translation`] turns a request
+//! of one [`Format`] into another, and the answer back: both pass through one model of a conversation.
 //!
 //! It must know nothing of endpoints, transports or other crates of the workspace: bytes in, bytes out.
 //!
@@ -15,15 +16,37 @@
 //! assert_eq!(dialect.error_body(&facts), r#"{"error":"no such model","code":"model_not_found"}"#);
 //! ```
 
+mod abilities;
+mod anthropic;
+mod asked;
+mod backend_error;
+mod canonical;
 mod classify;
 mod dialect;
+mod dropped;
 mod error;
+mod format;
 mod framing;
+mod json;
+mod notes;
+mod openai_chat;
 mod opening;
 mod operation;
+mod stamp;
+mod tokens;
+mod tool_names;
+mod translation;
+mod untranslatable;
 
+pub use abilities::{Abilities, ThoughtField};
+pub use canonical::Usage;
 pub use classify::classify;
 pub use dialect::{Dialect, is_stream};
+pub use dropped::Dropped;
 pub use error::ErrorFacts;
+pub use format::Format;
 pub use opening::{Opening, Progress, tells_error};
 pub use operation::Operation;
+pub use stamp::Stamp;
+pub use translation::{Outcome, ResponseTranslator, StreamTranslator, TranslatedRequest, Translation};
+pub use untranslatable::{Unreadable, Untranslatable};

@@ -1,0 +1,99 @@
+//! Writes a request for a message.
+
+mod blocks;
+mod messages;
+mod thinking;
+mod tools;
+
+use bytes::BytesMut;
+
+use crate::{
+    Format, Untranslatable,
+    canonical::{OutputFormat, Request},
+    json::Object,
+    notes::Notes,
+};
+use thinking::Plan;
+
+/// Fields that have no counterpart elsewhere and are known to servers of this format.
+const OWN_FIELDS: [&str; 6] =
+    ["cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed"];
+
+/// Appends the body of the request.
+pub(crate) fn write(
+    request: &Request<'_>,
+    notes: &mut Notes<'_>,
+    out: &mut BytesMut,
+) -> Result<(), Untranslatable> {
+    request.check_answer(Format::Messages)?;
+    let plan = Plan::of(request, notes);
+    let mut body = Object::open(out);
+    body.text("model", &request.model).number("max_tokens", plan.max_tokens);
+    messages::write(request, notes, &mut body)?;
+    tools::write(request, notes, &mut body)?;
+    sampling(request, &plan, notes, &mut body);
+    if !request.stop.is_empty() {
+        let limit = notes.abilities.stop_limit.unwrap_or(usize::MAX);
+        let mut list = body.array("stop_sequences");
+        request.stop.iter().take(limit).for_each(|sequence| {
+            list.text(sequence);
+        });
+    }
+    plan.write(request, &mut body);
+    if matches!(request.format, Some(OutputFormat::Json)) {
+        notes.dropped.note("response_format (as an instruction)");
+    }
+    if let Some(user) = &request.user {
+        body.object("metadata").text("user_id", user);
+    }
+    match request.service_tier.as_deref() {
+        Some("auto" | "standard_only") | None => {}
+        Some("default") => {
+            body.text("service_tier", "standard_only");
+        }
+        Some(_) => notes.dropped.note("service_tier"),
+    }
+    body.flag("stream", request.stream);
+    for field in &request.rest {
+        if OWN_FIELDS.contains(&&*field.name) {
+            body.raw(&field.name, field.value);
+        } else if field.value.get() != "null" {
+            notes.dropped.note(field.name.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Anthropic's temperature ends at 1, and while it thinks a model takes no other.
+fn sampling(request: &Request<'_>, plan: &Plan, notes: &mut Notes<'_>, body: &mut Object<'_>) {
+    let sampling = &request.sampling;
+    if let Some(temperature) = &sampling.temperature {
+        let value = temperature.as_f64().unwrap_or(1.0);
+        if plan.thinks() && (value - 1.0).abs() > f64::EPSILON {
+            notes.dropped.note("temperature (a thinking model has its own)");
+        } else if value > 1.0 {
+            notes.dropped.note("temperature (1 in place of more)");
+            body.number("temperature", 1);
+        } else {
+            body.display("temperature", temperature);
+        }
+    }
+    for (key, value) in [("top_p", &sampling.top_p), ("top_k", &sampling.top_k)] {
+        let Some(value) = value else { continue };
+        let fits = key == "top_p" && value.as_f64().is_some_and(|p| p >= 0.95);
+        if plan.thinks() && !fits {
+            notes.dropped.note(format!("{key} (a thinking model has its own)"));
+        } else {
+            body.display(key, value);
+        }
+    }
+    for (key, value) in [
+        ("seed", &sampling.seed),
+        ("frequency_penalty", &sampling.frequency_penalty),
+        ("presence_penalty", &sampling.presence_penalty),
+    ] {
+        if value.as_ref().is_some_and(|value| key == "seed" || value.as_f64() != Some(0.0)) {
+            notes.dropped.note(key);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Writes the tools.
+
+use crate::{
+    Format, Untranslatable,
+    canonical::{Request, ToolChoice, ToolSort},
+    json::Object,
+    notes::Notes,
+};
+
+/// What takes any object.
+const ANY: &str = r#"{"type":"object","properties":{}}"#;
+
+/// What takes the text of a free-form tool.
+const FREEFORM: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+
+/// Writes `tools` and `tool_choice`.
+pub(super) fn write(
+    request: &Request<'_>,
+    notes: &mut Notes<'_>,
+    body: &mut Object<'_>,
+) -> Result<(), Untranslatable> {
+    for tool in &request.tools {
+        if let ToolSort::Hosted(kind) = &tool.sort {
+            if !request.has_callable_tools() {
+                return Err(Untranslatable::Inexpressible {
+                    path: tool.place.to_string(),
+                    what: format!("the tool {}, which the provider itself runs,", &**kind),
+                    backend: Format::Messages,
+                    hint: "",
+                });
+            }
+            notes.dropped.note(format!("{} ({})", tool.place, &**kind));
+        }
+    }
+    if !request.has_callable_tools() {
+        return Ok(());
+    }
+    let mut list = body.array("tools");
+    for tool in &request.tools {
+        let (schema, strict) = match &tool.sort {
+            ToolSort::Function { schema, strict } => (schema.as_deref().unwrap_or(ANY), *strict),
+            ToolSort::Freeform => (FREEFORM, None),
+            ToolSort::Hosted(_) => continue,
+        };
+        let mut wire = list.object();
+        wire.text("name", &notes.names.outward(&tool.name));
+        if let Some(description) = &tool.description {
+            wire.text("description", description);
+        }
+        wire.json("input_schema", schema);
+        if let Some(strict) = strict {
+            wire.flag("strict", strict);
+        }
+    }
+    drop(list);
+    choice(request, notes, body);
+    Ok(())
+}
+
+fn choice(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>) {
+    let kind = match (&request.tool_choice, request.parallel_tools) {
+        (None, None) => return,
+        (None | Some(ToolChoice::Auto), _) => "auto",
+        (Some(ToolChoice::Any), _) => "any",
+        (Some(ToolChoice::None), _) => "none",
+        (Some(ToolChoice::Tool(_)), _) => "tool",
+    };
+    let mut wire = body.object("tool_choice");
+    wire.text("type", kind);
+    if let Some(ToolChoice::Tool(name)) = &request.tool_choice {
+        wire.text("name", &notes.names.outward(name));
+    }
+    if let Some(parallel) = request.parallel_tools
+        && !matches!(request.tool_choice, Some(ToolChoice::None))
+    {
+        wire.flag("disable_parallel_tool_use", !parallel);
+    }
+}

@@ -1,0 +1,190 @@
+//! Appends JSON to a buffer. An object or array closes itself when it is dropped.
+
+use std::{fmt::Display, io::Write as _};
+
+use bytes::{BufMut as _, BytesMut};
+
+use super::RawValue;
+
+/// An object being written.
+#[derive(Debug)]
+pub(crate) struct Object<'b> {
+    out: &'b mut BytesMut,
+    empty: bool,
+    end: &'static [u8],
+}
+
+/// An array being written.
+#[derive(Debug)]
+pub(crate) struct Array<'b> {
+    out: &'b mut BytesMut,
+    empty: bool,
+}
+
+fn string(out: &mut BytesMut, text: &str) {
+    out.put_u8(b'"');
+    escape(out, text);
+    out.put_u8(b'"');
+}
+
+/// Writes the inside of a string. Besides what JSON asks for, three line ends of Unicode are escaped: several
+/// clients end the line of an event there.
+fn escape(out: &mut BytesMut, text: &str) {
+    let bytes = text.as_bytes();
+    let (mut done, mut at) = (0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        let rest = bytes.get(at + 1..).unwrap_or_default();
+        let (length, escaped): (usize, &[u8]) = match (byte, rest) {
+            (b'"', _) => (1, b"\\\""),
+            (b'\\', _) => (1, b"\\\\"),
+            (b'\n', _) => (1, b"\\n"),
+            (b'\r', _) => (1, b"\\r"),
+            (b'\t', _) => (1, b"\\t"),
+            (0..0x20, _) => (1, b"\\u00"),
+            (0xC2, [0x85, ..]) => (2, b"\\u0085"),
+            (0xE2, [0x80, 0xA8, ..]) => (3, b"\\u2028"),
+            (0xE2, [0x80, 0xA9, ..]) => (3, b"\\u2029"),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        out.put_slice(bytes.get(done..at).unwrap_or_default());
+        out.put_slice(escaped);
+        if escaped == b"\\u00" {
+            let _ = write!(out.writer(), "{byte:02x}");
+        }
+        at += length;
+        done = at;
+    }
+    out.put_slice(bytes.get(done..).unwrap_or_default());
+}
+
+fn number(out: &mut BytesMut, number: u64) {
+    let _ = write!(out.writer(), "{number}");
+}
+
+// === impl Object ===
+
+impl<'b> Object<'b> {
+    /// Opens an object at the end of the buffer.
+    pub(crate) fn open(out: &'b mut BytesMut) -> Self {
+        Self::open_with_end(out, b"}")
+    }
+
+    /// Opens an object that ends, with its bracket, like this.
+    pub(crate) fn open_with_end(out: &'b mut BytesMut, end: &'static [u8]) -> Self {
+        out.put_u8(b'{');
+        Self { out, empty: true, end }
+    }
+
+    /// Writes a key, which must need no escapes, and hands out the buffer for its value.
+    pub(crate) fn key(&mut self, key: &str) -> &mut BytesMut {
+        self.out.put_slice(if std::mem::take(&mut self.empty) { b"\"" } else { b",\"" });
+        self.out.put_slice(key.as_bytes());
+        self.out.put_slice(b"\":");
+        self.out
+    }
+
+    /// Writes a key that may need escapes, and hands out the buffer for its value.
+    pub(crate) fn any_key(&mut self, key: &str) -> &mut BytesMut {
+        if !std::mem::take(&mut self.empty) {
+            self.out.put_u8(b',');
+        }
+        string(self.out, key);
+        self.out.put_u8(b':');
+        self.out
+    }
+
+    pub(crate) fn text(&mut self, key: &str, text: &str) -> &mut Self {
+        string(self.key(key), text);
+        self
+    }
+
+    /// Writes a text of several pieces.
+    pub(crate) fn texts<'t>(&mut self, key: &str, pieces: impl IntoIterator<Item = &'t str>) -> &mut Self {
+        let out = self.key(key);
+        out.put_u8(b'"');
+        for piece in pieces {
+            escape(out, piece);
+        }
+        out.put_u8(b'"');
+        self
+    }
+
+    pub(crate) fn number(&mut self, key: &str, value: u64) -> &mut Self {
+        number(self.key(key), value);
+        self
+    }
+
+    /// Writes what spells itself as JSON, such as a number.
+    pub(crate) fn display(&mut self, key: &str, value: impl Display) -> &mut Self {
+        let _ = write!(self.key(key).writer(), "{value}");
+        self
+    }
+
+    pub(crate) fn flag(&mut self, key: &str, value: bool) -> &mut Self {
+        self.json(key, if value { "true" } else { "false" })
+    }
+
+    pub(crate) fn null(&mut self, key: &str) -> &mut Self {
+        self.json(key, "null")
+    }
+
+    /// Writes what is JSON already.
+    pub(crate) fn json(&mut self, key: &str, json: &str) -> &mut Self {
+        self.key(key).put_slice(json.as_bytes());
+        self
+    }
+
+    pub(crate) fn raw(&mut self, key: &str, raw: &RawValue) -> &mut Self {
+        self.json(key, raw.get())
+    }
+
+    pub(crate) fn object(&mut self, key: &str) -> Object<'_> {
+        Object::open(self.key(key))
+    }
+
+    pub(crate) fn array(&mut self, key: &str) -> Array<'_> {
+        Array::open(self.key(key))
+    }
+}
+
+impl Drop for Object<'_> {
+    fn drop(&mut self) {
+        self.out.put_slice(self.end);
+    }
+}
+
+// === impl Array ===
+
+impl<'b> Array<'b> {
+    /// Opens an array at the end of the buffer.
+    pub(crate) fn open(out: &'b mut BytesMut) -> Self {
+        out.put_u8(b'[');
+        Self { out, empty: true }
+    }
+
+    /// Hands out the buffer for the next item.
+    pub(crate) fn item(&mut self) -> &mut BytesMut {
+        if !std::mem::take(&mut self.empty) {
+            self.out.put_u8(b',');
+        }
+        self.out
+    }
+
+    pub(crate) fn object(&mut self) -> Object<'_> {
+        Object::open(self.item())
+    }
+
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        string(self.item(), text);
+        self
+    }
+}
+
+impl Drop for Array<'_> {
+    fn drop(&mut self) {
+        self.out.put_u8(b']');
+    }
+}

@@ -1,0 +1,223 @@
+//! What whole answers and streams have in common.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, SeqAccess, Visitor},
+};
+
+use super::usage::WireUsage;
+use crate::{
+    canonical::StopReason,
+    json::{Count, RawValue, Text},
+};
+
+/// A `chat.completion` or a `chat.completion.chunk`.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireAnswer<'a> {
+    #[serde(borrow, default)]
+    pub(super) choices: First<WireChoice<'a>>,
+    #[serde(default)]
+    pub(super) usage: Option<WireUsage>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// The first choice. Nobody asks for more of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireChoice<'a> {
+    #[serde(borrow, default, alias = "delta")]
+    pub(super) message: Option<WireMessage<'a>>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<Text<'a>>,
+    /// The stop sequence that was met, or the token.
+    #[serde(borrow, default, alias = "matched_stop")]
+    pub(super) stop_reason: Option<&'a RawValue>,
+}
+
+/// What the model says, or the next piece of it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct WireMessage<'a> {
+    #[serde(borrow, default)]
+    pub(super) content: Said<'a>,
+    #[serde(borrow, default)]
+    pub(super) reasoning_content: Said<'a>,
+    #[serde(borrow, default)]
+    pub(super) reasoning: Said<'a>,
+    #[serde(borrow, default)]
+    pub(super) refusal: Said<'a>,
+    #[serde(borrow, default)]
+    pub(super) thinking_blocks: Option<Vec<WireThought<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) function_call: Option<WireFunction<'a>>,
+}
+
+/// A thought with the provider's signature, as some gateways carry it.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireThought<'a> {
+    #[serde(borrow, default)]
+    pub(super) thinking: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) data: Option<Text<'a>>,
+}
+
+/// A call of a tool, or the next piece of it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct WireCall<'a> {
+    #[serde(default)]
+    pub(super) index: Option<Count>,
+    #[serde(borrow, default)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) function: Option<WireFunction<'a>>,
+    #[serde(borrow, default)]
+    pub(super) custom: Option<WireFunction<'a>>,
+}
+
+/// What is called.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct WireFunction<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default, alias = "input")]
+    pub(super) arguments: Arguments<'a>,
+}
+
+/// The arguments of a call: a string of JSON, or, from some servers, the JSON itself.
+#[derive(Debug, Default)]
+pub(super) struct Arguments<'a>(pub(super) Text<'a>);
+
+/// A text: a string, or a list of parts with text.
+#[derive(Debug, Default)]
+pub(super) struct Said<'a>(pub(super) Text<'a>);
+
+/// The first item of a list.
+#[derive(Debug)]
+pub(super) struct First<T>(pub(super) Option<T>);
+
+/// Reads `finish_reason`; `None` means that the backend has failed.
+pub(super) fn stop_reason(name: &str) -> Option<StopReason> {
+    match name {
+        "length" => Some(StopReason::MaxTokens),
+        "tool_calls" | "function_call" | "tool_use" => Some(StopReason::ToolUse),
+        "content_filter" | "refusal" => Some(StopReason::Refusal),
+        "error" | "abort" => None,
+        _ => Some(StopReason::EndTurn),
+    }
+}
+
+/// Corrects what backends say of the end: calls of tools count more than the reason given for it.
+pub(super) fn settle(reason: StopReason, has_calls: bool, refused: bool) -> StopReason {
+    match reason {
+        _ if refused => StopReason::Refusal,
+        StopReason::EndTurn | StopReason::StopSequence if has_calls => StopReason::ToolUse,
+        StopReason::ToolUse if !has_calls => StopReason::EndTurn,
+        reason => reason,
+    }
+}
+
+// === impl WireMessage ===
+
+impl<'a> WireMessage<'a> {
+    /// Returns the thoughts. Servers that know both names send the same under both.
+    pub(super) fn thoughts(&mut self) -> Text<'a> {
+        let first = std::mem::take(&mut self.reasoning_content).0;
+        if first.is_empty() { std::mem::take(&mut self.reasoning).0 } else { first }
+    }
+}
+
+// === impl Arguments ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw).map_err(D::Error::custom)?,
+            Some(b'{' | b'[') => raw.into(),
+            _ => Text::default(),
+        }))
+    }
+}
+
+// === impl Said ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        #[derive(Deserialize)]
+        struct Part<'p> {
+            #[serde(borrow, default)]
+            text: Option<Text<'p>>,
+        }
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Said<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Said::default())
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Said(text.into()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Said(text.to_owned().into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut said = String::new();
+                while let Some(part) = list.next_element::<Part<'de>>()? {
+                    said.push_str(part.text.as_deref().unwrap_or_default());
+                }
+                Ok(Said(said.into()))
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+// === impl First ===
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = First<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<First<T>, E> {
+                Ok(First(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<First<T>, A::Error> {
+                let first = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(First(first))
+            }
+        }
+
+        deserializer.deserialize_any(Visit(std::marker::PhantomData))
+    }
+}

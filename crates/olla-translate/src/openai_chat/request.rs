@@ -1,0 +1,7 @@
+//! Requests for a chat completion.
+
+mod read;
+mod write;
+
+pub(crate) use read::read;
+pub(crate) use write::write;

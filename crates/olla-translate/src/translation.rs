@@ -1,0 +1,113 @@
+//! From one format into another: the request there, the answer back.
+//!
+//! This is the one place that lists the readers and writers of all formats.
+
+mod response;
+mod stream;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    Abilities, Dropped, Format, Stamp, Untranslatable, anthropic, asked::Asked, canonical::Request,
+    notes::Notes, openai_chat, tokens,
+};
+
+pub use response::ResponseTranslator;
+pub use stream::{Outcome, StreamTranslator};
+
+/// A pair of formats.
+///
+/// ```
+/// use olla_translate::{Abilities, Format, Stamp, Translation};
+///
+/// let body = br#"{"model":"llama3","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
+/// let translation = Translation::between(Format::Messages, Format::Chat);
+/// let request = translation.plan(body, &Abilities::default(), Stamp::default())?;
+///
+/// assert_eq!(
+///     request.body,
+///     r#"{"model":"llama3","messages":[{"role":"user","content":"Hi"}],"max_tokens":100,"stream":false}"#
+/// );
+/// # Ok::<(), olla_translate::Untranslatable>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Translation {
+    client: Format,
+    backend: Format,
+}
+
+/// A request in the backend's format.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TranslatedRequest {
+    /// The body.
+    pub body: Bytes,
+    /// Whether the answer will be a stream.
+    pub stream: bool,
+    /// What was left out or changed, without harm.
+    pub dropped: Dropped,
+    /// What turns the answer back.
+    pub response: ResponseTranslator,
+}
+
+// === impl Translation ===
+
+impl Translation {
+    /// Returns the translation for a client and a backend of these formats.
+    #[must_use]
+    pub const fn between(client: Format, backend: Format) -> Self {
+        Self { client, backend }
+    }
+
+    /// Translates the body of a request. The model keeps its name.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not well-formed, or says something that the backend's format cannot express: the error
+    /// names the place, and is the client's 400.
+    pub fn plan(
+        self,
+        body: &[u8],
+        abilities: &Abilities,
+        stamp: Stamp,
+    ) -> Result<TranslatedRequest, Untranslatable> {
+        let body =
+            str::from_utf8(body).map_err(|_| Untranslatable::Malformed("the body is not UTF-8".into()))?;
+        let request = read(self.client, body)?;
+        let mut notes = Notes::new(abilities);
+        let mut out = BytesMut::with_capacity(body.len() + body.len() / 8 + 256);
+        write(self.backend, &request, &mut notes, &mut out)?;
+        let asked = Asked {
+            model: request.model.to_string(),
+            stamp,
+            names: notes.names,
+            prompt_tokens: tokens::of_request(&request),
+            stream_usage: request.stream_usage,
+        };
+        Ok(TranslatedRequest {
+            body: out.freeze(),
+            stream: request.stream,
+            dropped: notes.dropped,
+            response: ResponseTranslator::new(self, asked),
+        })
+    }
+}
+
+fn read(format: Format, body: &str) -> Result<Request<'_>, Untranslatable> {
+    match format {
+        Format::Messages => anthropic::read_request(body),
+        Format::Chat => openai_chat::read_request(body),
+    }
+}
+
+fn write(
+    format: Format,
+    request: &Request<'_>,
+    notes: &mut Notes<'_>,
+    out: &mut BytesMut,
+) -> Result<(), Untranslatable> {
+    match format {
+        Format::Messages => anthropic::write_request(request, notes, out),
+        Format::Chat => openai_chat::write_request(request, notes, out),
+    }
+}

@@ -1,0 +1,88 @@
+//! The answer, in the format of the client.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{StreamTranslator, Translation, stream::Writer};
+use crate::{
+    Dialect, ErrorFacts, Format, Unreadable, anthropic, asked::Asked, backend_error::BackendError,
+    canonical::Response, openai_chat,
+};
+
+/// Turns the answer of a backend into the format of the client.
+#[derive(Debug, Clone)]
+pub struct ResponseTranslator {
+    pair: Translation,
+    asked: Asked,
+}
+
+// === impl ResponseTranslator ===
+
+impl ResponseTranslator {
+    pub(super) const fn new(pair: Translation, asked: Asked) -> Self {
+        Self { pair, asked }
+    }
+
+    /// Translates a whole answer.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an answer of the backend's format: a 502.
+    pub fn whole(&self, body: &[u8]) -> Result<Bytes, Unreadable> {
+        let response = self.read(body)?;
+        let mut out = BytesMut::with_capacity(body.len() + body.len() / 4 + 256);
+        match self.pair.client {
+            Format::Messages => anthropic::write_response(&response, &self.asked, &mut out),
+            Format::Chat => openai_chat::write_response(&response, &self.asked, &mut out),
+        }
+        Ok(out.freeze())
+    }
+
+    /// Translates a whole answer into a stream, for a backend that does not stream though it was asked to.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an answer of the backend's format: a 502.
+    pub fn whole_as_stream(&self, body: &[u8]) -> Result<Bytes, Unreadable> {
+        let response = self.read(body)?;
+        let mut out = BytesMut::with_capacity(2 * body.len() + 1024);
+        let mut writer = Writer::new(self.pair.client, self.asked.clone());
+        response.replay(&mut |event| writer.write(&event, &mut out));
+        Ok(out.freeze())
+    }
+
+    /// Translates an error that the backend answered with, and returns it with the status for the client.
+    ///
+    /// The status is the backend's own. What the backend said is kept, whatever its shape.
+    #[must_use]
+    pub fn error(&self, status: u16, body: &[u8]) -> (u16, Bytes) {
+        let error = BackendError::read(&String::from_utf8_lossy(body));
+        let dialect = self.pair.client.dialect();
+        let overflow = (400..500).contains(&status) && error.is_context_overflow();
+        let message = match (&*error.message, overflow) {
+            ("", _) => format!("the backend answered with status {status}"),
+            // Claude Code makes room when it reads these words.
+            (message, true) if dialect == Dialect::Anthropic => format!("prompt is too long: {message}"),
+            (message, _) => message.to_owned(),
+        };
+        let code = if overflow { "context_length_exceeded" } else { "backend_error" };
+        let status = if overflow { 400 } else { status };
+        let facts = ErrorFacts { status, code, message: &message, request_id: None };
+        (status, dialect.error_body(&facts))
+    }
+
+    /// Begins to translate a stream.
+    #[must_use]
+    pub fn stream(self) -> StreamTranslator {
+        StreamTranslator::new(self.pair, self.asked)
+    }
+
+    fn read<'b>(&self, body: &'b [u8]) -> Result<Response<'b>, Unreadable> {
+        let format = self.pair.backend;
+        let malformed = |_| Unreadable::Malformed { format, reason: "it is not UTF-8".into() };
+        let body = str::from_utf8(body).map_err(malformed)?;
+        match format {
+            Format::Messages => anthropic::read_response(body),
+            Format::Chat => openai_chat::read_response(body, self.asked.stamp),
+        }
+    }
+}

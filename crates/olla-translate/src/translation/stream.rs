@@ -1,0 +1,206 @@
+//! The answer as it arrives, in the format of the client.
+
+use bytes::BytesMut;
+
+use super::Translation;
+use crate::{
+    ErrorFacts, Format, Usage, anthropic,
+    asked::Asked,
+    canonical::{Event, Failure},
+    framing::Framing,
+    openai_chat,
+};
+
+/// Turns a stream of the backend into one of the client, event by event as they arrive.
+///
+/// It holds back nothing that could be sent, and at most 16 MiB of what could not be yet.
+#[derive(Debug)]
+pub struct StreamTranslator {
+    framing: Framing,
+    reader: Reader,
+    writer: Writer,
+    outcome: Outcome,
+    usage: Option<Usage>,
+}
+
+/// How a stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// More is to come.
+    Open,
+    /// The answer is complete, and so is what was written.
+    Complete,
+    /// The answer broke off. An error was written as the last event.
+    Failed,
+}
+
+/// The longest event that a backend may send, in bytes.
+const MAX_EVENT: usize = 8 << 20;
+
+#[derive(Debug)]
+enum Reader {
+    Messages(anthropic::StreamReader),
+    Chat(Box<openai_chat::StreamReader>),
+}
+
+/// Writes the events of a stream in any format.
+#[derive(Debug)]
+pub(super) enum Writer {
+    Messages(anthropic::StreamWriter),
+    Chat(openai_chat::StreamWriter),
+}
+
+// === impl StreamTranslator ===
+
+impl StreamTranslator {
+    pub(super) fn new(pair: Translation, asked: Asked) -> Self {
+        Self {
+            framing: Framing::with_limit(pair.backend.dialect(), MAX_EVENT),
+            reader: Reader::new(pair.backend, &asked),
+            writer: Writer::new(pair.client, asked),
+            outcome: Outcome::Open,
+            usage: None,
+        }
+    }
+
+    /// Writes how the stream begins, before the backend has said anything. Without it, the beginning is
+    /// written with the first event of the backend.
+    pub fn begin(&mut self, out: &mut BytesMut) {
+        if self.outcome == Outcome::Open {
+            self.writer.begin(out);
+        }
+    }
+
+    /// Writes a sign of life, for a client that has waited. Nothing, if the stream has not begun.
+    pub fn ping(&mut self, out: &mut BytesMut) {
+        if self.outcome == Outcome::Open {
+            self.writer.write(&Event::Ping, out);
+        }
+    }
+
+    /// Translates the next bytes of the backend, cut anywhere.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut BytesMut) {
+        if self.outcome != Outcome::Open {
+            return;
+        }
+        let Self { framing, reader, writer, outcome, usage } = self;
+        framing.feed(bytes, |data| {
+            if let Ok(data) = str::from_utf8(data) {
+                reader.read(data, &mut |event| write(writer, &event, (outcome, usage), out));
+            }
+        });
+        if framing.overflowed() {
+            self.fail("an event of the backend is too long", "event_too_long", out);
+        }
+    }
+
+    /// Ends the stream when that of the backend has ended. If the answer was not complete, an error is
+    /// written: what was cut off never looks complete.
+    pub fn finish(&mut self, out: &mut BytesMut) {
+        if self.outcome != Outcome::Open {
+            return;
+        }
+        let Self { framing, reader, writer, outcome, usage } = self;
+        framing.end(|data| {
+            if let Ok(data) = str::from_utf8(data) {
+                reader.read(data, &mut |event| write(writer, &event, (outcome, usage), out));
+            }
+        });
+        reader.end(&mut |event| write(writer, &event, (outcome, usage), out));
+    }
+
+    /// Ends the stream with an error, if the answer was not complete.
+    pub fn abort(&mut self, facts: &ErrorFacts<'_>, out: &mut BytesMut) {
+        if self.outcome == Outcome::Open {
+            self.outcome = Outcome::Failed;
+            self.writer.write(&Event::Error(Failure::from(facts)), out);
+        }
+    }
+
+    /// Returns how the stream stands.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Returns the tokens that the backend has counted so far.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn fail(&mut self, message: &str, code: &str, out: &mut BytesMut) {
+        self.abort(&ErrorFacts { status: 502, code, message, request_id: None }, out);
+    }
+}
+
+/// Writes an event, and keeps what the caller wants to know. After the last one nothing is written.
+fn write(
+    writer: &mut Writer,
+    event: &Event<'_>,
+    (outcome, usage): (&mut Outcome, &mut Option<Usage>),
+    out: &mut BytesMut,
+) {
+    if *outcome != Outcome::Open {
+        return;
+    }
+    match event {
+        Event::Finish { usage: told, .. } => {
+            (*outcome, *usage) = (Outcome::Complete, *told);
+        }
+        Event::Start { usage: told, .. } => *usage = *told,
+        Event::Error(_) => *outcome = Outcome::Failed,
+        Event::BlockStart { .. } | Event::BlockDelta { .. } | Event::BlockStop { .. } | Event::Ping => {}
+    }
+    writer.write(event, out);
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn new(format: Format, asked: &Asked) -> Self {
+        match format {
+            Format::Messages => Self::Messages(anthropic::StreamReader::default()),
+            Format::Chat => Self::Chat(Box::new(openai_chat::StreamReader::new(asked.stamp))),
+        }
+    }
+
+    fn read(&mut self, data: &str, emit: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Messages(reader) => reader.read(data, emit),
+            Self::Chat(reader) => reader.read(data, emit),
+        }
+    }
+
+    fn end(&mut self, emit: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Messages(reader) => reader.end(emit),
+            Self::Chat(reader) => reader.end(emit),
+        }
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    pub(super) fn new(format: Format, asked: Asked) -> Self {
+        match format {
+            Format::Messages => Self::Messages(anthropic::StreamWriter::new(asked)),
+            Format::Chat => Self::Chat(openai_chat::StreamWriter::new(asked)),
+        }
+    }
+
+    fn begin(&mut self, out: &mut BytesMut) {
+        match self {
+            Self::Messages(writer) => writer.begin(out),
+            Self::Chat(writer) => writer.begin(out),
+        }
+    }
+
+    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
+        match self {
+            Self::Messages(writer) => writer.write(event, out),
+            Self::Chat(writer) => writer.write(event, out),
+        }
+    }
+}
