@@ -27,37 +27,59 @@ fn string(out: &mut BytesMut, text: &str) {
     out.put_u8(b'"');
 }
 
+/// The bytes at which the inside of a string may need an escape.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
+    }
+    let others = [b'"', b'\\', 0xC2, 0xE2];
+    let mut at = 0;
+    while at < others.len() {
+        special[others[at] as usize] = true;
+        at += 1;
+    }
+    special
+};
+
 /// Writes the inside of a string. Besides what JSON asks for, three line ends of Unicode are escaped: several
 /// clients end the line of an event there.
 fn escape(out: &mut BytesMut, text: &str) {
-    let bytes = text.as_bytes();
-    let (mut done, mut at) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        let rest = bytes.get(at + 1..).unwrap_or_default();
-        let (length, escaped): (usize, &[u8]) = match (byte, rest) {
-            (b'"', _) => (1, b"\\\""),
-            (b'\\', _) => (1, b"\\\\"),
-            (b'\n', _) => (1, b"\\n"),
-            (b'\r', _) => (1, b"\\r"),
-            (b'\t', _) => (1, b"\\t"),
-            (0..0x20, _) => (1, b"\\u00"),
-            (0xC2, [0x85, ..]) => (2, b"\\u0085"),
-            (0xE2, [0x80, 0xA8, ..]) => (3, b"\\u2028"),
-            (0xE2, [0x80, 0xA9, ..]) => (3, b"\\u2029"),
+    let mut rest = text.as_bytes();
+    let mut from = 0;
+    while let Some(found) = rest.get(from..).and_then(|tail| tail.iter().position(|byte| is_special(*byte))) {
+        let (plain, tail) = rest.split_at(from + found);
+        let (length, escaped): (usize, &[u8]) = match *tail {
+            [b'"', ..] => (1, b"\\\""),
+            [b'\\', ..] => (1, b"\\\\"),
+            [b'\n', ..] => (1, b"\\n"),
+            [b'\r', ..] => (1, b"\\r"),
+            [b'\t', ..] => (1, b"\\t"),
+            [0xC2, 0x85, ..] => (2, b"\\u0085"),
+            [0xE2, 0x80, 0xA8, ..] => (3, b"\\u2028"),
+            [0xE2, 0x80, 0xA9, ..] => (3, b"\\u2029"),
+            [control @ 0..0x20, ..] => {
+                out.put_slice(plain);
+                let _ = write!(out.writer(), "\\u{control:04x}");
+                (rest, from) = (tail.get(1..).unwrap_or_default(), 0);
+                continue;
+            }
             _ => {
-                at += 1;
+                from += found + 1;
                 continue;
             }
         };
-        out.put_slice(bytes.get(done..at).unwrap_or_default());
+        out.put_slice(plain);
         out.put_slice(escaped);
-        if escaped == b"\\u00" {
-            let _ = write!(out.writer(), "{byte:02x}");
-        }
-        at += length;
-        done = at;
+        (rest, from) = (tail.get(length..).unwrap_or_default(), 0);
     }
-    out.put_slice(bytes.get(done..).unwrap_or_default());
+    out.put_slice(rest);
+}
+
+fn is_special(byte: u8) -> bool {
+    SPECIAL.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn number(out: &mut BytesMut, number: u64) {
