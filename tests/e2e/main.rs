@@ -31,3 +31,4 @@ mod size_limits;
 mod slow_backend;
 mod smuggling;
 mod sticky;
+mod warm;

@@ -91,11 +91,12 @@ impl Sessions {
     ) -> Session<'_> {
         let conversation = Key::find(&self.settings, &self.secret, inbound, client).map(|key| {
             let pin = self.pins.find(key.hash);
-            let id = inbound.head.headers.get(X_OLLA_SESSION_ID);
+            let by_header = key.source == KeySource::SessionHeader;
+            let id = inbound.head.headers.get(X_OLLA_SESSION_ID).filter(|_| by_header).cloned();
             Conversation {
                 is_known: pin.is_some(),
                 home: pin.and_then(|pin| pin.position(&candidates.list)),
-                id: id.filter(|_| key.source == KeySource::SessionHeader).cloned(),
+                id: id.map(unshown),
                 key,
             }
         });
@@ -184,4 +185,10 @@ impl Settled {
             headers.insert(X_OLLA_SESSION_ID, id.clone());
         }
     }
+}
+
+/// A session's name is for its client alone: it is shown in no log.
+fn unshown(mut id: HeaderValue) -> HeaderValue {
+    id.set_sensitive(true);
+    id
 }
