@@ -16,6 +16,7 @@ mod drain;
 mod engines;
 mod explain;
 mod faults;
+mod filters;
 mod life_cycle;
 mod log_lines;
 mod main_job;

@@ -14,6 +14,8 @@ pub struct Profiles {
     by_prefix: HashMap<Box<str>, KindId>,
     /// By name and prefix, folded: what a configuration names.
     by_word: HashMap<String, KindId>,
+    /// Names and prefixes of the kinds that the filter left out, sorted.
+    left_out: Vec<Box<str>>,
 }
 
 /// Kinds, and what to tell the user about their files.
@@ -34,12 +36,14 @@ pub struct ProfileSource {
     pub text: String,
 }
 
-/// Which kinds are used, by name: all, or those included, less those excluded.
+/// Which kinds are used: all, or those included, less those excluded.
+///
+/// A pattern that no kind's name matches goes by prefixes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileFilter {
-    /// Patterns of names to use; empty means every name.
+    /// Patterns of kinds to use; empty means every kind.
     pub include: Vec<Glob>,
-    /// Patterns of names to leave out; wins over `include`.
+    /// Patterns of kinds to leave out; wins over `include`.
     pub exclude: Vec<Glob>,
 }
 
@@ -76,7 +80,7 @@ impl Profiles {
 
         let shapes = assembly::Shapes::of_shipped(&shipped);
         let mut kinds = assembly::merge(shipped, files, &mut problems);
-        kinds.retain(|kind| filter.admits(&kind.name));
+        let left_out = filter.apply(&mut kinds);
         assembly::find_clashes(&kinds, &mut problems);
         let names = Arc::new(Names::builtin());
         let mut profiles = vec![];
@@ -89,7 +93,7 @@ impl Profiles {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Loaded { profiles: Self::index(profiles), notices })
+        Ok(Loaded { profiles: Self { left_out, ..Self::index(profiles) }, notices })
     }
 
     /// Returns the same kinds with other rules for the names of models; without this, they have the shipped ones.
@@ -133,6 +137,11 @@ impl Profiles {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Returns the names and prefixes of the kinds that the filter left out, sorted.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.left_out.iter().map(|word| &**word)
     }
 
     /// Returns the distinct paths to GET from a server in order to recognise it, most telling first.
@@ -180,11 +189,28 @@ impl Profiles {
 // === impl ProfileFilter ===
 
 impl ProfileFilter {
-    /// Returns whether the kind of this name is used.
-    #[must_use]
-    pub fn admits(&self, name: &str) -> bool {
-        let included = self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(name));
-        included && !self.exclude.iter().any(|pattern| pattern.matches(name))
+    /// Removes the kinds that are not used and returns their names and prefixes, sorted.
+    fn apply(&self, kinds: &mut Vec<schema::Draft<'_>>) -> Vec<Box<str>> {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name.clone()).collect();
+        let hits = |pattern: &Glob, kind: &schema::Draft<'_>| {
+            if names.iter().any(|name| pattern.matches(name)) {
+                return pattern.matches(&kind.name);
+            }
+            kind.prefixes.iter().any(|prefix| pattern.matches(prefix))
+        };
+        let mut left_out = vec![];
+        kinds.retain(|kind| {
+            let included = self.include.is_empty() || self.include.iter().any(|p| hits(p, kind));
+            let used = included && !self.exclude.iter().any(|p| hits(p, kind));
+            if !used {
+                left_out.push(kind.name.as_str().into());
+                left_out.extend(kind.prefixes.iter().cloned());
+            }
+            used
+        });
+        left_out.sort_unstable();
+        left_out.dedup();
+        left_out
     }
 }
 

@@ -192,7 +192,11 @@ impl Entry<'_> {
         }
         let profiles = self.profiles?;
         let kind = profiles.resolve(written);
-        if kind.is_none() {
+        if kind.is_none() && profiles.left_out().any(|word| word.eq_ignore_ascii_case(written)) {
+            let message = format!("the kind {written:?} is left out by `proxy.profile_filter`");
+            let problem = Problem::new(self.key("type"), message);
+            report.add(problem.help("let the filter admit it, or remove the endpoint"));
+        } else if kind.is_none() {
             let known = std::iter::once("auto").chain(profiles.iter().map(|profile| &*profile.name));
             let known: Vec<_> = known.collect();
             let message = format!("unknown kind {written:?}; known are {}", known.join(", "));

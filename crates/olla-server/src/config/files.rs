@@ -12,6 +12,7 @@ use olla_profiles::{Names, ProfileFilter, ProfileSource, Profiles};
 use super::{
     LoadOptions, document,
     problem::{Notice, Part, Problem, Report},
+    suggest,
 };
 
 /// The places of a file that nobody named; the first that can be read counts.
@@ -76,12 +77,34 @@ pub(crate) fn profiles(
                 let keys = keys.map(|obsolete| (obsolete.key.as_str(), obsolete.instead));
                 report.notices.push(Notice::obsolete(Part::Profiles, text, keys));
             }
+            check_filter(&loaded.profiles, filter, report);
             Some(loaded.profiles.with_names(names?))
         }
         Err(problems) => {
             problems.into_iter().for_each(|problem| report.add(problem.into()));
             None
         }
+    }
+}
+
+/// Tells what of the filter can only be a slip.
+fn check_filter(profiles: &Profiles, filter: &ProfileFilter, report: &mut Report) {
+    const KEY: &str = "proxy.profile_filter";
+
+    for (list, patterns) in [("include", &filter.include), ("exclude", &filter.exclude)] {
+        for pattern in patterns {
+            let known = || profiles.names().into_iter().chain(profiles.left_out());
+            if !known().any(|word| pattern.matches(word)) {
+                let meant = suggest::closest(pattern.as_str(), known());
+                let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                let text = format!("{KEY}.{list}: no kind is called {}{meant}", pattern.as_str());
+                report.notice(Part::Config, text);
+            }
+        }
+    }
+    if profiles.iter().next().is_none() {
+        let problem = Problem::new(KEY, "leaves out every kind of backend");
+        report.add(problem.help("name the kinds to load in `include`, or remove the filter"));
     }
 }
 

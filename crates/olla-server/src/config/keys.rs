@@ -105,7 +105,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("proxy.sticky_sessions.max_load_percent", One(LOAD), "125", "How much of the mean load the endpoint may have and still keep its conversations; at least `100`, `0` for any."),
     key("proxy.queue.max_waiting", One(COUNT), "100", "Requests that may wait for one endpoint, where all that could serve them have `max_concurrent` in flight; `0` refuses them at once."),
     key("proxy.queue.timeout", One(DURATION), "60s", "The longest that a request waits so; `0` refuses it at once."),
-    key("proxy.profile_filter.include", Many(GLOB), "", "Backend kinds to load, by name or pattern; none given means all."),
+    key("proxy.profile_filter.include", Many(GLOB), "", "Backend kinds to load, by name or prefix, or a pattern; none given means all."),
     key("proxy.profile_filter.exclude", Many(GLOB), "", "Backend kinds to leave out; wins over `include`."),
 
     key("endpoints", ENTRIES, "", "The backends: mappings with the keys below, or just URLs."),
@@ -188,7 +188,7 @@ pub(crate) const MODEL_KEYS: &[Key] = &[
 #[rustfmt::skip]
 pub(crate) const ALIAS_KEYS: &[Key] = &[
     key("models", Many(TEXT), "", "The real names it stands for, best first. Required."),
-    key("strategy", One(Scalar::choice(&["best_of_each", "equal", "in_order"])), "best_of_each", "`best_of_each`: all endpoints share the requests, each with the first of the models that it has. `equal`: all models on all endpoints share them. `in_order`: a model is used only when none before it can be."),
+    key("strategy", One(Scalar::choice(&["best_of_each", "equal", "in_order"])), "best_of_each", "`best_of_each`: all endpoints share the requests, each with the first of the models that it has. `equal`: endpoints share them, and on each endpoint all of the models that it has. `in_order`: a model is used only when none before it can be."),
 ];
 
 const fn key(path: &'static str, shape: Shape, default: &'static str, meaning: &'static str) -> Key {

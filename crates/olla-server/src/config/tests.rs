@@ -9,6 +9,7 @@ mod documentation;
 mod endpoints;
 mod environment;
 mod files;
+mod kinds;
 mod mistakes;
 mod models;
 mod originals;
