@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod admin_paths;
+mod aliases;
 mod cancel;
 mod catalogue;
 mod chaos;

@@ -5,6 +5,8 @@
 //! scheduling, a turn is eligible when it is not later than the weighted mean of all, and of the eligible
 //! ones the one that ends first is taken. That keeps every endpoint within one request of its share.
 //!
+//! Where an endpoint runs with several models, the turn is the endpoint's, and its models alternate.
+//!
 //! An endpoint that was away comes back with an old turn. It is moved up to the others, so that it gets its
 //! share from now on and no burst for the past. Turns wrap around; only distances count.
 
@@ -52,7 +54,7 @@ pub(crate) fn take(runners: &[Runner<'_>]) -> Option<usize> {
             for lane in lanes.iter().filter(|lane| lane.lift > 0 && lane.position != next.position) {
                 lane.advance(0);
             }
-            return Some(next.position);
+            return model_of(runners, next);
         }
     }
 }
@@ -106,6 +108,15 @@ fn next<'l, 'a>(lanes: &'l [Lane<'a>]) -> Option<&'l Lane<'a>> {
         .iter()
         .filter(|lane| lane.lead * total <= moment)
         .min_by_key(|lane| (lane.lead + i128::from(lane.stride), lane.position))
+}
+
+/// An endpoint may run with several models: they alternate. A turn grows by one stride with each request, and so
+/// numbers them.
+fn model_of(runners: &[Runner<'_>], lane: &Lane<'_>) -> Option<usize> {
+    let id = runners.iter().find(|runner| runner.position == lane.position)?.endpoint.id;
+    let models = || runners.iter().filter(|runner| runner.endpoint.id == id);
+    let number = usize::try_from(lane.seen / lane.stride).unwrap_or(usize::MAX);
+    models().nth(number % models().count().max(1)).map(|runner| runner.position)
 }
 
 fn stride(weight: u64) -> u64 {

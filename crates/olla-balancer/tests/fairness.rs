@@ -53,6 +53,23 @@ fn equal_weights_rotate_strictly() {
 }
 
 #[test]
+fn the_models_of_one_endpoint_alternate_and_do_not_add_to_its_share() {
+    let fleet = fleet(&[1, 1]);
+
+    let picks: Vec<_> = (0..12)
+        .map(|_| {
+            // Twice the first endpoint, once the second.
+            let candidates =
+                [0, 0, 1].map(|n| Candidate { endpoint: &fleet.endpoints()[n], placement: None, rank: 0 });
+            let pick = Balancer::RoundRobin.pick(&candidates, &Tried::default(), &Hint::default());
+            pick.unwrap().position
+        })
+        .collect();
+
+    assert_eq!(picks, [0, 2, 1, 2, 0, 2, 1, 2, 0, 2, 1, 2]);
+}
+
+#[test]
 fn weights_are_spread_smoothly() {
     for (weights, expected) in
         [(vec![2, 1, 1], vec![0, 1, 0, 2, 0, 1, 0, 2]), (vec![1, 3], vec![1, 0, 1, 1, 1, 0, 1, 1])]

@@ -24,7 +24,7 @@ pub enum AliasOrder {
     /// Endpoints share the traffic, each with the first of the models that it has; its further ones follow.
     #[default]
     BestOfEach,
-    /// All pairs share the traffic.
+    /// Endpoints share the traffic, and on each of them all of the models that it has, in turn.
     Equal,
     /// Every pair with the first model comes before every pair with the second, and so on.
     InOrder,
