@@ -14,6 +14,7 @@ mod cors;
 mod demo;
 mod discovery;
 mod drain;
+mod ejection;
 mod engines;
 mod explain;
 mod faults;

@@ -12,8 +12,8 @@ use olla_core::FleetCell;
 use olla_health::{Monitor, MonitorSettings};
 use olla_profiles::Profiles;
 use olla_proxy::{
-    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, Queue, RateLimits, Rates, Retry, Routing, Timeouts,
-    TrustedProxies, Upstream,
+    ConnectTimeouts, Limits, OLLA_HEADERS, Product, Proxy, Queue, RateLimits, Rates, Retry, Routing,
+    Timeouts, TrustedProxies, Upstream,
 };
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
@@ -103,6 +103,7 @@ fn proxy(
     options.connect = connect(&settings.proxy);
     options.timeouts = timeouts(settings);
     options.retry = retry(&settings.proxy.retry);
+    options.ejection = settings.proxy.ejection;
     options.sticky.clone_from(&settings.proxy.sticky);
     let settings::Queue { max_waiting, timeout } = settings.proxy.queue;
     options.queue = Queue { max_waiting, timeout };
@@ -184,9 +185,9 @@ fn timeouts(settings: &Settings) -> Timeouts {
     let total = [settings.proxy.response_timeout, settings.server.write_timeout].into_iter().flatten().min();
     Timeouts {
         first_byte: settings.proxy.response_header_timeout,
+        least_first_output: settings.proxy.first_output_timeout_floor,
         stall: settings.proxy.read_timeout,
         total: total.unwrap_or_default(),
-        ..Timeouts::default()
     }
 }
 
@@ -197,7 +198,7 @@ fn retry(retry: &settings::Retry) -> Retry {
         max_attempts,
         on_failure: retry.on_connection_failure,
         on_status: retry.on_status.clone(),
-        ..Retry::default()
+        budget_percent: retry.budget_percent,
     }
 }
 
@@ -267,4 +268,32 @@ fn origins(patterns: &[String]) -> AllowOrigin {
 /// How often clients that went away are forgotten, where rate limits are kept at all.
 pub(crate) fn clean_up_interval(settings: &Settings) -> Option<Duration> {
     settings.server.rate_limits.cleanup_interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, LoadOptions, load};
+
+    #[test]
+    fn limits_and_retries_reach_the_proxy_as_they_are_configured() {
+        let env = Env::from([
+            ("OLLA_PROXY_RESPONSE_HEADER_TIMEOUT", "1s"),
+            ("OLLA_PROXY_FIRST_OUTPUT_TIMEOUT_FLOOR", "2s"),
+            ("OLLA_PROXY_READ_TIMEOUT", "3s"),
+            ("OLLA_PROXY_RESPONSE_TIMEOUT", "5s"),
+            ("OLLA_SERVER_WRITE_TIMEOUT", "4s"),
+            ("OLLA_PROXY_RETRY_BUDGET_PERCENT", "7"),
+            ("OLLA_PROXY_RETRY_MAX_ATTEMPTS", "6"),
+        ]);
+        let directory = tempfile::tempdir().unwrap();
+        let options = LoadOptions { env, directory: directory.path().into(), ..LoadOptions::default() };
+        let settings = load(&options).unwrap().settings;
+
+        let (timeouts, retry) = (timeouts(&settings), retry(&settings.proxy.retry));
+
+        let seconds = [timeouts.first_byte, timeouts.least_first_output, timeouts.stall, timeouts.total];
+        assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3, 4]);
+        assert_eq!((retry.budget_percent, retry.max_attempts), (7, NonZeroUsize::new(6)));
+    }
 }

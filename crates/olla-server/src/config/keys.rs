@@ -4,8 +4,8 @@
 //! variable overrides them. `docs/configuration.md` is held against it by a test.
 
 use super::scalar::{
-    CIDR, COUNT, DURATION, FLAG, GLOB, HEADER, LIMIT, LOAD, METHOD, NONZERO_SIZE, PATH_RULE, PERIOD, PORT,
-    POSITIVE, RATE, SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL, WORKERS,
+    CIDR, COUNT, DURATION, FLAG, GLOB, HEADER, LIMIT, LOAD, METHOD, NONZERO_SIZE, PATH_RULE, PERCENT, PERIOD,
+    PORT, POSITIVE, RATE, SECRET, SIZE, STATUS, Scalar, TARGET, TEXT, TIMEOUT, URL, WORKERS,
 };
 
 /// One key.
@@ -91,12 +91,18 @@ pub(crate) const KEYS: &[Key] = &[
     key("proxy.connection_keep_alive", One(TIMEOUT), "30s", "Period of TCP keep-alive probes to backends."),
     key("proxy.tls_handshake_timeout", One(TIMEOUT), "10s", "Time in which a TLS handshake with a backend must end."),
     key("proxy.response_header_timeout", One(TIMEOUT), "10m", "Time in which the response head must arrive after the request was sent."),
+    key("proxy.first_output_timeout_floor", One(DURATION), "10s", "A stream may take three times as long to begin as the slowest like it of late, but never less than this; `0` expects nothing."),
     key("proxy.read_timeout", One(TIMEOUT), "10m", "Longest silence within a response body."),
     key("proxy.response_timeout", One(DURATION), "0s", "Longest time for a whole exchange, retries and stream included; `0` for no limit."),
     key("proxy.retry.enabled", One(FLAG), "true", "Tries another endpoint where an attempt fails before the response begins."),
     key("proxy.retry.on_connection_failure", One(FLAG), "true", "Retries attempts that failed without a response: refused, reset, timed out."),
     key("proxy.retry.max_attempts", One(COUNT), "0", "Attempts for one request; `0` tries each endpoint once."),
     key("proxy.retry.on_status", Many(STATUS), "429, 502, 503, 504", "Statuses of a backend that are retried."),
+    key("proxy.retry.budget_percent", One(COUNT), "20", "Retries within ten seconds, as a share of the requests, percent; a hundred more are always allowed."),
+    key("proxy.outlier_ejection.enabled", One(FLAG), "true", "Leaves an endpoint out for a few seconds when its requests fail."),
+    key("proxy.outlier_ejection.consecutive_failures", One(COUNT), "5", "Failed requests in a row after which it is left out; `0` for any number."),
+    key("proxy.outlier_ejection.min_success_percent", One(PERCENT), "50", "Least share of successful requests within ten seconds, percent; `0` for any."),
+    key("proxy.outlier_ejection.min_requests", One(POSITIVE), "20", "Requests within ten seconds before that share counts."),
     key("proxy.sticky_sessions.enabled", One(FLAG), "false", "Keeps the requests of one conversation with the endpoint that has served it, whose caches hold it."),
     key("proxy.sticky_sessions.key_sources", Many(KEY_SOURCES), "session_header, prefix_hash, auth_header", "What tells a conversation: the first of these that a request has. `session_header`, `prefix_hash`, `auth_header`, `ip`."),
     key("proxy.sticky_sessions.idle_ttl_seconds", One(LIMIT), "600", "Seconds without a request after which a conversation is forgotten; `0` for never."),

@@ -90,13 +90,23 @@ pub(crate) struct Proxy {
     pub(crate) connection_keep_alive: Duration,
     pub(crate) tls_handshake_timeout: Duration,
     pub(crate) response_header_timeout: Duration,
+    pub(crate) first_output_timeout_floor: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) outlier_ejection: OutlierEjection,
     pub(crate) sticky_sessions: StickySessions,
     pub(crate) queue: Queue,
     #[serde(default)]
     pub(crate) profile_filter: Filter,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OutlierEjection {
+    pub(crate) enabled: bool,
+    pub(crate) consecutive_failures: u32,
+    pub(crate) min_success_percent: u32,
+    pub(crate) min_requests: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use http::{HeaderName, Method};
 use olla_balancer::Balancer;
-use olla_core::Glob;
+use olla_core::{EjectionRules, Glob};
 use olla_profiles::{ProfileFilter, Profiles};
 use olla_proxy::{Fallback, Routing, Sticky};
 
@@ -146,9 +146,11 @@ fn proxy(raw: raw::Proxy, report: &mut Report) -> Proxy {
         connection_keep_alive: raw.connection_keep_alive,
         tls_handshake_timeout: raw.tls_handshake_timeout,
         response_header_timeout: raw.response_header_timeout,
+        first_output_timeout_floor: raw.first_output_timeout_floor,
         read_timeout: raw.read_timeout,
         response_timeout: limit(raw.response_timeout),
         retry: raw.retry,
+        ejection: ejection(&raw.outlier_ejection),
         sticky: if raw.sticky_sessions.enabled { Some(sticky(&raw.sticky_sessions, report)) } else { None },
         queue: raw.queue,
     }
@@ -171,6 +173,15 @@ fn sticky(raw: &raw::StickySessions, report: &mut Report) -> Sticky {
         max_sessions: raw.max_sessions.into(),
         prefix_hash_bytes: usize::try_from(raw.prefix_hash_bytes).unwrap_or(usize::MAX),
         max_load_percent: raw.max_load_percent,
+    }
+}
+
+fn ejection(raw: &raw::OutlierEjection) -> EjectionRules {
+    let off = |n| if raw.enabled { n } else { 0 };
+    EjectionRules {
+        consecutive_failures: off(raw.consecutive_failures),
+        min_success_percent: off(raw.min_success_percent),
+        min_requests: raw.min_requests,
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) const COUNT: Scalar =
     Scalar::new("number", "a whole number, 0 or more", |v| whole(v, 0..=u32::MAX.into()).map(Value::from));
 pub(crate) const POSITIVE: Scalar =
     Scalar::new("number", "a whole number, 1 or more", |v| whole(v, 1..=u32::MAX.into()).map(Value::from));
+pub(crate) const PERCENT: Scalar =
+    Scalar::new("number", "a whole number from 0 to 100", |v| whole(v, 0..=100).map(Value::from));
 pub(crate) const WORKERS: Scalar =
     Scalar::new("number", "a whole number from 0 to 1024", |v| whole(v, 0..=1024).map(Value::from));
 /// Below 0 means 0, which means no limit.

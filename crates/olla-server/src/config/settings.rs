@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 use http::{HeaderName, Method, StatusCode};
 use ipnet::IpNet;
 use olla_balancer::Balancer;
-use olla_core::{Aliases, EndpointSpec};
+use olla_core::{Aliases, EjectionRules, EndpointSpec};
 use olla_proxy::{Routing, Sticky};
 use serde::Deserialize;
 
@@ -115,12 +115,16 @@ pub(crate) struct Proxy {
     pub(crate) tls_handshake_timeout: Duration,
     /// Time in which a response head must arrive.
     pub(crate) response_header_timeout: Duration,
+    /// The least that a stream is given to begin; zero expects nothing of it.
+    pub(crate) first_output_timeout_floor: Duration,
     /// Longest silence within a response body.
     pub(crate) read_timeout: Duration,
     /// Longest time for a whole exchange.
     pub(crate) response_timeout: Option<Duration>,
     /// When another endpoint is tried.
     pub(crate) retry: Retry,
+    /// When an endpoint whose requests fail is left out.
+    pub(crate) ejection: EjectionRules,
     /// How conversations stay with an endpoint; `None` is not at all.
     pub(crate) sticky: Option<Sticky>,
     /// How requests wait where all endpoints are full.
@@ -139,6 +143,8 @@ pub(crate) struct Retry {
     /// After these statuses.
     #[serde(deserialize_with = "statuses")]
     pub(crate) on_status: Vec<StatusCode>,
+    /// Retries within ten seconds, as a share of the requests, percent.
+    pub(crate) budget_percent: u32,
 }
 
 /// How requests wait where all endpoints are full; a zero turns waiting off.

@@ -8,6 +8,7 @@ mod defaults;
 mod documentation;
 mod endpoints;
 mod environment;
+mod failures;
 mod files;
 mod kinds;
 mod mistakes;
