@@ -83,9 +83,15 @@ impl fmt::Debug for Env {
     }
 }
 
+impl<'a> FromIterator<(&'a str, &'a str)> for Env {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+}
+
 impl<const N: usize> From<[(&str, &str); N]> for Env {
     fn from(variables: [(&str, &str); N]) -> Self {
-        Self(variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+        variables.into_iter().collect()
     }
 }
 

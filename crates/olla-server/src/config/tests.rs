@@ -14,6 +14,7 @@ mod kinds;
 mod mistakes;
 mod models;
 mod originals;
+mod pages;
 mod routing;
 mod sticky;
 mod urls;
