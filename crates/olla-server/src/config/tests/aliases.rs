@@ -38,7 +38,7 @@ model_aliases:
   one: solo
   spread: {models: [a, b], strategy: Equal}
   ordered: {models: c, strategy: in-order}
-  plain: {models: [d]}
+  gpt-4.1: {models: [d]}
 ";
 
     let loaded = loaded(text);
@@ -49,7 +49,7 @@ model_aliases:
         ("one", vec!["solo"], AliasOrder::BestOfEach),
         ("spread", vec!["a", "b"], AliasOrder::Equal),
         ("ordered", vec!["c"], AliasOrder::InOrder),
-        ("plain", vec!["d"], AliasOrder::BestOfEach),
+        ("gpt-4.1", vec!["d"], AliasOrder::BestOfEach),
     ] {
         assert_eq!(aliases.get(name), Some(&Alias::of(targets, order)), "{name}");
     }
