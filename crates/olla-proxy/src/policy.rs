@@ -1,6 +1,7 @@
 //! What a request must satisfy before it is routed.
 
 mod client;
+pub(crate) mod forwarded;
 mod rate_limit;
 pub(crate) mod size;
 

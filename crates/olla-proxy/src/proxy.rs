@@ -22,8 +22,8 @@ use tower_service::Service;
 
 use crate::{
     Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
-    policy::Asker, rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared,
-    sticky::Sessions, ticket::Ticket,
+    rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared, sticky::Sessions,
+    ticket::Ticket,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -110,29 +110,19 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Self { shared, upstream } = self.clone();
         Box::pin(async move {
             let peer = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
-            let client = shared.trusted_proxies.client(peer, request.headers());
-            let peer_is_trusted = peer.is_none_or(|peer| shared.trusted_proxies.trust(peer));
+            let asker = shared.trusted_proxies.ask(peer, request.headers_mut());
             let id = request_id::of(request.headers());
             let target = (request.method().clone(), request.uri().clone());
-            let mut ticket = Ticket::start(id, target, client, &shared.recorders);
+            let mut ticket = Ticket::start(id, target, asker.client, &shared.recorders);
             let dialect = crate::route::dialect_of(request.uri());
-            Ok(
-                match serve(
-                    (&shared, &upstream),
-                    request,
-                    Asker { peer, client, peer_is_trusted },
-                    &mut ticket,
-                )
-                .await
-                {
-                    Ok(reply) => reply.respond(&shared, ticket),
-                    Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
-                },
-            )
+            Ok(match serve((&shared, &upstream), request, asker, &mut ticket).await {
+                Ok(reply) => reply.respond(&shared, ticket),
+                Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
+            })
         })
     }
 }

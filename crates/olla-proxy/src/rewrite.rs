@@ -10,11 +10,11 @@ use smallvec::SmallVec;
 use crate::{
     Error,
     headers::{
-        self, FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY,
-        X_REAL_IP, is_credential,
+        self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP,
+        is_credential,
     },
     inspect::{Inbound, NamedModel},
-    policy::Asker,
+    policy::{Asker, forwarded},
     replay::{Replay, ReplayBody},
     settings::Product,
 };
@@ -39,7 +39,9 @@ impl Outbound {
     pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
         let Inbound { head, route, body, model, streams, .. } = inbound;
         let request::Parts { method, mut headers, uri, .. } = head;
-        let host = headers.remove(header::HOST).or_else(|| authority(&uri));
+        let host = headers.remove(header::HOST);
+        // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
+        let host = authority(&uri).or(host);
         headers::remove_hop_by_hop(&mut headers);
         headers.remove(header::CONTENT_LENGTH);
         // hyper says how long a body is, but not that there is none; some servers insist (RFC 9110 §8.6).
@@ -129,15 +131,14 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
     taken
 }
 
-/// Says who asked, over what and for which host. Only a proxy that is trusted has a say in it.
+/// Says who asked, over what and for which host. What is there already, trusted proxies have said.
 fn add_forwarded(headers: &mut HeaderMap, asker: Asker, host: Option<HeaderValue>) {
-    if !asker.peer_is_trusted {
-        for name in FORWARDED {
-            headers.remove(name);
-        }
-    }
     if let Some(peer) = asker.peer {
         headers::append_hop(headers, X_FORWARDED_FOR, address(peer));
+        // Whoever reads the older headers does without it.
+        if headers.contains_key(header::FORWARDED) {
+            headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
+        }
     }
     if let Some(client) = asker.client {
         headers.insert(X_REAL_IP, address(client));
@@ -153,7 +154,6 @@ fn address(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-/// HTTP/2 carries the host in the request target (RFC 9113 §8.3.1).
 fn authority(uri: &http::Uri) -> Option<HeaderValue> {
     HeaderValue::from_str(uri.authority()?.as_str()).ok()
 }

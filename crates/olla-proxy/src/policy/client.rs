@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
-use crate::headers::{X_FORWARDED_FOR, X_REAL_IP};
+use super::forwarded::{self, Chain};
+use crate::headers::{FORWARDED, X_FORWARDED_FOR, X_REAL_IP};
 
 /// The proxies whose `X-Forwarded-For` is believed. By default there are none.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +17,14 @@ pub struct TrustedProxies(Vec<IpNet>);
 pub(crate) struct Asker {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) client: Option<IpAddr>,
-    /// Whether the other end is a proxy of the operator's, or unknown because the embedder does not tell.
-    pub(crate) peer_is_trusted: bool,
+}
+
+/// What a chain of hops comes to.
+struct Known {
+    /// The nearest hop that is not a trusted proxy, or the farthest that is.
+    client: Option<IpAddr>,
+    /// How many hops were named by trusted proxies, the client included.
+    hops: usize,
 }
 
 // === impl TrustedProxies ===
@@ -29,7 +36,8 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// Returns the client's address: the nearest hop that is not a trusted proxy.
+    /// Returns the client's address: the nearest hop that is not a trusted proxy, as `X-Forwarded-For` tells
+    /// it, else `Forwarded`, else `X-Real-IP`.
     ///
     /// Entries further left are written by that hop or beyond, and so could be anything.
     #[must_use]
@@ -38,23 +46,59 @@ impl TrustedProxies {
         if !self.trust(peer) {
             return Some(peer);
         }
-        let hops = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|v| v.to_str().ok());
-        let mut nearest = peer;
-        for hop in hops.flat_map(|value| value.rsplit(',')) {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { return Some(nearest) };
-            nearest = address.to_canonical();
-            if !self.trust(nearest) {
-                return Some(nearest);
-            }
-        }
-        let real = headers.get(X_REAL_IP).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        if nearest == peer { real.or(Some(peer)) } else { Some(nearest) }
+        let chain = Chain::read(forwarded::leading(headers), headers);
+        let real = || headers.get(X_REAL_IP).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        self.follow(&chain).client.or_else(real).or(Some(peer))
     }
 
     /// Returns whether a proxy with this address is believed.
     #[must_use]
     pub fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// Works out who is asking, and removes what nobody trusted has said of that.
+    ///
+    /// Where the peer is not known, because the embedder does not tell, nothing is removed.
+    pub(crate) fn ask(&self, peer: Option<IpAddr>, headers: &mut HeaderMap) -> Asker {
+        let client = self.client(peer, headers);
+        match peer {
+            None => {}
+            Some(peer) if self.trust(peer) => {
+                for name in [X_FORWARDED_FOR, header::FORWARDED] {
+                    self.forget_strangers(name, headers);
+                }
+            }
+            Some(_) => {
+                for name in &FORWARDED {
+                    headers.remove(name);
+                }
+            }
+        }
+        Asker { peer, client }
+    }
+
+    /// Cuts a chain down to what trusted proxies have written.
+    fn forget_strangers(&self, name: HeaderName, headers: &mut HeaderMap) {
+        let chain = Chain::read(name.clone(), headers);
+        let cut = chain.cut(self.follow(&chain).hops);
+        drop(chain);
+        if let Some(cut) = cut {
+            headers.insert(name, cut);
+        }
+    }
+
+    fn follow(&self, chain: &Chain<'_>) -> Known {
+        let mut known = Known { client: None, hops: 0 };
+        for hop in chain.addresses() {
+            known.hops += 1;
+            let Some(address) = hop else { break };
+            known.client = Some(address);
+            if !self.trust(address) {
+                break;
+            }
+        }
+        known
     }
 }
 
@@ -83,5 +127,20 @@ mod tests {
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["6.6.6.6", "203.0.113.9"]), "203.0.113.9");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_client_may_be_named_in_other_ways() {
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let named = |pairs: &[(HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            trusted.client(Some("10.0.0.1".parse().unwrap()), &pairs.collect()).unwrap().to_string()
+        };
+        let forwarded = (header::FORWARDED, "for=6.6.6.6, for=203.0.113.9;proto=https, for=10.0.0.2");
+
+        assert_eq!(named(std::slice::from_ref(&forwarded)), "203.0.113.9");
+        assert_eq!(named(&[forwarded, (X_FORWARDED_FOR, "203.0.113.10")]), "203.0.113.10");
+        assert_eq!(named(&[(X_REAL_IP, "203.0.113.11")]), "203.0.113.11");
+        assert_eq!(named(&[(X_FORWARDED_FOR, "unknown"), (X_REAL_IP, "203.0.113.11")]), "203.0.113.11");
     }
 }

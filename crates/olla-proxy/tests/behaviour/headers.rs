@@ -151,13 +151,14 @@ async fn chains_of_proxies_grow_by_one_however_they_are_written() {
 
         let heard = forwarded(&headers, |plan| plan.trusted = true).await;
 
-        assert_eq!(heard.header("x-forwarded-for"), Some("a, b, 192.0.2.1"));
+        assert_eq!(heard.header("x-forwarded-for"), Some("b, 192.0.2.1"), "nobody trusted has said a");
         let via = heard.header("via").unwrap();
         assert!(via.starts_with("a, b, 1.1 olla/"), "{via}");
     }
 }
 
-const SAID: [(&str, &str); 4] = [
+const SAID: [(&str, &str); 5] = [
+    ("forwarded", "for=203.0.113.7"),
     ("x-forwarded-proto", "https"),
     ("x-forwarded-host", "chat.example"),
     ("x-forwarded-for", "203.0.113.7"),
@@ -175,6 +176,24 @@ async fn what_a_trusted_proxy_said_of_the_client_is_kept() {
 }
 
 #[tokio::test]
+async fn chains_begin_with_the_first_hop_that_a_trusted_proxy_has_seen() {
+    let said = [
+        ("x-forwarded-for", "6.6.6.6, 203.0.113.7, 192.0.2.9"),
+        ("forwarded", "for=6.6.6.6;host=evil, for=203.0.113.7;proto=https"),
+        ("forwarded", "for=192.0.2.9"),
+    ];
+
+    let heard = forwarded(&said, |plan| plan.trusted = true).await;
+
+    assert_eq!(heard.header("x-forwarded-for"), Some("203.0.113.7, 192.0.2.9, 192.0.2.1"));
+    assert_eq!(heard.header("x-real-ip"), Some("203.0.113.7"));
+    assert_eq!(
+        heard.header("forwarded"),
+        Some("for=203.0.113.7;proto=https, for=192.0.2.9, for=192.0.2.1;proto=http")
+    );
+}
+
+#[tokio::test]
 async fn what_anybody_else_says_of_the_client_is_not_passed_on() {
     let heard = forwarded(&SAID, |_| {}).await;
 
@@ -182,6 +201,7 @@ async fn what_anybody_else_says_of_the_client_is_not_passed_on() {
     assert_eq!(heard.header("x-forwarded-host"), Some("olla.test"));
     assert_eq!(heard.header("x-forwarded-for"), Some("192.0.2.1"));
     assert_eq!(heard.header("x-real-ip"), Some("192.0.2.1"));
+    assert_eq!(heard.header("forwarded"), None);
 }
 
 #[tokio::test]
@@ -200,13 +220,14 @@ async fn the_host_is_the_backends() {
     let backend = Backend::answering(ok("{}")).await;
     let stage = Stage::over(&backend);
     // HTTP/2 has no Host header, but an authority in its target.
-    let absolute =
-        Request::get("http://chat.example/olla/vllm/health").body(Full::<Bytes>::default()).unwrap();
+    let absolute = Request::get("http://chat.example/olla/vllm/health").header("host", "other.example");
+    let absolute = absolute.body(Full::<Bytes>::default()).unwrap();
 
     stage.ask(chat()).await;
     stage.ask(absolute).await;
 
     let [origin, absolute] = &backend.heard()[..] else { panic!() };
+    // What the target says counts, whatever else there is (RFC 9112 §3.2.2).
     for heard in [origin, absolute] {
         assert_eq!(heard.header("host"), Some(&*backend.address().to_string()));
     }
