@@ -1,7 +1,10 @@
 //! Turns a backend's answer, or a document of our own, into the client's response.
 
+mod location;
+pub(crate) mod private;
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header, response};
+use http::{HeaderMap, HeaderValue, Response, header, response};
 use olla_core::{Endpoint, Outcome};
 use olla_translate::{Dialect, is_stream};
 
@@ -13,6 +16,7 @@ use crate::{
     policy::Quota,
     retry::Served,
     rewrite::seconds,
+    route,
     routing::Decision,
     shared::Shared,
     sticky::Settled,
@@ -94,7 +98,8 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
     let (mut head, body) = answer.into_parts();
     // The version is ours to choose: an HTTP/1.0 body would end with its connection, cut short or not.
     head.version = http::Version::HTTP_11;
-    remove_private(&mut head.headers, lease.endpoint());
+    private::remove(&mut head.headers, lease.endpoint());
+    location::translate(&mut head.headers, &lease.endpoint().spec.base, route::prefix_of(ticket.target()));
     add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
     told.add_to(&mut head.headers);
     ticket.answered(head.status);
@@ -156,34 +161,6 @@ pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Option<Quota>) {
     headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(quota.limit));
     headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(quota.remaining));
     headers.insert(X_RATELIMIT_RESET, HeaderValue::from(quota.reset_unix_seconds));
-}
-
-fn remove_private(headers: &mut HeaderMap, endpoint: &Endpoint) {
-    // With both, the length is a lie: the body was read by its chunks (RFC 9112 §6.3).
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    remove_hop_by_hop(headers);
-    headers.remove(header::SET_COOKIE);
-    for (name, _) in &*endpoint.spec.headers {
-        headers.remove(name);
-    }
-    // Who may call Olla from a web page is for Olla's operator to say, not for each backend.
-    for name in CROSS_ORIGIN {
-        headers.remove(name);
-    }
-    let private = |name: &HeaderName| is_olla(name) || is_credential(name);
-    if headers.keys().any(private) {
-        let names: Vec<HeaderName> = headers.keys().filter(|name| private(name)).cloned().collect();
-        for name in names {
-            headers.remove(name);
-        }
-    }
-}
-
-/// Only this Olla speaks for Olla: the backend may be another one.
-fn is_olla(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-olla-")
 }
 
 fn add_own(headers: &mut HeaderMap, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {

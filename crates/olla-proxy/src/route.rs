@@ -66,6 +66,13 @@ pub(crate) fn dialect_of(uri: &Uri) -> Dialect {
     }
 }
 
+/// Returns what a client puts before the path of a backend: `/olla/vllm`, or nothing.
+pub(crate) fn prefix_of(uri: &Uri) -> &str {
+    let path = uri.path();
+    let rest = below(path, PREFIX).map_or(path, |scoped| first_segment(scoped).1);
+    path.strip_suffix(rest).unwrap_or_default()
+}
+
 fn scope(segment: &str, profiles: &Profiles) -> Option<Scope> {
     if segment == ALL_BACKENDS {
         return Some(Scope::All);
@@ -112,6 +119,15 @@ mod tests {
         assert_eq!(rest("/olla/litellm/v1/chat/completions"), "/v1/chat/completions");
         assert_eq!(rest("/olla/proxy/v1/models/a%2Fb?x=%20y&z"), "/v1/models/a%2Fb?x=%20y&z");
         assert_eq!(rest("/v1/chat/completions?a=b"), "/v1/chat/completions?a=b");
+    }
+
+    #[test]
+    fn a_prefix_is_what_comes_before_the_path() {
+        let prefix = |target: &str| prefix_of(&target.parse().unwrap()).to_owned();
+
+        assert_eq!(prefix("/olla/vllm/v1/models?x=/olla/y"), "/olla/vllm");
+        assert_eq!(prefix("http://h/olla/vllm"), "/olla/vllm");
+        assert_eq!(prefix("/v1/models"), "");
     }
 
     #[test]

@@ -41,6 +41,11 @@ impl Ticket {
         &self.record.id
     }
 
+    /// Returns the request target as the client sent it.
+    pub(crate) fn target(&self) -> &Uri {
+        &self.record.uri
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }

@@ -15,7 +15,7 @@ use olla_translate::{Dialect, tells_error};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
-use crate::{render, retry::lessons, ticket::Ticket, upstream::AnswerBody};
+use crate::{render, respond::private, retry::lessons, ticket::Ticket, upstream::AnswerBody};
 
 /// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
 #[derive(Debug)]
@@ -171,7 +171,10 @@ impl Body for Tracked {
             return self.fail(Failure::Deadline, cx);
         }
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let (Some(trailers), Some(lease)) = (frame.trailers_mut(), &self.lease) {
+                    private::remove_from_trailers(trailers, lease.endpoint());
+                }
                 if let Some(data) = frame.data_ref() {
                     self.ticket.sent(data.len());
                     self.tail.push(data);

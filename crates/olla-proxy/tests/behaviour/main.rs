@@ -7,6 +7,7 @@ mod bodies;
 mod cancel;
 mod capabilities;
 mod catalogue;
+mod discretion;
 mod drain;
 mod ejection;
 mod embed;
