@@ -38,6 +38,20 @@ async fn a_client_that_dawdles_over_its_head_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_dawdles_over_its_body_is_told_and_cut_off() {
+    let limits = "server: {read_timeout: 400ms, read_header_timeout: 10m, idle_timeout: 10m}\n";
+    let olla = Setup::config(&format!("{limits}discovery: {{local: false}}\n")).start().await;
+    let mut stream = TcpStream::connect(olla.address()).await.unwrap();
+
+    stream.write_all(b"POST /v1/messages HTTP/1.1\r\nhost: h\r\ncontent-length: 20\r\n\r\n{").await.unwrap();
+    let (received, elapsed) = rest(stream).await;
+
+    assert!(received.starts_with("HTTP/1.1 408 "), "{received}");
+    assert!(received.contains(r#"{"type":"error","#), "{received}");
+    assert!(elapsed >= SHORT / 2, "not before its time: {elapsed:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_says_nothing_is_cut_off() {
     let olla = serving("400ms", "10m").await;
 

@@ -40,6 +40,35 @@ async fn a_body_that_turns_out_too_large_is_refused_when_it_does() {
 }
 
 #[tokio::test]
+async fn refusals_are_written_in_the_callers_dialect_however_the_body_comes() {
+    let (stage, _backend) = stage(|plan| {
+        plan.settings.limits.max_body_bytes = 20;
+        plan.settings.limits.max_header_bytes = 1000;
+    })
+    .await;
+    let long = format!("x-long: {}\r\ntransfer-encoding: chunked\r\n", "x".repeat(1000));
+    for (status, framing, body) in [
+        ("413", "content-length: 21\r\n", ""),
+        ("413", "transfer-encoding: chunked\r\n", "15\r\n{\"model\":\"mmmmmmmmmm\"\r\n"),
+        ("431", &*long, ""),
+    ] {
+        for (path, begin) in [
+            ("/v1/chat/completions", r#"{"error":{"message":"the request "#),
+            ("/v1/messages", r#"{"type":"error","error":{"type":""#),
+            ("/olla/proxy/api/chat", r#"{"error":"the request "#),
+        ] {
+            let mut wire = stage.wire().await;
+
+            wire.send(&format!("POST {path} HTTP/1.1\r\nhost: x\r\n{framing}\r\n{body}")).await;
+
+            let head = wire.head().await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{path} {framing}: {head}");
+            assert!(wire.until("}").await.starts_with(begin), "{path} {framing}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_of_exactly_the_limit_passes() {
     let (stage, _backend) = stage(|plan| plan.settings.limits.max_body_bytes = 13).await;
 
