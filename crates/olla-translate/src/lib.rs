@@ -39,6 +39,7 @@ mod translation;
 mod untranslatable;
 
 pub use abilities::{Abilities, ThoughtField};
+pub use anthropic::{ListedModel, ModelPage};
 pub use canonical::Usage;
 pub use classify::classify;
 pub use dialect::{Dialect, is_stream};
@@ -48,5 +49,7 @@ pub use format::Format;
 pub use opening::{Opening, Progress, tells_error};
 pub use operation::Operation;
 pub use stamp::Stamp;
-pub use translation::{Outcome, ResponseTranslator, StreamTranslator, TranslatedRequest, Translation};
+pub use translation::{
+    Outcome, ResponseTranslator, StreamTranslator, TranslatedRequest, Translation, estimate_tokens,
+};
 pub use untranslatable::{Unreadable, Untranslatable};

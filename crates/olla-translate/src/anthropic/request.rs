@@ -80,15 +80,21 @@ record! {
 
 /// Reads a request.
 pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
+    let request = read_prompt(body)?;
+    if request.max_tokens.is_none() {
+        return Err(Untranslatable::malformed("max_tokens", "field required"));
+    }
+    Ok(request)
+}
+
+/// Reads the body of `POST /v1/messages/count_tokens`: a request that need not say how long the answer may be.
+pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
     let wire: WireRequest<'_> = serde_json::from_str(body).map_err(|error| Untranslatable::json(&error))?;
     let model = wire.model.filter(|model| !model.is_empty());
     let Some(model) = model else { return Err(Untranslatable::malformed("model", "field required")) };
     if wire.messages.0.is_empty() {
         return Err(Untranslatable::malformed("messages", "at least one message is required"));
     }
-    let Some(Count(max_tokens)) = wire.max_tokens else {
-        return Err(Untranslatable::malformed("max_tokens", "field required"));
-    };
     let mut caching = wire.cache_control.is_some();
     let system = system(wire.system);
     let turns = wire.messages.0.into_iter().enumerate().map(|(at, message)| turn(at, message));
@@ -104,7 +110,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         tools,
         tool_choice,
         parallel_tools,
-        max_tokens: Some(max_tokens),
+        max_tokens: wire.max_tokens.map(|Count(tokens)| tokens),
         sampling: Sampling {
             temperature: wire.temperature,
             top_p: wire.top_p,
