@@ -130,7 +130,7 @@ impl Answers {
     fn learn(&mut self, position: usize, about: Option<&Model>, told: Vec<Facts>, models: &[Model]) -> bool {
         let mut learnt = false;
         for facts in told {
-            let named = || models.iter().find(|model| facts.name() == Some(&*model.name));
+            let named = || facts.name().and_then(|name| called(models, name));
             let Some(model) = about.or_else(named) else { continue };
             let subject = (position, Arc::clone(&model.name));
             let version = Version::of(model);
@@ -140,6 +140,12 @@ impl Answers {
         }
         learnt
     }
+}
+
+/// Finds a model by its name, else by another one that its server has for it.
+fn called<'m>(models: &'m [Model], name: &str) -> Option<&'m Model> {
+    let exact = models.iter().find(|model| *model.name == *name);
+    exact.or_else(|| models.iter().find(|model| model.also.iter().any(|also| **also == *name)))
 }
 
 // === impl Version ===

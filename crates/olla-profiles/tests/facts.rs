@@ -211,6 +211,20 @@ fn omlx_tells_what_its_models_are_for() {
 }
 
 #[test]
+fn docker_model_runner_tells_what_the_list_of_openai_leaves_out() {
+    let own = fixture("docker-model-runner-own");
+
+    let chat = named("dmr", "ai/smollm2", &own);
+    let silent = named("dmr", "ai/mxbai-embed-large:335M-F16", &own);
+
+    assert_eq!((chat.family.as_deref(), chat.parameter_size.as_deref()), (Some("llama"), Some("362m")));
+    assert_eq!((chat.quantization.as_deref(), chat.format.as_deref()), (Some("q4km"), Some("gguf")));
+    assert!(chat.digest.is_some_and(|digest| digest.starts_with("sha256:354bf30d")));
+    assert_eq!((chat.reported.context_length, silent.reported.context_length), (Some(8192), None));
+    assert_eq!(silent.quantization.as_deref(), Some("f16"));
+}
+
+#[test]
 fn labels_of_lemonade_tell_what_is_no_chat_model() {
     let body = br#"{"data": [{"id": "sd", "labels": ["image"]}, {"id": "e", "labels": ["embeddings"]},
         {"id": "g", "labels": ["hot", "vision"]}, {"id": "t", "labels": ["tool-calling"]}]}"#;

@@ -65,6 +65,7 @@ fn own_page(state: &State, path: &str) -> Option<Reply> {
         (Kind::LiteLlm, "/model/info" | "/v1/model/info") => {
             json(json!({"data": models(state, litellm_info)}))
         }
+        (Kind::DockerModelRunner, "/models") => json(models(state, docker_model).into()),
         (Kind::DockerModelRunner, "/") => Some(Reply::text("Docker Model Runner is running")),
         (Kind::Omlx, "/health") => json(json!({"status": "healthy", "default_model": first(state)})),
         (Kind::Omlx, "/v1/models/status") => json(omlx_status(state)),
@@ -290,6 +291,22 @@ fn sglang_info(state: &State) -> Value {
         "max_total_num_tokens": 262_144,
         "version": "0.5.4",
         "internal_states": [{"max_running_requests": 256}],
+    })
+}
+
+fn docker_model(model: &str) -> Value {
+    json!({
+        "id": format!("sha256:{}", digest(model)),
+        "tags": [model],
+        "created": CREATED,
+        "config": {
+            "format": "gguf",
+            "quantization": "IQ2_XXS/Q4_K_M",
+            "parameters": "3.21 B",
+            "architecture": "llama",
+            "size": "1.87 GiB",
+            "gguf": {"general.architecture": "llama", "llama.context_length": CONTEXT.to_string()},
+        },
     })
 }
 

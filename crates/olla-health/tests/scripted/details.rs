@@ -176,6 +176,23 @@ async fn one_answer_about_all_models_is_matched_by_name_and_asked_for_with_every
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_may_name_a_model_by_a_name_that_its_list_implies() {
+    let mut runner = spec(1);
+    runner.kind = Profiles::builtin().resolve("dmr");
+    let stage = stage(vec![runner]);
+    let own =
+        r#"[{"id":"sha256:1","tags":["ai/m:latest"],"config":{"format":"gguf","parameters":"3.21 B"}}]"#;
+    stage.net.serve(1, "/engines/v1/models", Reply::ok(r#"{"data":[{"id":"ai/m"},{"id":"ai/n"}]}"#));
+    stage.net.serve(1, "/models", Reply::ok(own));
+
+    stage.start().await;
+
+    let sizes = ["ai/m", "ai/n"].map(|name| model(&stage, name).parameter_size);
+    assert_eq!(sizes, [Some("3.2b".into()), None]);
+    assert_eq!(model(&stage, "ai/m").digest.as_deref(), Some("sha256:1"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_about_the_only_model_is_not_asked_for_where_there_are_several() {
     let mut server = spec(1);
     server.kind = Profiles::builtin().resolve("llamacpp");

@@ -56,6 +56,7 @@ async fn every_page_of_a_kind_is_json() {
         (Kind::LiteLlm, "/model/info"),
         (Kind::LiteLlm, "/models"),
         (Kind::DockerModelRunner, "/engines/llama.cpp/v1/models"),
+        (Kind::DockerModelRunner, "/models"),
         (Kind::Omlx, "/v1/models/status"),
     ];
     for (kind, path) in pages {
