@@ -154,7 +154,14 @@ impl BaseUrl {
         let uri = Uri::from_str(text).map_err(|_| UrlError::Invalid)?;
         let root = text.split_once('?').map_or(text, |(root, _)| root);
         let base = Self::parse(root)?;
-        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = match uri.path_and_query() {
+            None => PathAndQuery::from_static("/"),
+            // A request target has a path before its query (RFC 9112 §3.2.1).
+            Some(path) if path.as_str().starts_with('?') => {
+                format!("/{}", path.as_str()).parse().map_err(|_| UrlError::Invalid)?
+            }
+            Some(path) => path.clone(),
+        };
         Ok(Target { base: Self { path: "".into(), ..base }, path })
     }
 
@@ -233,5 +240,6 @@ mod tests {
         assert_eq!(base.target("health").unwrap().path, "/engines/health");
         let absolute = base.target("http://other:9/ok?deep=1").unwrap();
         assert_eq!((absolute.base.port(), absolute.path.as_str()), (9, "/ok?deep=1"));
+        assert_eq!(base.target("http://other?deep=1").unwrap().path.as_str(), "/?deep=1");
     }
 }

@@ -77,21 +77,19 @@ impl PathRules {
             return Ok(());
         }
         let (body, open_ended) = match body.strip_suffix('*') {
-            Some("") => ("", true),
-            Some(head) if head.ends_with('/') => (&head[..head.len() - 1], true),
-            _ => (body, false),
+            Some("") => (None, true),
+            Some(head) if head.ends_with('/') => (Some(&head[..head.len() - 1]), true),
+            _ => (Some(body), false),
         };
-        let segments = if body.is_empty() {
-            Box::default()
-        } else {
+        let segments = body.map_or(Ok(Box::default()), |body| {
             body.split('/')
                 .map(|s| match s {
                     "*" => Ok(Segment::Any),
                     s if s.contains('*') => Err(PathRuleError::PartialWildcard(rule.into())),
                     s => Ok(Segment::Literal(s.into())),
                 })
-                .collect::<Result<_, _>>()?
-        };
+                .collect()
+        })?;
         self.patterns.push(Pattern { segments, open_ended });
         Ok(())
     }
@@ -190,6 +188,13 @@ mod tests {
         let rules = PathRules::parse(["/*"]).unwrap();
 
         assert!(rules.allow("/") && rules.allow("/a") && rules.allow("/a/b"));
+    }
+
+    #[test]
+    fn an_empty_segment_is_a_segment() {
+        let rules = PathRules::parse(["//*"]).unwrap();
+
+        assert!(rules.allow("//v1") && !rules.allow("/v1") && !rules.allow("//"));
     }
 
     #[test]

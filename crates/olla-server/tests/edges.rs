@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// For each crate, the crates of the workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("olla-core", &[]),
     ("olla-translate", &[]),
     ("olla-profiles", &["olla-core"]),
@@ -32,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
         ],
     ),
     ("olla-sim", &[]),
+    ("olla-fuzz", &[]),
 ];
 
 /// Crates that do no I/O: time is an argument, randomness a seed.
