@@ -153,7 +153,7 @@ pub(crate) const ENDPOINT_KEYS: &[Key] = &[
     key("check_timeout", One(DURATION), "2s", "Time limit of a health check; shorter than `check_interval`, at most 30s."),
     key("preserve_path", One(FLAG), "false", "Puts the base path of `url` before every path, even one that begins with it."),
     key("allow_paths", Many(PATH_RULE), "", "Paths forwarded in addition to those of the kind, such as `/key/*`."),
-    key("max_concurrent", One(COUNT), "0", "Requests it is sent at a time; further ones go to other endpoints. `0` for no limit."),
+    key("max_concurrent", One(COUNT), "0", "Requests it is sent at a time; further ones go to other endpoints, or wait. `0` for no limit."),
     key("models", Nested(Entry { keys: PLACEMENT_KEYS, short: "declare" }), "", "Which models are asked for here, and how gladly: a mapping with the keys below. A list is short for one with nothing but `declare`."),
     key("model_filter.include", Many(GLOB), "", "The same as `models.include`, at its traditional place."),
     key("model_filter.exclude", Many(GLOB), "", "The same as `models.exclude`, at its traditional place."),
