@@ -54,7 +54,7 @@ pub(crate) fn take(runners: &[Runner<'_>]) -> Option<usize> {
             for lane in lanes.iter().filter(|lane| lane.lift > 0 && lane.position != next.position) {
                 lane.advance(0);
             }
-            return model_of(runners, next);
+            return model_of(&lanes, next);
         }
     }
 }
@@ -110,13 +110,12 @@ fn next<'l, 'a>(lanes: &'l [Lane<'a>]) -> Option<&'l Lane<'a>> {
         .min_by_key(|lane| (lane.lead + i128::from(lane.stride), lane.position))
 }
 
-/// An endpoint may run with several models: they alternate. A turn grows by one stride with each request, and so
-/// numbers them.
-fn model_of(runners: &[Runner<'_>], lane: &Lane<'_>) -> Option<usize> {
-    let id = runners.iter().find(|runner| runner.position == lane.position)?.endpoint.id;
-    let models = || runners.iter().filter(|runner| runner.endpoint.id == id);
+/// Returns the position whose turn a lane's is. An endpoint may run with several models: they share its turn and
+/// alternate. A turn grows by one stride with each request, and so numbers them.
+fn model_of(lanes: &[Lane<'_>], lane: &Lane<'_>) -> Option<usize> {
+    let models = || lanes.iter().filter(|other| std::ptr::eq(other.turn, lane.turn));
     let number = usize::try_from(lane.seen / lane.stride).unwrap_or(usize::MAX);
-    models().nth(number % models().count().max(1)).map(|runner| runner.position)
+    models().nth(number % models().count().max(1)).map(|model| model.position)
 }
 
 fn stride(weight: u64) -> u64 {
