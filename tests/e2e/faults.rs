@@ -14,6 +14,7 @@ use stage::Stage;
 use table::{Place, Row};
 
 /// Runs the cells of these rows all at once, prints them, and fails with those that are not as they must be.
+#[expect(clippy::print_stdout, reason = "the table is what people read")]
 async fn prove(place: Place, rows: Vec<Row>) {
     let cells = Cell::all(place, rows).await;
     let stage = Stage::open(&cells).await;
@@ -40,4 +41,9 @@ async fn a_failure_within_an_answer_never_looks_like_its_end() {
 #[tokio::test]
 async fn a_failure_of_the_health_check_keeps_requests_away() {
     prove(Place::Health, table::health()).await;
+}
+
+#[tokio::test]
+async fn a_failure_of_every_endpoint_is_an_error_that_the_client_understands() {
+    prove(Place::Everywhere, table::everywhere()).await;
 }

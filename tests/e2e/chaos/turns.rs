@@ -119,7 +119,7 @@ impl Mood {
             Self::Refuses => return engine.refuse(None).await,
             Self::Well => engine.clear_faults(),
             Self::Cuts => {
-                engine.set_fault(Fault::ResetAfter { bytes: 700 }.on(Scope::Path("/v1/chat".into())))
+                engine.set_fault(Fault::ResetAfter { bytes: 700 }.on(Scope::Path("/v1/chat".into())));
             }
             Self::Fails => {
                 let status = Fault::Status { status: 503, headers: [].into(), body: None };

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::table::{Ask, Saw};
+use super::table::{Ask, By, Saw};
 use crate::{
     client::{self, Body, header_of},
     olla::PATIENCE,
@@ -43,6 +43,7 @@ pub(crate) struct Seen {
     headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     is_complete: bool,
+    is_endless: bool,
 }
 
 // === impl Client ===
@@ -73,7 +74,7 @@ impl Client {
                 Err(_) => Seen::default(),
             }
         };
-        timeout(PATIENCE, reading).await.expect("an end of some kind")
+        timeout(PATIENCE, reading).await.unwrap_or(Seen { is_endless: true, ..Seen::default() })
     }
 
     /// Whether the connection serves another request.
@@ -113,23 +114,28 @@ impl Seen {
                 Some(Ok(frame)) => body.extend(frame.into_data().unwrap_or_default()),
             }
         };
-        Self { status, headers: head.headers, body, is_complete }
+        Self { status, headers: head.headers, body, is_complete, is_endless: false }
     }
 
     /// Who answered, as Olla says.
-    pub(crate) fn endpoint(&self) -> &str {
-        header_of(&self.headers, "x-olla-endpoint")
+    pub(crate) fn by(&self) -> By {
+        match header_of(&self.headers, "x-olla-endpoint") {
+            "" => By::Nobody,
+            name if name.ends_with("well") => By::Well,
+            _ => By::Bad,
+        }
     }
 
     pub(crate) fn saw(&self, ask: Ask) -> Saw {
         let told = ask.tells_error(&self.body);
         match (self.status, self.is_complete) {
+            _ if self.is_endless => Saw::NoEnd,
             (None, _) => Saw::Nothing,
             (Some(200), true) if ask.has_end(&self.body) => Saw::Answer,
             (Some(200), true) if told => Saw::ErrorEvent,
             (Some(200), false) if told => Saw::ErrorEventAndAbort,
             (Some(_), false) => Saw::Abort,
-            (Some(status), true) if status != 200 && Ask::Whole.tells_error(&self.body) => Saw::Error(status),
+            (Some(status), true) if status != 200 && ask.is_error(&self.body) => Saw::Error(status),
             (Some(_), true) => Saw::Lie,
         }
     }
@@ -198,21 +204,25 @@ impl Ask {
         }
     }
 
+    /// Whether the body is an error in the dialect.
+    fn is_error(self, body: &[u8]) -> bool {
+        let body = parsed(body);
+        match self {
+            Self::Whole | Self::Stream => body["error"]["message"].is_string(),
+            Self::Anthropic => body["type"] == "error" && body["error"]["message"].is_string(),
+            Self::Ollama => body["error"].is_string(),
+        }
+    }
+
     /// Whether the last that was said is an error in the dialect.
     fn tells_error(self, body: &[u8]) -> bool {
         let events = self.events(body);
         let last = String::from_utf8_lossy(events.last().copied().unwrap_or_default());
         let data = last.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_default();
         match self {
-            Self::Whole => parsed(last.as_bytes()).get("error").is_some(),
-            Self::Stream => parsed(data.as_bytes())["error"]["message"].is_string(),
-            Self::Anthropic => {
-                let data = parsed(data.as_bytes());
-                last.starts_with("event: error\n")
-                    && data["type"] == "error"
-                    && data["error"]["message"].is_string()
-            }
-            Self::Ollama => parsed(last.as_bytes())["error"].is_string(),
+            Self::Whole | Self::Ollama => self.is_error(last.as_bytes()),
+            Self::Stream => self.is_error(data.as_bytes()),
+            Self::Anthropic => last.starts_with("event: error\n") && self.is_error(data.as_bytes()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use olla_sim::Engine;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -35,7 +36,7 @@ impl Stage {
 
     /// Breaks what is to be broken, makes all requests at once and gathers what came of them.
     pub(crate) async fn run(&self, cells: &[Cell]) -> Vec<Found> {
-        join_all(cells.iter().map(Cell::break_bad)).await;
+        join_all(cells.iter().map(Cell::go_wrong)).await;
         let endpoints = self.settled(cells).await;
         let seen = join_all(cells.iter().map(|cell| cell.ask(self.olla.address()))).await;
 
@@ -119,25 +120,33 @@ fn entry(endpoints: &Value, name: &str) -> Value {
 }
 
 fn entries(cell: &Cell) -> String {
-    let kind = cell.kind();
-    // Traffic alone is to find what it meets: no check comes between.
-    let checks = match cell.place {
+    let everywhere = cell.place == Place::Everywhere;
+    [(bad(cell), &cell.bad, 200, true), (well(cell), &cell.well, 100, everywhere)]
+        .map(|(name, engine, priority, is_in_trouble)| {
+            let at = address(cell, engine, is_in_trouble);
+            let (kind, checks) = (cell.kind(), checks(cell.place));
+            format!("  - {{name: {name}, {at}, type: {kind}, priority: {priority}, {checks}}}\n")
+        })
+        .concat()
+}
+
+/// Traffic alone is to find what it meets: no check comes between, except where the checks are to find it.
+fn checks(place: Place) -> &'static str {
+    match place {
         Place::Health => "check_interval: 1s, check_timeout: 900ms",
-        Place::First | Place::Midway => "check_interval: 10m, check_timeout: 5s",
-    };
-    let (plain, rest) = (cell.bad.url(), format!("type: {kind}, {checks}"));
-    let at = match (&cell.row.trouble, cell.place) {
-        (Trouble::NoTls, Place::Health) => format!("url: '{}'", plain.replace("http:", "https:")),
-        (Trouble::NoTls, Place::First | Place::Midway) => format!(
-            "url: '{}', health_check_url: '{plain}/health', model_url: '{plain}/v1/models'",
-            plain.replace("http:", "https:")
-        ),
-        _ => format!("url: '{plain}'"),
-    };
-    format!(
-        "  - {{name: {}, {at}, priority: 200, {rest}}}\n  - {{name: {}, url: '{}', priority: 100, {rest}}}\n",
-        bad(cell),
-        well(cell),
-        cell.well.url()
-    )
+        Place::First | Place::Midway | Place::Everywhere => "check_interval: 10m, check_timeout: 5s",
+    }
+}
+
+fn address(cell: &Cell, engine: &Engine, is_in_trouble: bool) -> String {
+    let plain = engine.url();
+    if !is_in_trouble || !matches!(cell.row.trouble, Trouble::NoTls) {
+        return format!("url: '{plain}'");
+    }
+    let url = format!("url: '{}'", plain.replace("http:", "https:"));
+    if cell.place == Place::Health {
+        return url;
+    }
+    let (health, listing) = (cell.kind().health_path(), cell.kind().listing_path());
+    format!("{url}, health_check_url: '{plain}{health}', model_url: '{plain}{listing}'")
 }

@@ -12,6 +12,8 @@ pub(crate) enum Place {
     Midway,
     /// The health checks, before the request is made.
     Health,
+    /// Every attempt: the other endpoint has the same trouble.
+    Everywhere,
 }
 
 /// What the client asks for.
@@ -73,6 +75,8 @@ pub(crate) enum Saw {
     Nothing,
     /// A body that lacks its end and is said to be complete.
     Lie,
+    /// No end of any kind.
+    NoEnd,
 }
 
 /// Who answered.
@@ -80,9 +84,11 @@ pub(crate) enum Saw {
 pub(crate) enum By {
     Bad,
     Well,
+    /// Olla itself, or nobody at all.
+    Nobody,
 }
 
-/// What becomes of the endpoint with the fault. The other one is never blamed.
+/// What becomes of the endpoint with the fault. One that is well is never blamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
     None,
@@ -248,6 +254,52 @@ pub(crate) fn health() -> Vec<Row> {
         ("lie_on_health",         Fault::LieOnHealth.into(),        lied),
     ];
     pairs(rows.map(|(fault, trouble, outcome)| (fault, trouble, outcome, outcome)))
+}
+
+/// Faults of all endpoints: the client gets the backend's own error, or one that tells what happened.
+#[rustfmt::skip]
+pub(crate) fn everywhere() -> Vec<Row> {
+    use At::Start;
+    use Trouble::{Cut, NoTls, Refuses, Silent};
+    let rows = [
+        ("refused",               Refuses,                          demoted(502, "connection_refused")),
+        ("connect timeout",       Silent,                           demoted(504, "connect_timeout")),
+        ("no TLS",                NoTls,                            demoted(502, "tls_failed")),
+        ("reset_before_head",     Fault::ResetBeforeHead.into(),    demoted(502, "reset_before_head")),
+        ("close_before_head",     Fault::CloseBeforeHead.into(),    demoted(502, "reset_before_head")),
+        ("hang_before_head",      Fault::HangBeforeHead.into(),     demoted(504, "head_timeout")),
+        ("malformed_head",        Fault::MalformedHead.into(),      demoted(502, "malformed_head")),
+        ("status 503",            status(503),                      final_answer(503)),
+        ("rate_limited",          RATE_LIMITED.into(),              final_answer(429)),
+        ("close_after, no body",  Cut(close, Start),                refused(502, "truncated")),
+        ("hang_after, no body",   Cut(hang, Start),                 refused(504, "stalled")),
+        ("malformed_chunk, first", Cut(garbage, Start),             refused(502, "truncated")),
+    ];
+    let asks = [Ask::Whole, Ask::Stream, Ask::Anthropic, Ask::Ollama];
+    let each =
+        rows.into_iter().flat_map(|(fault, trouble, outcome)| asks.map(|ask| row(fault, trouble.clone(), ask, outcome)));
+    let mut rows: Vec<_> = each.collect();
+    // Ollama is given minutes to load a model.
+    rows.retain(|row| (row.ask, row.fault) != (Ask::Ollama, "hang_before_head"));
+    rows.extend(streams([
+        ("stream_error, first",   stream_error(0), Outcome { by: By::Well, attempts: 2, ..TOLD_BY_BACKEND }),
+    ]));
+    rows
+}
+
+/// Nobody has answered; Olla says so.
+const fn refused(status: u16, code: &'static str) -> Outcome {
+    Outcome { saw: Saw::Error(status), by: By::Nobody, attempts: 2, code, ..MOVED }
+}
+
+/// The same, and no endpoint is to be used again before it has been checked.
+const fn demoted(status: u16, code: &'static str) -> Outcome {
+    Outcome { blame: Blame::Demoted, ..refused(status, code) }
+}
+
+/// The last answer is no better than the first, and handed on.
+const fn final_answer(status: u16) -> Outcome {
+    Outcome { saw: Saw::Error(status), ..MOVED }
 }
 
 const RATE_LIMITED: Fault = Fault::RateLimited { retry_after_secs: 1 };
