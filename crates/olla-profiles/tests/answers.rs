@@ -28,7 +28,6 @@ fn word(profile: &Profile, path: &str) -> &'static str {
         Some(ListShape::OllamaPs) => "ps",
         Some(ListShape::LmStudioV0) => "v0",
         Some(ListShape::LmStudioV1) => "v1",
-        Some(_) => "something else",
     }
 }
 

@@ -63,24 +63,24 @@ fn word(used_for: ModelUse) -> &'static str {
 
 /// Returns one element for each endpoint: in which state it has the model, and under which names.
 fn availability(entry: &Entry<'_>) -> Value {
-    let mut endpoints: Vec<(&Arc<str>, &str, Vec<&Arc<str>>)> = vec![];
+    // Those of one endpoint stand side by side, but for the models of an alias.
+    let mut elements: Vec<Value> = vec![];
     for place in &entry.places {
-        let (name, state) = (&place.endpoint.spec.name, place.state());
-        match endpoints.iter_mut().find(|(known, ..)| *known == name) {
-            None => endpoints.push((name, state, vec![&place.model.name])),
-            Some((_, known, names)) => {
-                names.push(&place.model.name);
+        let (endpoint, state, name) = (&*place.endpoint.spec.name, place.state(), &place.model.name);
+        match elements.iter_mut().find(|element| element["endpoint"] == endpoint) {
+            None => elements.push(json!({ "endpoint": endpoint, "state": state, "names": [name] })),
+            Some(element) => {
+                if let Some(names) = element["names"].as_array_mut() {
+                    names.push(json!(name));
+                }
                 // One of two names is enough to have it in memory.
                 if state == "loaded" {
-                    *known = state;
+                    element["state"] = json!(state);
                 }
             }
         }
     }
-    let elements = endpoints
-        .into_iter()
-        .map(|(endpoint, state, names)| json!({ "endpoint": endpoint, "state": state, "names": names }));
-    elements.collect()
+    elements.into()
 }
 
 /// Writes one model in full, as of `now`.
