@@ -23,6 +23,8 @@ pub enum Failure {
     ResetBeforeHead,
     /// No response head within the first-byte timeout.
     HeadTimeout,
+    /// No output of a stream within three times what is usual there, where another backend could be asked.
+    SlowStart,
     /// The response head was not HTTP.
     MalformedHead,
     /// The backend answered with a status that counts as a failure.
@@ -31,7 +33,9 @@ pub enum Failure {
     ErrorEvent,
     /// The response body stopped flowing for longer than the read timeout.
     Stall,
-    /// The connection broke, or the body was cut short, after the head.
+    /// The connection was reset within the body.
+    ResetInBody,
+    /// The body was cut short, or was not what its head announced.
     Truncated,
     /// The whole exchange took longer than its deadline.
     Deadline,
@@ -39,9 +43,51 @@ pub enum Failure {
     ClientGone,
 }
 
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The backend's, or that of the way to it.
+    Backend,
+    /// The client's.
+    Client,
+    /// That of this process.
+    Gateway,
+}
+
 // === impl Failure ===
 
 impl Failure {
+    /// Returns whose fault it is.
+    #[must_use]
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Exhausted => Fault::Gateway,
+            Self::ClientGone => Fault::Client,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Dns
+            | Self::Tls
+            | Self::ConnectTimeout
+            | Self::Stale
+            | Self::ResetBeforeHead
+            | Self::HeadTimeout
+            | Self::SlowStart
+            | Self::MalformedHead
+            | Self::Status(_)
+            | Self::ErrorEvent
+            | Self::Stall
+            | Self::ResetInBody
+            | Self::Truncated
+            | Self::Deadline => Fault::Backend,
+        }
+    }
+
+    /// Returns whether the failure proves that the backend has not seen the request.
+    #[must_use]
+    pub const fn never_sent(self) -> bool {
+        matches!(self, Self::Refused | Self::Unreachable | Self::Dns | Self::Tls | Self::ConnectTimeout)
+    }
+
     /// Returns whether another candidate may be tried, as long as the client has seen nothing of a response.
     #[must_use]
     pub const fn may_retry(self) -> bool {
@@ -59,9 +105,11 @@ impl Failure {
             Self::Status(status) => status >= 500 || status == 408,
             Self::ResetBeforeHead
             | Self::HeadTimeout
+            | Self::SlowStart
             | Self::MalformedHead
             | Self::ErrorEvent
             | Self::Stall
+            | Self::ResetInBody
             | Self::Truncated => true,
             Self::Refused
             | Self::Unreachable
@@ -90,8 +138,10 @@ impl Failure {
             Self::Exhausted
             | Self::Stale
             | Self::Status(_)
+            | Self::SlowStart
             | Self::ErrorEvent
             | Self::Stall
+            | Self::ResetInBody
             | Self::Truncated
             | Self::Deadline
             | Self::ClientGone => false,
@@ -101,7 +151,10 @@ impl Failure {
     /// Returns whether a timeout, rather than a broken connection, ended the attempt.
     #[must_use]
     pub const fn is_timeout(self) -> bool {
-        matches!(self, Self::ConnectTimeout | Self::HeadTimeout | Self::Stall | Self::Deadline)
+        matches!(
+            self,
+            Self::ConnectTimeout | Self::HeadTimeout | Self::SlowStart | Self::Stall | Self::Deadline
+        )
     }
 
     /// Returns the stable name used in logs and documents.
@@ -117,10 +170,12 @@ impl Failure {
             Self::Stale => "stale_connection",
             Self::ResetBeforeHead => "reset_before_head",
             Self::HeadTimeout => "head_timeout",
+            Self::SlowStart => "slow_start",
             Self::MalformedHead => "malformed_head",
             Self::Status(_) => "status",
             Self::ErrorEvent => "error_in_stream",
             Self::Stall => "stalled",
+            Self::ResetInBody => "reset_in_body",
             Self::Truncated => "truncated",
             Self::Deadline => "deadline",
             Self::ClientGone => "client_gone",
@@ -140,10 +195,12 @@ impl fmt::Display for Failure {
             Self::Stale => "a pooled connection was already closed",
             Self::ResetBeforeHead => "the connection broke before a response arrived",
             Self::HeadTimeout => "no response within the first-byte timeout",
+            Self::SlowStart => "no output within three times the usual time",
             Self::MalformedHead => "the response was not HTTP",
             Self::Status(code) => return write!(f, "the backend answered {code}"),
             Self::ErrorEvent => "the backend reported an error within its stream",
             Self::Stall => "the response stopped flowing",
+            Self::ResetInBody => "the connection was reset within the response",
             Self::Truncated => "the response was cut short",
             Self::Deadline => "the response took longer than its deadline",
             Self::ClientGone => "the client left",
@@ -153,3 +210,70 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Failure; 18] = [
+        Failure::Refused,
+        Failure::Unreachable,
+        Failure::Dns,
+        Failure::Tls,
+        Failure::ConnectTimeout,
+        Failure::Stale,
+        Failure::ResetBeforeHead,
+        Failure::HeadTimeout,
+        Failure::SlowStart,
+        Failure::MalformedHead,
+        Failure::Status(503),
+        Failure::ErrorEvent,
+        Failure::Stall,
+        Failure::ResetInBody,
+        Failure::Truncated,
+        Failure::Deadline,
+        Failure::Exhausted,
+        Failure::ClientGone,
+    ];
+
+    fn yes(is: bool) -> &'static str {
+        if is { "yes" } else { "no" }
+    }
+
+    #[test]
+    fn the_documentation_tells_of_every_kind_what_the_code_does() {
+        let page = include_str!("../../../docs/failover.md");
+        let told: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).skip(1).collect();
+
+        let expected = ALL.map(|failure| {
+            let moves = match failure {
+                _ if !failure.may_retry() => "no",
+                _ if failure.never_sent() => "always",
+                _ => "if repeatable",
+            };
+            let counts = match failure {
+                Failure::Status(_) => "5xx and 408",
+                _ => yes(failure.counts_against()),
+            };
+            [failure.as_str(), moves, counts, yes(failure.demotes())]
+        });
+
+        let cells =
+            |line: &&str| line.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
+        let told: Vec<_> = told
+            .iter()
+            .map(cells)
+            .map(|c| [c[1].clone(), c[3].clone(), c[4].clone(), c[5].clone()])
+            .collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_counts_against_an_endpoint_is_the_backends_fault() {
+        for failure in ALL {
+            assert!(failure.fault() == Fault::Backend || !(failure.counts_against() || failure.demotes()));
+        }
+        let statuses = [400, 404, 408, 409, 429, 500, 503, 599].map(|s| Failure::Status(s).counts_against());
+        assert_eq!(statuses, [false, false, true, false, false, true, true, true]);
+    }
+}

@@ -52,7 +52,7 @@ pub use aliases::{Alias, AliasOrder, Aliases};
 pub use base_url::{BaseUrl, Target, UrlError};
 pub use catalogue::{CatalogueModel, Lookup, Placement};
 pub use endpoint::{DEFAULT_PRIORITY, EndpointSpec, ModelFilter, TlsTrust};
-pub use failure::Failure;
+pub use failure::{Failure, Fault};
 pub use fleet::{Endpoint, EndpointId, Fleet, FleetCell};
 pub use glob::{Glob, GlobError};
 pub use histogram::Histogram;

@@ -17,8 +17,8 @@ pub struct ModelLive {
     loaded: AtomicU8,
     /// Until when the backend asked to be spared, in milliseconds, plus one; 0 is not at all.
     aside_until: AtomicU64,
-    /// By the size of the prompt.
-    starts: [Starts; PROMPT_SIZES.len() + 1],
+    /// By the size of the prompt, and by how many requests the endpoint had.
+    starts: [[Starts; CROWDS]; PROMPT_SIZES.len() + 1],
     residency: Mutex<Option<Residency>>,
 }
 
@@ -46,6 +46,9 @@ pub struct Residency {
 
 /// Prompts of fewer bytes than this, and of no fewer than the one before, take about as long.
 const PROMPT_SIZES: [u64; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// One request, two, up to four, up to eight, up to sixteen, and more: a backend that serves one at a time keeps
+/// the others waiting.
+const CROWDS: usize = 6;
 /// With each quicker start, the slowest loses this part.
 const FADING: u64 = 32;
 /// Starts that must be known before anything is expected of the next.
@@ -130,9 +133,11 @@ impl ModelLive {
         (until > now).then_some(until)
     }
 
-    /// Learns how long a stream took from the request to its first output, while the model was loaded.
-    pub fn has_started(&self, prompt_bytes: u64, after: Duration) {
-        let Some(starts) = self.starts.get(size_class(prompt_bytes)) else { return };
+    /// Learns how long a stream took from the request to its first output, while the model was loaded and the
+    /// endpoint had so many requests, this one included.
+    pub fn has_started(&self, prompt_bytes: u64, in_flight: u32, after: Duration) {
+        let starts = self.starts.get(size_class(prompt_bytes));
+        let Some(starts) = starts.and_then(|starts| starts.get(crowd(in_flight))) else { return };
         let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1);
         let slowest = starts.slowest.load(Relaxed);
         // A race loses one sample of many.
@@ -140,17 +145,23 @@ impl ModelLive {
         starts.count.fetch_add(1, Relaxed);
     }
 
-    /// Returns the slowest start of late with prompts of about this size, once enough are known.
+    /// Returns the slowest start of late with prompts of about this size while the endpoint had about as many
+    /// requests, or more, once enough are known.
     #[must_use]
-    pub fn slowest_start(&self, prompt_bytes: u64) -> Option<Duration> {
-        let starts = self.starts.get(size_class(prompt_bytes))?;
-        let enough = starts.count.load(Relaxed) >= ENOUGH_STARTS;
-        enough.then(|| Duration::from_millis(starts.slowest.load(Relaxed)))
+    pub fn slowest_start(&self, prompt_bytes: u64, in_flight: u32) -> Option<Duration> {
+        let starts = self.starts.get(size_class(prompt_bytes))?.get(crowd(in_flight)..)?;
+        let known = starts.iter().find(|starts| starts.count.load(Relaxed) >= ENOUGH_STARTS)?;
+        Some(Duration::from_millis(known.slowest.load(Relaxed)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Residency>> {
         self.residency.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn crowd(in_flight: u32) -> usize {
+    let doublings = in_flight.clamp(1, 1 << CROWDS).next_power_of_two().trailing_zeros() as usize;
+    doublings.min(CROWDS - 1)
 }
 
 fn size_class(prompt_bytes: u64) -> usize {
@@ -178,17 +189,33 @@ mod tests {
     #[test]
     fn the_slowest_start_is_known_after_ten_and_fades() {
         let live = ModelLive::default();
-        let start = |millis| live.has_started(100, Duration::from_millis(millis));
+        let start = |millis| live.has_started(100, 1, Duration::from_millis(millis));
 
         start(800);
         (0..8).for_each(|_| start(10));
-        assert_eq!(live.slowest_start(100), None);
+        assert_eq!(live.slowest_start(100, 1), None);
         start(10);
-        assert!(live.slowest_start(100).unwrap() > Duration::from_millis(500));
-        assert_eq!(live.slowest_start(1 << 30), None, "nothing is known of such prompts");
+        assert!(live.slowest_start(100, 1).unwrap() > Duration::from_millis(500));
+        assert_eq!(live.slowest_start(1 << 30, 1), None, "nothing is known of such prompts");
         (0..500).for_each(|_| start(10));
 
-        assert!(live.slowest_start(4095).unwrap() < Duration::from_millis(40));
+        assert!(live.slowest_start(4095, 1).unwrap() < Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_start_in_a_crowd_tells_of_smaller_crowds_and_not_of_larger_ones() {
+        let live = ModelLive::default();
+        let start = |in_flight, millis| {
+            (0..10).for_each(|_| live.has_started(0, in_flight, Duration::from_millis(millis)));
+        };
+
+        start(1, 10);
+        assert_eq!(live.slowest_start(0, 2), None, "it may have to wait for the one before");
+        start(7, 900);
+
+        let known = |in_flight| live.slowest_start(0, in_flight).map(|slowest| slowest.as_millis());
+        assert_eq!([known(1), known(2), known(8), known(9)], [Some(10), Some(900), Some(900), None]);
+        assert_eq!([0, 1, 2, 3, 4, 5, 16, 17, u32::MAX].map(crowd), [0, 0, 1, 2, 2, 3, 4, 5, 5]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderValue, Method, StatusCode, Uri};
 use smallvec::SmallVec;
 
-use crate::{Affinity, Endpoint, Failure, ModelLive};
+use crate::{Affinity, Endpoint, Failure, Fault, ModelLive};
 
 /// The record of one proxied request, handed over once, when its response body has ended or was abandoned.
 #[derive(Debug)]
@@ -105,19 +105,15 @@ impl RequestRecord {
 
     /// Counts each attempt with its endpoint and model, exactly once.
     ///
-    /// The last attempt shares the request's fate; the ones before it failed.
+    /// The last attempt shares the request's fate; the ones before it failed. What was not the backend's fault
+    /// counts neither for nor against it.
     pub fn count(&self) {
         let now = self.started + self.duration;
         let Some((last, earlier)) = self.attempts.split_last() else { return };
         for attempt in earlier {
-            attempt.count(Outcome::Failure, attempt.took, 0, now);
+            attempt.count(attempt.outcome(Outcome::Failure), attempt.took, 0, now);
         }
-        let outcome = match last.failure {
-            Some(Failure::ClientGone) => Outcome::Cancelled,
-            Some(_) => Outcome::Failure,
-            None => self.outcome,
-        };
-        last.count(outcome, self.duration, self.bytes_out, now);
+        last.count(last.outcome(self.outcome), self.duration, self.bytes_out, now);
     }
 }
 
@@ -128,6 +124,14 @@ impl Attempt {
     #[must_use]
     pub fn new(endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>, took: Duration) -> Self {
         Self { endpoint, model, failure: None, took }
+    }
+
+    fn outcome(&self, without_failure: Outcome) -> Outcome {
+        match self.failure.map(Failure::fault) {
+            Some(Fault::Backend) => Outcome::Failure,
+            Some(Fault::Client | Fault::Gateway) => Outcome::Cancelled,
+            None => without_failure,
+        }
     }
 
     fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: SystemTime) {

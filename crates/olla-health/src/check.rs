@@ -93,6 +93,7 @@ fn may_be_a_hiccup(failure: Failure) -> bool {
     match failure {
         Failure::Stale
         | Failure::ResetBeforeHead
+        | Failure::ResetInBody
         | Failure::Truncated
         | Failure::Unreachable
         | Failure::Dns => true,
@@ -101,6 +102,7 @@ fn may_be_a_hiccup(failure: Failure) -> bool {
         | Failure::Tls
         | Failure::ConnectTimeout
         | Failure::HeadTimeout
+        | Failure::SlowStart
         | Failure::MalformedHead
         | Failure::Status(_)
         | Failure::ErrorEvent

@@ -89,6 +89,8 @@ impl Verdict {
             | Failure::Exhausted
             | Failure::Stale
             | Failure::ResetBeforeHead
+            | Failure::SlowStart
+            | Failure::ResetInBody
             | Failure::Status(_)
             | Failure::ErrorEvent
             | Failure::Stall

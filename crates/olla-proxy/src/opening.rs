@@ -22,7 +22,9 @@ const MAX_CHUNKS: usize = 64;
 /// Bytes that are held at most.
 const MAX_BYTES: usize = 256 * 1024;
 /// Longest time that a client is shown nothing although its stream has begun.
-const LONGEST: Duration = Duration::from_secs(15);
+pub(crate) const LONGEST: Duration = Duration::from_secs(15);
+/// How much longer that is where a decision is still to be made about a stream that is late.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// What is held of a stream.
 pub(crate) type Held = SmallVec<[Bytes; 2]>;
@@ -30,8 +32,8 @@ pub(crate) type Held = SmallVec<[Bytes; 2]>;
 /// How long a stream may take to begin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// By when there is usually some output: without any, the backend hangs.
-    pub(crate) usual: Option<Instant>,
+    /// When it is handed on whether there is some output or not.
+    pub(crate) until: Instant,
     /// The longest silence; zero is any.
     pub(crate) stall: Duration,
 }
@@ -41,25 +43,24 @@ pub(crate) struct Patience {
 pub(crate) async fn hold(
     answer: &mut Answer,
     dialect: Dialect,
-    patience: Patience,
+    Patience { until, stall }: Patience,
 ) -> Result<Progress, Failure> {
     let mut opening = Opening::new(dialect);
     let (mut held, mut bytes) = (Held::new(), 0);
     let mut heard = Instant::now();
-    let until = patience.usual.unwrap_or(heard + LONGEST);
     let mut timer = pin!(sleep_until(until));
     let progress = loop {
         if held.len() >= MAX_CHUNKS || bytes >= MAX_BYTES {
             break Progress::Output;
         }
-        let silent = if patience.stall.is_zero() { until } else { heard + patience.stall };
-        timer.as_mut().reset(until.min(silent));
+        let silent = if stall.is_zero() { None } else { heard.checked_add(stall) };
+        timer.as_mut().reset(silent.map_or(until, |silent| silent.min(until)));
         let frame = tokio::select! {
             biased;
             frame = answer.body_mut().frame() => frame,
-            () = &mut timer => match patience.usual {
-                None if until <= silent => break Progress::Output,
-                _ => return Err(Failure::Stall),
+            () = &mut timer => match silent {
+                Some(silent) if silent < until => return Err(Failure::Stall),
+                _ => break Progress::Output,
             },
         };
         heard = Instant::now();

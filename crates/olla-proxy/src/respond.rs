@@ -94,13 +94,18 @@ fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
 /// The backend's status, headers and body, less what concerns only its connection or secrets, plus
 /// `X-Olla-*`.
 fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) -> Response<Body> {
-    let Served { answer, lease } = served;
+    let Served { answer, lease, retry_after } = served;
     let (mut head, body) = answer.into_parts();
     // The version is ours to choose: an HTTP/1.0 body would end with its connection, cut short or not.
     head.version = http::Version::HTTP_11;
     private::remove(&mut head.headers, lease.endpoint());
     location::translate(&mut head.headers, &lease.endpoint().spec.base, route::prefix_of(ticket.target()));
     add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
+    if let Some(after) = retry_after.filter(|_| is_refusal(head.status)) {
+        // The backend's own word, where there is one, is better.
+        let seconds = after.as_millis().div_ceil(1000).max(1);
+        head.headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds as u64));
+    }
     told.add_to(&mut head.headers);
     ticket.answered(head.status);
 
@@ -113,6 +118,11 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
     let (status, announce_in) = (head.status, told.stream_dialect(&head));
     let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
     Response::from_parts(head, Body::tracked(tracked))
+}
+
+/// Whether a client should come again later.
+fn is_refusal(status: http::StatusCode) -> bool {
+    matches!(status, http::StatusCode::TOO_MANY_REQUESTS | http::StatusCode::SERVICE_UNAVAILABLE)
 }
 
 // === impl Told ===

@@ -5,24 +5,29 @@
 //! (idempotent methods, RFC 9110 §9.2.2, and inference calls). A stream counts as unseen until its first
 //! output. Retries that cost backends something are limited to a share of all requests.
 
+mod best;
 mod budget;
 mod choice;
 pub(crate) mod lessons;
 mod spare;
+mod timing;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use olla_balancer::{Hint, Lease, Pinned};
-use olla_core::{Failure, Placement};
+use http::Request;
+use olla_balancer::{Lease, Pinned};
+use olla_core::{Endpoint, Failure, Placement};
 use olla_translate::{Dialect, Progress};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::{
     Error,
     candidates::{Candidates, forward_path},
+    clock,
     error::Jam,
     opening::{self, Patience},
+    replay::ReplayBody,
     respond::is_open_stream,
     rewrite::Outbound,
     route::Route,
@@ -31,14 +36,18 @@ use crate::{
     upstream::{Answer, SendPolicy, Upstream},
 };
 
+use best::Best;
 pub(crate) use budget::Budget;
 use choice::Choice;
+use timing::Timing;
 
 /// A backend's answer that is going to the client, and the hold on that backend.
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) answer: Answer,
     pub(crate) lease: Lease,
+    /// When it is worth trying again, where the answer is a refusal.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// How a request is tried.
@@ -74,24 +83,24 @@ pub(crate) async fn run(
     (candidates, manner): (&Candidates<'_>, Manner),
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
-    let mut hint = Hint::default();
-    (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
-    let mut choice = Choice::new(shared, &candidates.list, hint);
-    let mut fallback = None;
+    let mut choice = Choice::new(shared, &candidates.list, (outbound.body_bytes(), manner));
+    let mut best = None;
     while let Some(mut lease) = choice.next(ticket).await {
-        match attempt((shared, upstream), outbound, (candidates, &lease), (manner, ticket)).await? {
+        let sending = Sending { shared, upstream, outbound, candidates, manner };
+        match sending.attempt(&lease, &choice, ticket).await? {
             Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
                 if answer.status().is_success() {
                     lessons::of_start(lease.endpoint());
                 }
-                return Ok(Served { answer, lease });
+                return Ok(Served { answer, lease, retry_after: None });
             }
             Ok(Answered::Poor(answer, failure)) => {
                 ticket.end_attempt(Some(failure));
                 // It must not keep others out while this request waits elsewhere.
                 lease.give_back_slot();
-                fallback = Some((ticket.attempts().len() - 1, Served { answer, lease }));
+                let attempt = ticket.attempts().len() - 1;
+                best = Some(Best::of(best, attempt, (answer, lease), failure));
             }
             Err(failure) => {
                 ticket.end_attempt(Some(failure));
@@ -102,32 +111,76 @@ pub(crate) async fn run(
             }
         }
     }
-    let Some((position, served)) = fallback else { return Err(exhausted(candidates, &choice, ticket)) };
-    ticket.fall_back_to(position);
-    Ok(served)
+    let Some(best) = best else { return Err(exhausted(candidates, &choice, ticket)) };
+    ticket.fall_back_to(best.attempt);
+    Ok(best.serve(&candidates.list, clock::now()))
 }
 
-async fn attempt(
-    (shared, upstream): (&Shared, &Upstream),
-    outbound: &Outbound,
-    (candidates, lease): (&Candidates<'_>, &Lease),
-    (manner, ticket): (Manner, &mut Ticket),
-) -> Result<Result<Answered, Failure>, Error> {
-    let endpoint = lease.endpoint();
-    let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
-    let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
-    let path = forward_path(endpoint, &shared.profiles, outbound.line()).ok_or(Error::BadPath)?;
-    let request = outbound.request(endpoint, &path, rename)?;
-    ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
-    debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
+/// What all attempts of a request have in common.
+struct Sending<'s, 'f> {
+    shared: &'s Shared,
+    upstream: &'s Upstream,
+    outbound: &'s Outbound,
+    candidates: &'s Candidates<'f>,
+    manner: Manner,
+}
 
-    let usual = usual_start(shared, lease, placement, outbound);
-    let head_timeout = head_timeout(shared, lease).min(usual.unwrap_or(Duration::MAX));
-    let policy = SendPolicy { head_timeout, replayable: manner.replayable };
-    let exchange = async {
-        let begun = Instant::now();
+// === impl Sending ===
+
+impl Sending<'_, '_> {
+    /// Whether there is anybody else who might be asked.
+    fn has_others(&self) -> bool {
+        self.manner.replayable && self.candidates.list.len() > 1
+    }
+
+    async fn attempt(
+        &self,
+        lease: &Lease,
+        choice: &Choice<'_>,
+        ticket: &mut Ticket,
+    ) -> Result<Result<Answered, Failure>, Error> {
+        let Self { shared, outbound, candidates, .. } = *self;
+        let endpoint = lease.endpoint();
+        let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
+        let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
+        let path = forward_path(endpoint, &shared.profiles, outbound.line()).ok_or(Error::BadPath)?;
+        let request = outbound.request(endpoint, &path, rename)?;
+        ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
+        debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
+
+        let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
         let again = || outbound.request(endpoint, &path, rename).ok();
-        let mut answer = upstream.send(endpoint, request, again, policy).await?;
+        let mut exchange = pin!(self.exchange((endpoint, placement), (request, again), &timing));
+        let deadline = shared.settings.timeouts.deadline(ticket);
+        let mut look = timing.look(None);
+        let ended = loop {
+            let Some(next) = look.into_iter().chain(deadline).min() else { break exchange.await };
+            match timeout_at(next, exchange.as_mut()).await {
+                Ok(ended) => break ended,
+                Err(_) if deadline.is_some_and(|deadline| deadline <= next) => break Err(Failure::Deadline),
+                // Without anybody else to ask, whatever comes late is better than nothing.
+                Err(_) if timing.is_late(lease) && choice.has_alternative(ticket) => {
+                    break Err(Failure::SlowStart);
+                }
+                Err(_) => look = timing.look(look),
+            }
+        };
+        if let Ok(Answered::Poor(_, failure @ Failure::ErrorEvent)) = &ended {
+            lessons::of_failure(endpoint, *failure, &shared.settings.ejection);
+        }
+        Ok(ended)
+    }
+
+    /// Sends the request, and waits for the first output where it is answered with a stream.
+    async fn exchange(
+        &self,
+        (endpoint, placement): (&Arc<Endpoint>, Option<&Placement>),
+        (request, again): (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        timing: &Timing,
+    ) -> Result<Answered, Failure> {
+        let Self { shared, manner, .. } = *self;
+        let policy = SendPolicy { head_timeout: timing.head, replayable: manner.replayable };
+        let mut answer = self.upstream.send(endpoint, request, again, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if manner.replayable && shared.settings.retry.on_status.contains(&answer.status()) {
             let failure = Failure::Status(answer.status().as_u16());
@@ -138,93 +191,24 @@ async fn attempt(
             opening::begin(&mut answer, stall).await?;
             return Ok(Answered::Good(answer));
         }
-        let others = manner.replayable && candidates.list.len() > 1;
-        if !others || !answer.status().is_success() {
+        if !self.has_others() || !answer.status().is_success() {
             return Ok(Answered::Good(answer));
         }
-        let start = Start { begun, usual, stall, prompt_bytes: outbound.body_bytes() };
-        open(answer, manner.dialect, (start, placement)).await
-    };
-    let ended = match shared.settings.timeouts.deadline(ticket) {
-        Some(deadline) => tokio::time::timeout_at(deadline, exchange).await.unwrap_or(Err(Failure::Deadline)),
-        None => exchange.await,
-    };
-    if let Ok(Answered::Poor(_, failure @ Failure::ErrorEvent)) = &ended {
-        lessons::of_failure(endpoint, *failure, &shared.settings.ejection);
-    }
-    Ok(ended)
-}
-
-/// When a stream was asked for, and when it is expected.
-struct Start {
-    begun: Instant,
-    usual: Option<Duration>,
-    stall: Duration,
-    prompt_bytes: u64,
-}
-
-/// Waits for the first output of a stream.
-async fn open(
-    mut answer: Answer,
-    dialect: Dialect,
-    (start, placement): (Start, Option<&Placement>),
-) -> Result<Answered, Failure> {
-    let usual = start.usual.and_then(|usual| start.begun.checked_add(usual));
-    match opening::hold(&mut answer, dialect, Patience { usual, stall: start.stall }).await? {
-        Progress::Error => Ok(Answered::Poor(answer, Failure::ErrorEvent)),
-        Progress::Output | Progress::Nothing => {
-            if let Some(placement) = placement.filter(|placement| !placement.live.is_cold()) {
-                placement.live.has_started(start.prompt_bytes, start.begun.elapsed());
-            }
-            Ok(Answered::Good(answer))
+        let patience = Patience { until: timing.hold_until(Instant::now()), stall };
+        if opening::hold(&mut answer, manner.dialect, patience).await? == Progress::Error {
+            return Ok(Answered::Poor(answer, Failure::ErrorEvent));
         }
+        if let Some(placement) = placement.filter(|placement| !placement.live.is_cold()) {
+            let took = timing.begun.elapsed();
+            placement.live.has_started(self.outbound.body_bytes(), timing.in_flight, took);
+        }
+        Ok(Answered::Good(answer))
     }
-}
-
-/// Kinds that load a model when it is first asked for need more time than a setting for all allows.
-fn head_timeout(shared: &Shared, lease: &Lease) -> Duration {
-    let configured = shared.settings.timeouts.first_byte;
-    match loading_time(shared, lease) {
-        Some(least) if !configured.is_zero() => configured.max(least),
-        _ => configured,
-    }
-}
-
-fn loading_time(shared: &Shared, lease: &Lease) -> Option<Duration> {
-    let profile = lease.endpoint().kind.and_then(|kind| shared.profiles.get(kind));
-    profile.and_then(|profile| profile.first_byte_timeout)
-}
-
-/// Returns by when a stream has usually begun, with a wide margin: a backend that takes longer hangs.
-///
-/// Unknown for whole answers, whose head comes with their last token, and where the model may have to be
-/// loaded first.
-fn usual_start(
-    shared: &Shared,
-    lease: &Lease,
-    placement: Option<&Placement>,
-    outbound: &Outbound,
-) -> Option<Duration> {
-    const MARGIN: u32 = 3;
-
-    let live = &placement.filter(|_| outbound.streams())?.live;
-    let is_ready = live.loaded().unwrap_or_else(|| loading_time(shared, lease).is_none());
-    let slowest = live.slowest_start(outbound.body_bytes()).filter(|_| is_ready)?;
-    let floor = shared.settings.timeouts.least_first_output;
-    (!floor.is_zero()).then(|| slowest.saturating_mul(MARGIN).max(floor))
 }
 
 fn may_move_on(failure: Failure, manner: Manner, shared: &Shared) -> bool {
     let retry = &shared.settings.retry;
-    retry.on_failure && failure.may_retry() && (manner.replayable || never_sent(failure))
-}
-
-/// Whether the failure proves that the backend has not seen the request.
-fn never_sent(failure: Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Refused | Failure::Unreachable | Failure::Dns | Failure::Tls | Failure::ConnectTimeout
-    )
+    retry.on_failure && failure.may_retry() && (manner.replayable || failure.never_sent())
 }
 
 fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) -> Error {
@@ -239,17 +223,5 @@ fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) 
         },
         (None, None) if full > 0 => Error::Busy { endpoints: full, jam: Jam::NoQueue },
         (None, None) => Error::NoEndpoint { detail: "they have just become unavailable" },
-    }
-}
-
-// === impl Timeouts ===
-
-impl crate::settings::Timeouts {
-    /// Returns when the whole exchange must be over.
-    pub(crate) fn deadline(&self, ticket: &Ticket) -> Option<Instant> {
-        if self.total.is_zero() {
-            return None;
-        }
-        Instant::now().checked_add(self.total.saturating_sub(ticket.elapsed()))
     }
 }

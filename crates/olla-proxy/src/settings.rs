@@ -81,9 +81,10 @@ pub struct Timeouts {
     /// From the request to the response head. Default 10 min: a cold model may have to be loaded first, and
     /// a response that is not streamed has no head before its last token.
     pub first_byte: Duration,
-    /// A stream is given three times as long to begin as the slowest of late, but never less than this; zero
-    /// expects nothing. Only models that are loaded are held to it, and only after ten streams with prompts of
-    /// about the same size. Default 10 s.
+    /// Where another backend could be asked, a stream is given three times as long to begin as the slowest of late,
+    /// but never less than this; zero expects nothing. Only models that are loaded are held to it, and only after
+    /// ten streams with prompts of about the same size and about as many requests, or more, under way. Default
+    /// 10 s.
     pub least_first_output: Duration,
     /// Between two pieces of a response body. Default 10 min.
     pub stall: Duration,
@@ -96,6 +97,8 @@ pub struct Timeouts {
 pub struct Retry {
     /// Attempts for one request; `None` tries every candidate once. Default `None`.
     pub max_attempts: Option<NonZeroUsize>,
+    /// The time after the request within which a further attempt may begin; zero is any. Default 15 min.
+    pub deadline: Duration,
     /// Whether a connection failure or timeout moves on. Default true.
     pub on_failure: bool,
     /// Response statuses that move on while another candidate is left. Default 429, 502, 503, 504.
@@ -197,7 +200,13 @@ impl Default for Retry {
             StatusCode::SERVICE_UNAVAILABLE,
             StatusCode::GATEWAY_TIMEOUT,
         ];
-        Self { max_attempts: None, on_failure: true, on_status, budget_percent: 20 }
+        Self {
+            max_attempts: None,
+            deadline: Duration::from_secs(15 * 60),
+            on_failure: true,
+            on_status,
+            budget_percent: 20,
+        }
     }
 }
 

@@ -196,6 +196,7 @@ fn retry(retry: &settings::Retry) -> Retry {
         if retry.enabled { NonZeroUsize::new(retry.max_attempts) } else { Some(NonZeroUsize::MIN) };
     Retry {
         max_attempts,
+        deadline: retry.deadline,
         on_failure: retry.on_connection_failure,
         on_status: retry.on_status.clone(),
         budget_percent: retry.budget_percent,
@@ -285,6 +286,7 @@ mod tests {
             ("OLLA_SERVER_WRITE_TIMEOUT", "4s"),
             ("OLLA_PROXY_RETRY_BUDGET_PERCENT", "7"),
             ("OLLA_PROXY_RETRY_MAX_ATTEMPTS", "6"),
+            ("OLLA_PROXY_RETRY_DEADLINE", "8s"),
         ]);
         let directory = tempfile::tempdir().unwrap();
         let options = LoadOptions { env, directory: directory.path().into(), ..LoadOptions::default() };
@@ -295,5 +297,6 @@ mod tests {
         let seconds = [timeouts.first_byte, timeouts.least_first_output, timeouts.stall, timeouts.total];
         assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3, 4]);
         assert_eq!((retry.budget_percent, retry.max_attempts), (7, NonZeroUsize::new(6)));
+        assert_eq!(retry.deadline.as_secs(), 8);
     }
 }

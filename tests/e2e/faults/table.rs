@@ -139,7 +139,9 @@ const fn broken(saw: Saw, code: &'static str) -> Outcome {
 
 const ABORTED: Outcome = broken(Saw::Abort, "truncated");
 const STALLED: Outcome = broken(Saw::Abort, "stalled");
+const RESET: Outcome = broken(Saw::Abort, "reset_in_body");
 const TOLD: Outcome = broken(Saw::ErrorEventAndAbort, "truncated");
+const TOLD_OF_RESET: Outcome = broken(Saw::ErrorEventAndAbort, "reset_in_body");
 const TOLD_OF_STALL: Outcome = broken(Saw::ErrorEventAndAbort, "stalled");
 const TOLD_BY_BACKEND: Outcome = broken(Saw::ErrorEvent, "error_in_stream");
 
@@ -204,7 +206,7 @@ pub(crate) fn midway() -> Vec<Row> {
     use At::{Event, Within};
     use Trouble::Cut;
     let mut rows = pairs([
-        ("reset_after, in an event",          Cut(reset, Within),                    ABORTED,         ABORTED),
+        ("reset_after, in an event",          Cut(reset, Within),                    RESET,           RESET),
         ("close_after, in an event",          Cut(close, Within),                    ABORTED,         ABORTED),
         ("close_after, length, in an event",  Cut(close_length, Within),             ABORTED,         ABORTED),
         ("hang_after, in an event",           Cut(hang, Within),                     STALLED,         STALLED),
@@ -213,7 +215,7 @@ pub(crate) fn midway() -> Vec<Row> {
         ("malformed_trailers",                Fault::MalformedTrailers.into(),       ABORTED,         TOLD),
     ]);
     rows.extend(streams([
-        ("reset_after",                       Cut(reset, Event),                     TOLD),
+        ("reset_after",                       Cut(reset, Event),                     TOLD_OF_RESET),
         ("close_after",                       Cut(close, Event),                     TOLD),
         ("hang_after",                        Cut(hang, Event),                      TOLD_OF_STALL),
         ("malformed_chunk",                   Cut(garbage, Event),                   TOLD),

@@ -1,6 +1,7 @@
 //! A backend's response: its head, and a body that returns the connection when it has been read.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -80,6 +81,13 @@ impl AnswerBody {
     }
 }
 
+fn was_reset(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        matches!(cause.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+    })
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Failure;
@@ -98,6 +106,7 @@ impl Body for AnswerBody {
                 Some(Ok(frame))
             }
             // Whatever hyper calls it, the body has not been received in full (RFC 9112 §8).
+            Some(Err(error)) if was_reset(&error) => Some(Err(Failure::ResetInBody)),
             Some(Err(_)) => Some(Err(Failure::Truncated)),
             None => {
                 self.release();

@@ -21,6 +21,7 @@ mod listing;
 mod native_lists;
 mod opening;
 mod pairs;
+mod patience;
 mod placement;
 mod pooling;
 mod queue;

@@ -43,6 +43,48 @@ async fn when_all_are_overloaded_the_last_answer_passes_through() {
 }
 
 #[tokio::test]
+async fn when_nobody_does_better_the_client_gets_the_best_answer_and_when_to_come_back() {
+    let refusing = |status: &'static str, lines: &'static str| async move {
+        Backend::answering(answer(status, lines, status)).await
+    };
+    for (first, second, best, retry_after) in [
+        (("429 x", ""), ("503 x", ""), "429 x", Some("1")),
+        (("503 x", ""), ("502 x", ""), "503 x", Some("1")),
+        (("502 x", ""), ("504 x", ""), "504 x", None),
+        (("429 x", "retry-after: 30\r\n"), ("502 x", ""), "429 x", Some("30")),
+        (("429 x", "retry-after: 30\r\n"), ("429 x", "retry-after-ms: 20000\r\n"), "429 x", Some("20")),
+    ] {
+        let backends = [refusing(first.0, first.1).await, refusing(second.0, second.1).await];
+        let stage = Plan::over(&[&backends[0], &backends[1]]).start();
+
+        let told = stage.ask(chat()).await;
+
+        assert_eq!((told.text(), told.header("retry-after")), (best, retry_after), "{first:?} {second:?}");
+        assert_eq!(told.status.as_u16().to_string(), best[..3]);
+        assert_eq!(stage.journal.only().await.attempts.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn no_attempt_begins_after_the_deadline_for_retries() {
+    let slow = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        tokio::time::sleep(crate::support::millis(30)).await;
+        conn.send(&answer("503 x", "", "late")).await;
+    })
+    .await;
+    let other = Backend::answering(ok("{}")).await;
+    let mut plan = Plan::over(&[&slow, &other]);
+    plan.settings.retry.deadline = crate::support::millis(10);
+    let stage = plan.start();
+
+    let told = stage.ask(chat()).await;
+
+    assert_eq!((told.status, told.text()), (StatusCode::SERVICE_UNAVAILABLE, "late"));
+    assert!(other.heard().is_empty());
+}
+
+#[tokio::test]
 async fn an_overloaded_answer_is_better_than_none() {
     let (first, second) = (busy("busy").await, Backend::refusing());
     let stage = Plan::over(&[&first, &second]).start();

@@ -20,8 +20,12 @@ async fn read(response: &'static str) -> (String, Ending, Note) {
 }
 
 fn assert_broken(note: &Note) {
-    assert_eq!(note.attempts, [("a".into(), Some(Failure::Truncated))]);
-    assert_eq!((note.outcome, note.error), (Outcome::Failure, Some("truncated")));
+    assert_failed(note, Failure::Truncated);
+}
+
+fn assert_failed(note: &Note, failure: Failure) {
+    assert_eq!(note.attempts, [("a".into(), Some(failure))]);
+    assert_eq!((note.outcome, note.error), (Outcome::Failure, Some(failure.as_str())));
     assert_eq!(note.status, Some(StatusCode::OK), "what the client was told at first");
 }
 
@@ -70,7 +74,7 @@ async fn a_reset_ends_nothing() {
         let (rest, _) = wire.rest().await;
 
         assert!(!rest.contains("0\r\n\r\n"), "{rest:?}");
-        assert_broken(&stage.journal.only().await);
+        assert_failed(&stage.journal.only().await, Failure::ResetInBody);
         assert_eq!(stage.status(0), Status::Healthy, "one broken response does not take an endpoint out");
         assert!(stage.probe_requested(0));
     }

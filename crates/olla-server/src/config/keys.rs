@@ -97,6 +97,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("proxy.retry.enabled", One(FLAG), "true", "Tries another endpoint where an attempt fails before the response begins."),
     key("proxy.retry.on_connection_failure", One(FLAG), "true", "Retries attempts that failed without a response: refused, reset, timed out."),
     key("proxy.retry.max_attempts", One(COUNT), "0", "Attempts for one request; `0` tries each endpoint once."),
+    key("proxy.retry.deadline", One(DURATION), "15m", "No further attempt begins later than this after the request; `0` for no limit."),
     key("proxy.retry.on_status", Many(STATUS), "429, 502, 503, 504", "Statuses of a backend that are retried."),
     key("proxy.retry.budget_percent", One(COUNT), "20", "Retries within ten seconds, as a share of the requests, percent; a hundred more are always allowed."),
     key("proxy.outlier_ejection.enabled", One(FLAG), "true", "Leaves an endpoint out for a few seconds when its requests fail."),

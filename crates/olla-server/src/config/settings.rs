@@ -140,6 +140,8 @@ pub(crate) struct Retry {
     pub(crate) on_connection_failure: bool,
     /// Attempts for one request; 0 is as many as there are endpoints.
     pub(crate) max_attempts: usize,
+    /// Time after the request within which a further attempt may begin; zero is any.
+    pub(crate) deadline: Duration,
     /// After these statuses.
     #[serde(deserialize_with = "statuses")]
     pub(crate) on_status: Vec<StatusCode>,

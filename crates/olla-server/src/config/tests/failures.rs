@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use olla_core::EjectionRules;
-use olla_proxy::{Retry, Timeouts};
+use olla_proxy::{Queue, Retry, Timeouts};
 
 use super::{loaded, problems};
 use crate::config::Env;
@@ -14,6 +14,9 @@ fn the_defaults_are_those_of_the_parts() {
 
     assert_eq!(proxy.ejection, EjectionRules::default());
     assert_eq!(proxy.retry.budget_percent, Retry::default().budget_percent);
+    assert_eq!(proxy.retry.deadline, Retry::default().deadline);
+    let queue = Queue { max_waiting: proxy.queue.max_waiting, timeout: proxy.queue.timeout };
+    assert_eq!(queue, Queue::default());
     assert_eq!(proxy.first_output_timeout_floor, Timeouts::default().least_first_output);
 }
 
