@@ -33,7 +33,7 @@ impl Recorder for AccessLog {
                 $level!(
                     request_id = record.id.to_str().unwrap_or_default(),
                     client = record.client.map(tracing::field::display),
-                    method = %record.method,
+                    method = record.method.as_str(),
                     path = %Redacted(&record.uri),
                     status = record.status.map(|s| s.as_u16()),
                     model = record.model.as_deref(),

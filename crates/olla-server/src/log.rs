@@ -1,5 +1,6 @@
 //! Where log lines go: text on a terminal, JSON otherwise, and a rotated JSON file where one is wanted.
 
+mod json;
 mod sink;
 
 use std::io::{self, IsTerminal};
@@ -8,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use json::JsonLines;
 use sink::{Flush, Sink};
 
 use crate::config::settings::{LogFormat, LogLevel, Logging};
@@ -62,7 +64,7 @@ pub(crate) fn is_json(format: LogFormat) -> bool {
 }
 
 fn json(writer: Sink) -> impl Layer<Registry> + Send + Sync {
-    fmt::layer().json().flatten_event(true).with_target(false).with_writer(writer)
+    fmt::layer().event_format(JsonLines).with_writer(writer)
 }
 
 fn level(level: LogLevel) -> LevelFilter {

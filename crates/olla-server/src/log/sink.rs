@@ -134,23 +134,33 @@ impl Drop for Flush {
     }
 }
 
+/// What a test reads back. Clones share the text.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Page {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn writes_every_line_once_and_in_order_before_it_ends() {
@@ -163,7 +173,7 @@ mod tests {
         drop(flush);
 
         let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
-        assert_eq!(String::from_utf8(page.0.lock().unwrap().clone()).unwrap(), expected);
+        assert_eq!(page.text(), expected);
     }
 
     #[test]
@@ -177,6 +187,6 @@ mod tests {
 
         sink.write_all_to(page.clone());
 
-        assert!(page.0.lock().unwrap().ends_with(b"\"lines\":1}\n"));
+        assert!(page.text().ends_with("\"lines\":1}\n"));
     }
 }
