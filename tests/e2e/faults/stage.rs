@@ -42,9 +42,9 @@ impl Stage {
 
         let mut found = Vec::with_capacity(cells.len());
         let lines = self.log_lines(cells).await;
-        let after = self.endpoints().await;
+        let (after, log) = (self.endpoints().await, self.log());
         for ((cell, seen), log_line) in cells.iter().zip(&seen).zip(lines) {
-            let [bad, well] = [bad(cell), well(cell)].map(|name| self.blame(&after, &name));
+            let [bad, well] = [bad(cell), well(cell)].map(|name| blame(&after, &log, &name));
             let health =
                 entry(&endpoints, &self::bad(cell))["status"].as_str().unwrap_or_default().to_owned();
             found.push(cell.found(seen, Told { log_line, bad, well, health }));
@@ -94,16 +94,16 @@ impl Stage {
         let lines = self.olla.log().lines();
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
 
-    fn blame(&self, endpoints: &Value, name: &str) -> Blame {
-        if entry(endpoints, name)["failures"] == 0 {
-            return Blame::None;
-        }
-        let left = |line: &Value| {
-            line["message"] == "health changed" && line["endpoint"] == name && line["from"] == "healthy"
-        };
-        if self.log().iter().any(left) { Blame::Demoted } else { Blame::Counted }
+fn blame(endpoints: &Value, log: &[Value], name: &str) -> Blame {
+    if entry(endpoints, name)["failures"] == 0 {
+        return Blame::None;
     }
+    let left = |line: &Value| {
+        line["message"] == "health changed" && line["endpoint"] == name && line["from"] == "healthy"
+    };
+    if log.iter().any(left) { Blame::Demoted } else { Blame::Counted }
 }
 
 fn bad(cell: &Cell) -> String {
