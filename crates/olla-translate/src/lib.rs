@@ -25,6 +25,7 @@ mod classify;
 mod dialect;
 mod dropped;
 mod error;
+mod error_watch;
 mod format;
 mod framing;
 mod json;
@@ -45,8 +46,9 @@ pub use classify::classify;
 pub use dialect::{Dialect, is_stream};
 pub use dropped::Dropped;
 pub use error::ErrorFacts;
+pub use error_watch::ErrorWatch;
 pub use format::Format;
-pub use opening::{Opening, Progress, tells_error};
+pub use opening::{Opening, Progress};
 pub use operation::Operation;
 pub use stamp::Stamp;
 pub use translation::{

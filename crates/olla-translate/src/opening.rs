@@ -55,8 +55,7 @@ impl Opening {
 }
 
 /// Returns whether a piece of a stream tells of an error, as far as whole events are in it.
-#[must_use]
-pub fn tells_error(dialect: Dialect, bytes: &[u8]) -> bool {
+pub(crate) fn tells_error(dialect: Dialect, bytes: &[u8]) -> bool {
     if KEY.find(bytes).is_none() {
         return false;
     }

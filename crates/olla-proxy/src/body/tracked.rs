@@ -11,7 +11,7 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use olla_balancer::Lease;
 use olla_core::{EjectionRules, Failure, Outcome};
-use olla_translate::{Dialect, tells_error};
+use olla_translate::{Dialect, ErrorWatch};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::warn;
 
@@ -29,6 +29,8 @@ pub(crate) struct Tracked {
     /// The dialect in which an open stream of text says that it breaks off.
     announce_in: Option<Dialect>,
     tail: Tail,
+    /// Looks for an error within the stream, until there is one.
+    errors: Option<ErrorWatch>,
     /// Whether the backend has told of an error within its stream.
     told_error: bool,
     state: State,
@@ -88,6 +90,7 @@ impl Tracked {
             watch,
             announce_in,
             tail: Tail::new(),
+            errors: announce_in.map(ErrorWatch::new),
             told_error: false,
             state: State::Flowing,
         };
@@ -108,9 +111,8 @@ impl Tracked {
 
     /// Looks for an error that the backend tells of within a stream: the client gets it, and it counts.
     fn look_for_error(&mut self, data: &Bytes) {
-        let Some(dialect) = self.announce_in.filter(|_| !self.told_error) else { return };
-        if tells_error(dialect, data) {
-            self.told_error = true;
+        if self.errors.as_mut().is_some_and(|errors| errors.feed(data)) {
+            (self.told_error, self.errors) = (true, None);
             self.ticket.broke(Failure::ErrorEvent);
             if let Some(lease) = &self.lease {
                 lessons::of_failure(lease.endpoint(), Failure::ErrorEvent, &self.watch.limits.ejection);
@@ -178,7 +180,7 @@ impl Body for Tracked {
                 if let Some(data) = frame.data_ref() {
                     self.ticket.sent(data.len());
                     self.tail.push(data);
-                    if self.announce_in.is_some() {
+                    if self.errors.is_some() {
                         let data = data.clone();
                         self.look_for_error(&data);
                     }

@@ -106,6 +106,20 @@ async fn after_the_first_output_an_error_stays_where_it_is_and_counts_as_a_failu
 }
 
 #[tokio::test]
+async fn an_error_that_arrives_in_pieces_is_an_error_too() {
+    let (head, tail) = ERROR.split_at(20);
+    let pieces: [&str; 4] = [WORD, head, tail, DONE];
+    let (stage, _backends) = over(streaming(&pieces, true).await, streaming(&[WORD, DONE], true).await).await;
+
+    let told = stage.ask(ask()).await;
+
+    assert_eq!(told.text(), [WORD, ERROR, DONE].concat());
+    let note = stage.journal.only().await;
+    assert_eq!((note.outcome, note.error), (Outcome::Failure, Some("error_in_stream")));
+    assert_eq!(stage.endpoint(0).live.outlier().failures_in_a_row(), 1, "and the endpoint is blamed");
+}
+
+#[tokio::test]
 async fn a_stream_that_is_empty_is_handed_on_empty() {
     let (stage, _backends) = over(streaming(&[], true).await, streaming(&[WORD, DONE], true).await).await;
 
