@@ -3,7 +3,7 @@
 use http::StatusCode;
 use olla_core::{Failure, Outcome, Status};
 
-use crate::support::{Backend, Note, Stage, chat};
+use crate::support::{Backend, Note, Plan, Stage, chat, soon};
 
 fn assert_cancelled(note: &Note, stage: &Stage) {
     assert_eq!(note.outcome, Outcome::Cancelled, "{note:?}");
@@ -125,7 +125,7 @@ async fn dropping_the_response_is_leaving() {
 #[tokio::test]
 async fn leaving_during_the_second_attempt_blames_only_the_first() {
     let (first, second) = (Backend::refusing(), waiting("").await);
-    let stage = crate::support::Plan::over(&[&first, &second]).start();
+    let stage = Plan::over(&[&first, &second]).start();
 
     tokio::select! {
         _ = stage.open(chat()) => panic!("nobody answered"),
@@ -137,4 +137,148 @@ async fn leaving_during_the_second_attempt_blames_only_the_first() {
     assert_eq!((note.outcome, &note.attempts[..]), (Outcome::Cancelled, &failures[..]));
     let totals = |position: usize| stage.endpoint(position).live.totals().view();
     assert_eq!((totals(0).failures, totals(1).failures, totals(1).cancelled), (1, 0, 1));
+}
+
+/// Where a request is when its client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    WaitingForRoom,
+    OpeningAConnection,
+    WaitingForTheHead,
+    WaitingForTheFirstOutput,
+    WithinTheStream,
+    OnTheSecondAttempt,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Close,
+    Reset,
+    /// One stream of an HTTP/2 connection, which stays.
+    Http2,
+}
+
+const ROLE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+                    data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+const OUTPUT: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+                      data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+
+/// Sets the stage for a phase, with the backend that is left.
+async fn stage_for(phase: Phase) -> (Stage, Backend) {
+    let left = match phase {
+        Phase::OpeningAConnection => {
+            // It says nothing to a TLS handshake.
+            Backend::scripted(|mut conn| async move {
+                conn.report();
+                conn.closed().await;
+                conn.report();
+            })
+            .await
+        }
+        Phase::WaitingForTheFirstOutput => waiting(ROLE).await,
+        Phase::WithinTheStream => waiting(OUTPUT).await,
+        Phase::WaitingForRoom | Phase::WaitingForTheHead | Phase::OnTheSecondAttempt => waiting("").await,
+    };
+    let other = Backend::refusing();
+    let mut plan = match phase {
+        Phase::OpeningAConnection => Plan::over_urls(&[&left.url().replace("http:", "https:")]),
+        Phase::OnTheSecondAttempt => Plan::over(&[&other, &left]),
+        // With nobody else to ask, no stream is held back.
+        Phase::WaitingForTheFirstOutput => Plan::over(&[&left, &other]),
+        Phase::WaitingForRoom | Phase::WaitingForTheHead | Phase::WithinTheStream => Plan::over(&[&left]),
+    };
+    if phase == Phase::WaitingForRoom {
+        plan.specs[0].max_concurrent = std::num::NonZeroU32::new(1);
+    }
+    (plan.start(), left)
+}
+
+#[tokio::test]
+async fn leaving_cancels_the_request_in_every_phase_and_in_every_way() {
+    for phase in [
+        Phase::WaitingForRoom,
+        Phase::OpeningAConnection,
+        Phase::WaitingForTheHead,
+        Phase::WaitingForTheFirstOutput,
+        Phase::WithinTheStream,
+        Phase::OnTheSecondAttempt,
+    ] {
+        for way in [Way::Close, Way::Reset, Way::Http2] {
+            leave(phase, way).await;
+        }
+    }
+}
+
+async fn leave(phase: Phase, way: Way) {
+    let (stage, backend) = stage_for(phase).await;
+    // Somebody else takes the only room.
+    let room = (phase == Phase::WaitingForRoom).then(|| stage.endpoint(0).live.enter());
+    let there = async {
+        match phase {
+            Phase::WaitingForRoom => {
+                while stage.proxy.waiting() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ => backend.reported().await,
+        }
+    };
+
+    match way {
+        Way::Close | Way::Reset => {
+            let mut wire = stage.wire().await;
+            wire.chat().await;
+            soon(there).await;
+            if phase == Phase::WithinTheStream {
+                wire.until("content").await;
+            }
+            if let Way::Close = way { wire.leave() } else { wire.reset() }
+        }
+        Way::Http2 => {
+            let mut client = stage.http2().await;
+            let mut request = chat();
+            *request.uri_mut() = "http://olla.test/v1/chat/completions".parse().unwrap();
+            let asking = client.send_request(request);
+            let asked = tokio::spawn(async move {
+                let _response = asking.await;
+                std::future::pending::<()>().await;
+            });
+            soon(there).await;
+            asked.abort();
+            soon(ended(&stage, phase, &backend)).await;
+            assert!(!client.is_closed(), "only the one stream is");
+            return assert_nobody_is_blamed(&stage, phase, way, room).await;
+        }
+    }
+    soon(ended(&stage, phase, &backend)).await;
+    assert_nobody_is_blamed(&stage, phase, way, room).await;
+}
+
+/// Returns when the backend, or the line, is left.
+async fn ended(stage: &Stage, phase: Phase, backend: &Backend) {
+    if phase != Phase::WaitingForRoom {
+        return backend.reported().await;
+    }
+    while stage.proxy.waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn assert_nobody_is_blamed(stage: &Stage, phase: Phase, way: Way, room: Option<olla_core::InFlight>) {
+    let note = stage.journal.only().await;
+    assert_eq!(note.outcome, Outcome::Cancelled, "{phase:?} {way:?}: {note:?}");
+    let made = match phase {
+        Phase::WaitingForRoom => 0,
+        Phase::OnTheSecondAttempt => 2,
+        _ => 1,
+    };
+    assert_eq!(note.attempts.len(), made, "{phase:?} {way:?}: {note:?}");
+    drop(room);
+    assert_eq!((stage.in_flight(), stage.proxy.waiting()), (0, 0), "{phase:?} {way:?}");
+    let live = &stage.endpoint(made.saturating_sub(1)).live;
+    assert_eq!(
+        (live.status(), live.outlier().failures_in_a_row()),
+        (Status::Healthy, 0),
+        "{phase:?} {way:?}"
+    );
 }
