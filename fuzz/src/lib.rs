@@ -30,8 +30,10 @@ use std::{
 use corpus::Corpus;
 use mutation::Mutator;
 
-/// Mutations of a run without a time.
+/// Mutations of a run without a time,
 const MUTATIONS: u64 = 3_000;
+/// and how long it takes at most.
+const BRIEF: Duration = Duration::from_secs(2);
 /// Inputs that are kept because of their results.
 const MAX_POOL: usize = 4_096;
 const SECONDS: &str = "OLLA_FUZZ_SECONDS";
@@ -76,32 +78,36 @@ fn report(name: &str, tried: u64, pool: &[Vec<u8>]) {
 
 /// How much is tried.
 enum Budget {
-    Mutations(u64),
+    Brief { mutations: u64, end: Instant },
     Until(Instant),
 }
 
 // === impl Budget ===
 
 impl Budget {
+    fn brief(mutations: u64, time: Duration) -> Self {
+        Self::Brief { mutations, end: Instant::now() + time }
+    }
+
     fn of_environment() -> Self {
         let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok());
         match seconds {
             Some(seconds) => Self::Until(Instant::now() + Duration::from_secs(seconds)),
-            None => Self::Mutations(MUTATIONS),
+            None => Self::brief(MUTATIONS, BRIEF),
         }
     }
 
     /// Runs that are always the same are what tests need; longer ones should find something new.
     fn seed(&self) -> u64 {
         match self {
-            Self::Mutations(_) => 0,
+            Self::Brief { .. } => 0,
             Self::Until(_) => fastrand::u64(..),
         }
     }
 
     fn is_left(&self, tried: u64) -> bool {
         match self {
-            Self::Mutations(mutations) => tried < *mutations,
+            Self::Brief { mutations, end } => tried < *mutations && Instant::now() < *end,
             Self::Until(end) => Instant::now() < *end,
         }
     }
@@ -113,11 +119,13 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(600);
+
     #[test]
     fn the_same_inputs_are_tried_each_time() {
         let run = || {
             let tried = RefCell::new(vec![]);
-            within(&Budget::Mutations(2_000), "self", &["word"], |input| {
+            within(&Budget::brief(2_000, LONG), "self", &["word"], |input| {
                 tried.borrow_mut().push(input.to_vec())
             });
             tried.into_inner()
@@ -133,7 +141,7 @@ mod tests {
     fn results_lead_to_inputs_that_chance_alone_would_not_find() {
         let deepest = Cell::new(0);
 
-        within(&Budget::Mutations(50_000), "self", &[], |input| {
+        within(&Budget::brief(50_000, LONG), "self", &[], |input| {
             let depth = input.iter().zip(b"abcd").take_while(|(found, wanted)| found == wanted).count();
             deepest.set(depth.max(deepest.get()));
             depth
@@ -148,7 +156,7 @@ mod tests {
         let crash = corpus::crash_of("self", b"seed");
 
         let caught = catch_unwind(|| {
-            within(&Budget::Mutations(1), "self", &[], |input| assert!(input != b"seed", "found it"));
+            within(&Budget::brief(1, LONG), "self", &[], |input| assert!(input != b"seed", "found it"));
         });
 
         assert_eq!(std::fs::read(&crash).ok().as_deref(), Some(&b"seed"[..]));

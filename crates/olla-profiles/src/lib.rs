@@ -27,6 +27,8 @@ mod assembly;
 mod details;
 mod detection;
 mod facts;
+#[cfg(test)]
+mod fuzz;
 mod json_path;
 mod listing;
 mod locate;
