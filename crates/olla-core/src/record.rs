@@ -27,6 +27,8 @@ pub struct RequestRecord {
     pub client: Option<IpAddr>,
     /// The model asked for, in the client's spelling.
     pub model: Option<Arc<str>>,
+    /// Whether the request makes a model work. One that asks about a model, or of another kind, does not.
+    pub is_inference: bool,
     /// Every attempt at a backend, in order; the one whose answer was used is the last.
     pub attempts: SmallVec<[Attempt; 2]>,
     /// What sticky sessions made of it; `None` where they are off, or no backend answered.
@@ -91,6 +93,7 @@ impl RequestRecord {
             uri,
             client,
             model: None,
+            is_inference: false,
             attempts: SmallVec::new(),
             affinity: None,
             status: None,
@@ -113,7 +116,16 @@ impl RequestRecord {
         for attempt in earlier {
             attempt.count(attempt.outcome(Outcome::Failure), attempt.took, 0, now);
         }
-        last.count(last.outcome(self.outcome), self.duration, self.bytes_out, now);
+        let outcome = last.outcome(self.outcome);
+        last.count(outcome, self.duration, self.bytes_out, now);
+        if let Some(model) = last.model.as_ref().filter(|_| outcome == Outcome::Success && self.has_run()) {
+            model.has_answered();
+        }
+    }
+
+    /// Returns whether a model must have been in memory for this. Refusals and descriptions need none.
+    fn has_run(&self) -> bool {
+        self.is_inference && self.status.is_some_and(|status| status.is_success())
     }
 }
 
@@ -138,9 +150,6 @@ impl Attempt {
         self.endpoint.live.totals().record(outcome, latency, bytes, now);
         if let Some(model) = &self.model {
             model.totals().record(outcome, latency, bytes, now);
-            if outcome == Outcome::Success {
-                model.has_answered();
-            }
         }
     }
 }

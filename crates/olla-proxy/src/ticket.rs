@@ -71,6 +71,7 @@ impl Ticket {
     pub(crate) fn read_body(&mut self, inbound: &Inbound) {
         self.record.bytes_in = inbound.body.len();
         self.record.model = inbound.model.as_ref().map(|m| Arc::clone(&m.name));
+        self.record.is_inference = inbound.route.operation.is_inference();
     }
 
     pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>) {

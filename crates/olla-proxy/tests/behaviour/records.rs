@@ -155,3 +155,22 @@ async fn a_broken_answer_is_one_failure_with_the_bytes_that_came() {
     let view = stage.endpoint(0).live.totals().view();
     assert_eq!((view.requests, view.failures, view.bytes), (1, 1, 5));
 }
+
+#[tokio::test]
+async fn a_model_counts_as_loaded_when_it_has_run_and_not_when_it_was_described_or_refused() {
+    let backend = Backend::answering(ok("{}")).await;
+    let refusing = Backend::answering(answer("404 Not Found", "", "{}")).await;
+    let mut plan = Plan::over(&[&backend, &refusing]);
+    plan.kind(0, "ollama");
+    plan.models(1, &["other"]);
+    let stage = plan.start();
+    let loaded = |endpoint: usize| stage.endpoint(endpoint).model_live[0].loaded();
+    (0..2).for_each(|n| stage.endpoint(n).model_live[0].set_cold());
+
+    assert_eq!(stage.ask(post("/olla/ollama/api/show", r#"{"model":"m"}"#)).await.status, 200);
+    assert_eq!(loaded(0), Some(false), "its description is read from the disk");
+    assert_eq!(stage.ask(post("/v1/chat/completions", r#"{"model":"other"}"#)).await.status, 404);
+    assert_eq!(loaded(1), Some(false), "a refusal needs no model");
+    assert_eq!(stage.ask(chat()).await.status, 200);
+    assert_eq!(loaded(0), Some(true));
+}
