@@ -71,6 +71,12 @@ impl Endpoint {
         }
     }
 
+    /// Returns whether its models are known: it has listed them since the start, or has declared some.
+    #[must_use]
+    pub fn has_listed(&self) -> bool {
+        !self.models.is_empty() || self.live.checkup().listed_at.is_some()
+    }
+
     /// Returns this endpoint with another list of models, or `None` when nothing changes.
     fn with_models(&self, kind: Option<KindId>, listed: Vec<Model>) -> Option<Self> {
         let mut models: Vec<_> = listed.into_iter().filter(|m| self.spec.filter.keeps(m)).collect();

@@ -10,7 +10,7 @@ use olla_core::{Endpoint, Fleet, Preference, Status};
 use smallvec::SmallVec;
 
 use crate::{
-    Error,
+    Absence, Error,
     routing::{Decision, Missing, NOT_FOUND, Rediscovery},
     settings::Routing,
 };
@@ -69,6 +69,7 @@ fn route_by_model<'f>(
     if named.any_available() {
         return Ok(named.candidates);
     }
+    let forbidden = named.forbidden || aliased.as_ref().is_some_and(|pairs| pairs.forbidden);
     let behind_alias = aliased.as_ref().map_or(0, Pairs::endpoints);
     let endpoints = named.endpoints().max(behind_alias);
     if let Some(lack) = named.lack.or(aliased.and_then(|pairs| pairs.lack)).filter(|_| endpoints == 0) {
@@ -83,16 +84,20 @@ fn route_by_model<'f>(
             }
             Err(reach.unavailable(true))
         }
-        Err(reason) => Err(refuse((model, endpoints), reach, reason)),
+        Err(reason) if reason == NOT_FOUND => {
+            let absence = if forbidden { Absence::Forbidden } else { absence(&reachable) };
+            let (model, kind) = (Arc::clone(model), reach.kind_or_any());
+            Err(Error::ModelNotFound { model, kind, absence, reason })
+        }
+        Err(reason) => Err(Error::ModelUnavailable { model: Arc::clone(model), endpoints, reason }),
     }
 }
 
-fn refuse((model, endpoints): (&Arc<str>, usize), reach: &Reach<'_>, reason: &'static str) -> Error {
-    let model = Arc::clone(model);
-    if reason == NOT_FOUND {
-        Error::ModelNotFound { model, kind: reach.kind_or_any(), reason }
-    } else {
-        Error::ModelUnavailable { model, endpoints, reason }
+/// Says why none of these endpoints has a model.
+fn absence(endpoints: &[&Arc<Endpoint>]) -> Absence {
+    match endpoints.iter().filter(|endpoint| !endpoint.has_listed()).count() {
+        0 => Absence::Unlisted,
+        unheard => Absence::Unheard(unheard),
     }
 }
 

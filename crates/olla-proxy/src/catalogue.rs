@@ -14,7 +14,7 @@ use olla_core::{Endpoint, Fleet};
 use olla_profiles::{ListShape, Profiles};
 
 use crate::{
-    Error,
+    Absence, Error,
     listing::{self, View},
 };
 
@@ -78,6 +78,7 @@ fn one(encoded: &str, fleet: &Fleet, now: SystemTime) -> Result<serde_json::Valu
     let entry = view.find_model(&name).ok_or_else(|| Error::ModelNotFound {
         model: Arc::from(&*name),
         kind: "configured".into(),
+        absence: Absence::Unlisted,
         reason: "model_not_found",
     })?;
     Ok(unified::one(&entry, now))

@@ -91,12 +91,14 @@ pub enum Error {
         retry_after: Duration,
     },
     /// No endpoint has the model.
-    #[error("model {model:?} is not on any {kind} endpoint; the model list of the same prefix shows what is")]
+    #[error("model {model:?} is {}", absence.of(kind))]
     ModelNotFound {
         /// The name asked for.
         model: Arc<str>,
         /// The kind of endpoint that was asked for, or `configured`.
         kind: Arc<str>,
+        /// What makes it absent.
+        absence: Absence,
         /// The routing reason, also sent as `X-Olla-Routing-Reason`.
         reason: &'static str,
     },
@@ -176,6 +178,35 @@ pub enum Jam {
         /// How long that is.
         limit: Duration,
     },
+}
+
+/// Why nobody has a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// No endpoint lists it.
+    Unlisted,
+    /// No endpoint lists it, and so many have not listed their models since the start.
+    Unheard(usize),
+    /// Endpoints have it, and their `models.never` keeps it away.
+    Forbidden,
+}
+
+// === impl Absence ===
+
+impl Absence {
+    /// Says where a model is, of endpoints of some kind.
+    fn of(self, kind: &str) -> String {
+        match self {
+            Self::Unlisted => {
+                format!("not on any {kind} endpoint; the model list of the same prefix shows what is")
+            }
+            Self::Unheard(endpoints) => format!(
+                "not on any {kind} endpoint that has listed its models; {endpoints} endpoint(s) have not listed \
+                 theirs yet, and GET /internal/status/endpoints says why"
+            ),
+            Self::Forbidden => format!("kept away by `models.never` from every {kind} endpoint that has it"),
+        }
+    }
 }
 
 // === impl Error ===

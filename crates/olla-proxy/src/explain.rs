@@ -316,10 +316,7 @@ fn without_model(endpoint: &Endpoint, model: &str, down: Option<String>) -> (Ver
     if !endpoint.spec.filter.admits(model) {
         return (Verdict::Never, "its filter leaves the model out".into());
     }
-    let (error, is_listed) = {
-        let checkup = endpoint.live.checkup();
-        (checkup.listing_error.clone(), checkup.listed_at.is_some() || !endpoint.models.is_empty())
-    };
+    let (error, is_listed) = (endpoint.live.checkup().listing_error.clone(), endpoint.has_listed());
     match (down, error) {
         (Some(down), _) if !is_listed => (Verdict::NotNow, format!("{down}; its models are not known yet")),
         (_, Some(error)) => (Verdict::Never, format!("its models could not be listed: {error}")),

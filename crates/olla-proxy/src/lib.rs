@@ -61,7 +61,7 @@ mod upstream;
 
 pub use body::Body;
 pub use clock::now;
-pub use error::{Error, Jam};
+pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};

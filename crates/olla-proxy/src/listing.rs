@@ -18,7 +18,7 @@ use olla_profiles::{ListShape, Listing, OpenAiShape, Profile, Profiles};
 use serde_json::Value;
 
 use crate::{
-    Error, candidates,
+    Absence, Error, candidates,
     route::{Route, Scope},
 };
 
@@ -47,6 +47,7 @@ pub(crate) fn answer(
             found.ok_or_else(|| Error::ModelNotFound {
                 model: Arc::from(&*name),
                 kind: candidates::kind_or_any(route.scope, profiles),
+                absence: Absence::Unlisted,
                 reason: "model_not_found",
             })?
         }

@@ -36,6 +36,8 @@ pub(crate) struct Pairs<'f> {
     pub(crate) candidates: Candidates<'f>,
     /// The first thing that an available pair lacks, where pairs were left out for that.
     pub(crate) lack: Option<Lack>,
+    /// Whether a rule of the configuration has left out a pair.
+    pub(crate) forbidden: bool,
 }
 
 /// How many ranks one place in the order of an alias has: a preference, and whether the prompt strains it.
@@ -80,9 +82,13 @@ impl Asked<'_> {
 // === impl Pairs ===
 
 impl<'f> Pairs<'f> {
+    fn new(decision: Decision) -> Self {
+        Self { candidates: Candidates::new(decision), lack: None, forbidden: false }
+    }
+
     /// Collects the endpoints that have the model under any of its names.
     pub(crate) fn by_name(fleet: &'f Fleet, name: &str, asked: &Asked<'_>, decision: Decision) -> Self {
-        let mut pairs = Self { candidates: Candidates::new(decision), lack: None };
+        let mut pairs = Self::new(decision);
         for placement in fleet.lookup(name) {
             pairs.add(fleet, placement, (name, 0, spelling(placement, name)), asked);
         }
@@ -91,7 +97,7 @@ impl<'f> Pairs<'f> {
 
     /// Collects the pairs behind an alias, in its order.
     pub(crate) fn by_alias(fleet: &'f Fleet, name: &str, alias: &'f Alias, asked: &Asked<'_>) -> Self {
-        let mut pairs = Self { candidates: Candidates::new(Decision::routed("alias", "")), lack: None };
+        let mut pairs = Self::new(Decision::routed("alias", ""));
         // How many pairs each endpoint has so far.
         let mut seen: SmallVec<[(usize, u32); 8]> = SmallVec::new();
         for (n, target) in (0..).zip(&*alias.targets) {
@@ -161,6 +167,7 @@ impl<'f> Pairs<'f> {
             Err(Against::Lack(lack)) if is_available(endpoint) => {
                 self.lack.get_or_insert(lack);
             }
+            Err(Against::Rule) => self.forbidden = true,
             Err(_) => {}
         }
     }

@@ -63,6 +63,22 @@ async fn never_holds_for_listed_models_for_patterns_and_for_every_fallback() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_model_that_rules_keep_away_everywhere_is_told_so() {
+    let (_backends, mut plan) = two().await;
+    plan.specs[0].placement.never = globs(&["secret"]);
+    plan.models(0, &["secret"]);
+    let stage = plan.start();
+
+    let told = stage.ask(post("/v1/completions", r#"{"model":"secret"}"#)).await;
+
+    assert_eq!(
+        (told.status, told.header("x-olla-routing-reason")),
+        (StatusCode::NOT_FOUND, Some("model_not_found"))
+    );
+    assert!(told.text().contains("`models.never`"), "it is in the list of models: {}", told.text());
+}
+
+#[tokio::test]
 async fn a_filter_holds_for_what_a_pattern_stands_for_and_for_every_fallback() {
     let (_backends, mut plan) = two().await;
     plan.specs[0].filter = ModelFilter { include: vec![], exclude: globs(&["openai/gpt-5*"]) };

@@ -232,3 +232,16 @@ async fn nothing_is_missing_before_every_endpoint_has_been_checked_once() {
     }
     assert_eq!(stage.ask(ask_for("one")).await.status, StatusCode::OK, "what is known is served");
 }
+
+#[tokio::test]
+async fn who_asks_for_an_absent_model_is_told_how_many_endpoints_have_never_said_what_they_have() {
+    let mut plan = Plan::over_urls(&["http://127.0.0.1:1", "http://127.0.0.1:1"]);
+    plan.models(1, &[]);
+    let stage = plan.start();
+    stage.endpoint(1).live.set_status(Status::Offline);
+
+    let told = stage.ask(post("/v1/completions", r#"{"model":"absent"}"#)).await;
+
+    assert_eq!(told.status, StatusCode::NOT_FOUND);
+    assert!(told.text().contains("1 endpoint(s) have not listed theirs yet"), "{}", told.text());
+}
