@@ -10,6 +10,7 @@ mod catalogue;
 mod chaos;
 mod client;
 mod config_errors;
+mod connection_limits;
 mod cors;
 mod demo;
 mod discovery;

@@ -90,6 +90,12 @@ pub enum Error {
         /// When the next request will be admitted.
         retry_after: Duration,
     },
+    /// As many requests are being served as may be.
+    #[error("{limit} requests are being served, as many as may be (server.limits.max_in_flight); try again")]
+    TooManyRequests {
+        /// The limit.
+        limit: usize,
+    },
     /// No endpoint has the model.
     #[error("model {model:?} is {}", absence.of(kind))]
     ModelNotFound {
@@ -240,9 +246,10 @@ impl Error {
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::ModelUnavailable { .. } | Self::NoEndpoint { .. } | Self::Busy { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManyRequests { .. }
+            | Self::ModelUnavailable { .. }
+            | Self::NoEndpoint { .. }
+            | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { failure: Failure::Exhausted, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { failure, .. } if failure.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -265,6 +272,7 @@ impl Error {
             Self::BodyTimeout { .. } => "body_timeout",
             Self::BodyBroken => "body_broken",
             Self::RateLimited { .. } => "rate_limited",
+            Self::TooManyRequests { .. } => "too_many_in_flight",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelUnavailable { .. } => "model_unavailable",
             // The code that OpenAI's own API has for it.
@@ -282,7 +290,8 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
-            Self::ModelUnavailable { .. }
+            Self::TooManyRequests { .. }
+            | Self::ModelUnavailable { .. }
             | Self::NoEndpoint { .. }
             | Self::Busy { .. }
             | Self::Upstream { failure: Failure::Exhausted, .. } => Some(Duration::from_secs(1)),

@@ -22,8 +22,8 @@ use tower_service::Service;
 
 use crate::{
     Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
-    rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared, sticky::Sessions,
-    ticket::Ticket,
+    policy::Crowd, rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared,
+    sticky::Sessions, ticket::Ticket,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -178,6 +178,7 @@ impl ProxyBuilder {
     pub fn build(self) -> Proxy {
         let upstream = Upstream::new(self.settings.connect);
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
+        let crowd = Crowd::new(self.settings.limits.max_in_flight);
         let budget = Budget::new(self.settings.retry.budget_percent);
         let sessions = self.settings.sticky.clone().map(Sessions::new);
         let shared = Shared {
@@ -190,6 +191,7 @@ impl ProxyBuilder {
             trusted_proxies: self.trusted_proxies,
             rediscoverer: self.rediscover.map(Rediscoverer::new),
             budget,
+            crowd,
             sessions,
             waiting: AtomicUsize::new(0),
         };

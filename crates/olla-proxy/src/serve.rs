@@ -33,6 +33,9 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client)).transpose()?;
+    if let Some(crowd) = &shared.crowd {
+        ticket.admitted(crowd.enter().map_err(|error| Refusal::from(error).with_quota(quota))?);
+    }
     match answer((shared, upstream), request, asker, ticket).await {
         Ok(reply) => Ok(reply.with_quota(quota)),
         Err(refusal) => Err(refusal.with_quota(quota)),

@@ -73,6 +73,8 @@ pub struct Limits {
     pub max_header_bytes: u64,
     /// Longest time for the body to arrive. Default 30 s.
     pub body_timeout: Duration,
+    /// Requests at a time, each from its head to the end of its response. Default: any number.
+    pub max_in_flight: usize,
 }
 
 /// Limits of a response. Zero turns a limit off.
@@ -173,6 +175,7 @@ impl Default for Limits {
             max_body_bytes: 100 * 1024 * 1024,
             max_header_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            max_in_flight: 0,
         }
     }
 }

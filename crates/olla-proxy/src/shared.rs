@@ -10,8 +10,8 @@ use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, rediscovery::Rediscoverer, retry::Budget, sticky::Sessions,
-    ticket::Recorders,
+    RateLimits, Settings, TrustedProxies, policy::Crowd, rediscovery::Rediscoverer, retry::Budget,
+    sticky::Sessions, ticket::Recorders,
 };
 
 /// What all workers share.
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rediscoverer: Option<Rediscoverer>,
     pub(crate) budget: Budget,
+    pub(crate) crowd: Option<Arc<Crowd>>,
     pub(crate) sessions: Option<Sessions>,
     /// Requests that wait for room.
     pub(crate) waiting: AtomicUsize,

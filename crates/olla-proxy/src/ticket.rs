@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::inspect::Inbound;
+use crate::{inspect::Inbound, policy::Presence};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, ModelLive, Outcome, Recorder, RequestRecord};
 
@@ -19,6 +19,8 @@ pub(crate) struct Ticket {
     started: Instant,
     attempt_started: Instant,
     recorders: Recorders,
+    /// Held until the end of the response.
+    presence: Option<Presence>,
     finished: bool,
 }
 
@@ -34,7 +36,19 @@ impl Ticket {
         let record = RequestRecord::start(id, method, uri, client, SystemTime::now());
         let started = Instant::now();
         let recorders = Arc::clone(recorders);
-        Self { record: Box::new(record), started, attempt_started: started, recorders, finished: false }
+        Self {
+            record: Box::new(record),
+            started,
+            attempt_started: started,
+            recorders,
+            presence: None,
+            finished: false,
+        }
+    }
+
+    /// Notes that the request is one of those that are being served.
+    pub(crate) fn admitted(&mut self, presence: Presence) {
+        self.presence = Some(presence);
     }
 
     pub(crate) fn id(&self) -> &HeaderValue {
@@ -123,6 +137,7 @@ impl Ticket {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
+        self.presence = None;
         self.record.outcome = outcome;
         self.record.duration = self.started.elapsed();
         self.record.count();

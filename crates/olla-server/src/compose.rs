@@ -23,6 +23,8 @@ use crate::{
     config::settings::{self, Settings},
     dispatch::{Dispatch, Routes},
     fetch::ProbeClient,
+    listen::Room,
+    open_files,
     rediscovery::rediscover,
     stats::Stats,
 };
@@ -32,6 +34,8 @@ pub(crate) struct App {
     pub(crate) fleet: Arc<FleetCell>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) monitor: Arc<Monitor<ProbeClient>>,
+    /// Room for client connections, for all workers together.
+    pub(crate) room: Room,
     /// All limits that remember clients.
     pub(crate) rate_limits: Vec<Arc<RateLimits>>,
     /// Set when the server stops: it is not ready any more.
@@ -60,7 +64,8 @@ impl App {
         let rate_limits = rate_limits.into_iter().chain(health_limits.clone()).collect();
         let routes = Routes { proxy, admin, health_limits };
         let cors = settings.server.cors.as_ref().map(cors);
-        Self { fleet, profiles, monitor, rate_limits, stopping, routes, cors }
+        let room = Room::new(settings.server.capacity.max_connections.or_else(open_files::half));
+        Self { fleet, profiles, monitor, room, rate_limits, stopping, routes, cors }
     }
 
     /// Returns the service for one worker, with connections to backends of its own.
@@ -169,6 +174,7 @@ fn limits(server: &settings::Server) -> Limits {
         max_body_bytes: server.limits.max_body_bytes.unwrap_or(0),
         max_header_bytes: server.limits.max_header_bytes as u64,
         body_timeout: server.read_timeout.unwrap_or_default(),
+        max_in_flight: server.capacity.max_in_flight.or_else(open_files::half).unwrap_or(0),
     }
 }
 

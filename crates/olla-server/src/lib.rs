@@ -24,6 +24,7 @@ mod explain;
 mod fetch;
 mod listen;
 mod log;
+mod open_files;
 mod rediscovery;
 mod run;
 mod start;

@@ -5,6 +5,7 @@
 mod bind;
 mod connection;
 mod framing;
+mod room;
 mod watchdog;
 
 use std::{
@@ -20,6 +21,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tracing::{debug, warn};
 
 pub(crate) use bind::{BindError, bind};
+pub(crate) use room::Room;
+use room::Seat;
 pub(crate) use watchdog::Busy;
 
 use crate::dispatch::Dispatch;
@@ -36,19 +39,23 @@ pub(crate) struct Patience {
 }
 
 /// Serves connections until `stop` turns true, then lets the requests in flight finish.
+///
+/// Where there is no room for a connection, it waits, and no further ones are accepted: they stay in the queue of
+/// the kernel.
 pub(crate) async fn serve(
     listener: std::net::TcpListener,
     dispatch: Dispatch,
-    patience: Patience,
+    (patience, room): (Patience, Room),
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let protocol = protocol(patience.max_head_bytes);
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
-    let start = |connections: &mut JoinSet<()>, stream, peer| {
+    let start = |connections: &mut JoinSet<()>, (stream, peer), seat| {
         let (protocol, dispatch, stop) = (protocol.clone(), dispatch.clone(), stopping.clone());
         connections.spawn(async move {
+            let _seat: Option<Seat> = seat;
             let connection = connection::serve(&protocol, stream, peer, (dispatch, patience), stop);
             if let Err(error) = pin!(connection).await {
                 debug!(%peer, %error, "connection ended with an error");
@@ -62,14 +69,23 @@ pub(crate) async fn serve(
             // Finished ones are taken out, so that the set holds only what is open.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        match accepted {
-            Ok((stream, peer)) => start(&mut connections, stream, peer),
-            Err(error) => pause_after(&error).await,
-        }
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        let seat = tokio::select! {
+            seat = room.take() => seat,
+            // Whoever has been accepted is served, room or not.
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        start(&mut connections, accepted, seat);
     }
     // Whoever is in the queue already has been promised an answer; dropping the listener would reset them.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        start(&mut connections, stream, peer);
+    while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+        start(&mut connections, accepted, None);
     }
     drop(listener);
     while connections.join_next().await.is_some() {}

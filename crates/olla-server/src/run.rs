@@ -10,7 +10,6 @@ use std::{
 };
 
 use olla_health::LocalSearch;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -23,7 +22,7 @@ use crate::{
     compose::{App, clean_up_interval},
     config::{Loaded, Settings},
     listen::{self, Patience},
-    summary,
+    open_files, summary,
 };
 
 /// A server that is bound to its port but does not accept yet.
@@ -49,7 +48,7 @@ pub(crate) enum StartError {
 impl Server {
     /// Binds the port and builds the parts.
     pub(crate) fn bind(loaded: Loaded) -> Result<Self, StartError> {
-        allow_many_files();
+        open_files::allow_many();
         let Loaded { settings, profiles, source, .. } = loaded;
         let cores = thread::available_parallelism().map_or(1, Into::into);
         let workers = settings.server.workers.unwrap_or(cores).max(1);
@@ -163,8 +162,9 @@ fn start_workers(
     for (n, listener) in listeners.into_iter().enumerate() {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (dispatch, stop, alive) = (app.dispatch(), stopping.clone(), alive.clone());
+        let grants = (patience, app.room.clone());
         thread::Builder::new().name(format!("olla-worker-{n}")).spawn(move || {
-            if let Err(error) = runtime.block_on(listen::serve(listener, dispatch, patience, stop)) {
+            if let Err(error) = runtime.block_on(listen::serve(listener, dispatch, grants, stop)) {
                 error!(%error, "a worker cannot listen; the others serve on");
             }
             drop(alive);
@@ -178,16 +178,6 @@ fn patience(settings: &Settings) -> Patience {
         head: settings.server.read_header_timeout,
         idle: settings.server.idle_timeout,
         max_head_bytes: settings.server.limits.max_header_bytes,
-    }
-}
-
-/// Each client and each backend connection takes a file descriptor; the usual soft limit of 1,024 is from
-/// another age, and any process may raise it to its hard limit.
-fn allow_many_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        warn!(%error, "cannot raise the limit of open files");
     }
 }
 

@@ -7,6 +7,7 @@ mod bodies;
 mod cancel;
 mod capabilities;
 mod catalogue;
+mod crowd;
 mod discretion;
 mod drain;
 mod ejection;

@@ -71,6 +71,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("server.request_logging", One(FLAG), "true", "Writes one log line for each request."),
     key("server.request_limits.max_body_size", One(SIZE), "100MB", "Largest request body; `0` for no limit.").variable("OLLA_SERVER_MAX_BODY_SIZE"),
     key("server.request_limits.max_header_size", One(NONZERO_SIZE), "1MB", "Largest request head; less than 4 KB counts as 4 KB.").variable("OLLA_SERVER_MAX_HEADER_SIZE"),
+    key("server.limits.max_connections", One(COUNT), "0", "Client connections at a time; further ones wait until one ends. `0` is half of the limit of open files."),
+    key("server.limits.max_in_flight", One(COUNT), "0", "Requests at a time, each from its head to the end of its answer; further ones get 503. `0` is half of the limit of open files."),
     key("server.rate_limits.global_requests_per_minute", One(RATE), "1000", "Requests a minute from all clients together; `0` for no limit.").variable("OLLA_SERVER_GLOBAL_RATE_LIMIT"),
     key("server.rate_limits.per_ip_requests_per_minute", One(RATE), "100", "Requests a minute from one client address; `0` for no limit.").variable("OLLA_SERVER_PER_IP_RATE_LIMIT"),
     key("server.rate_limits.health_requests_per_minute", One(RATE), "1000", "Requests a minute for `/internal/health` from one client address; `0` for no limit.").variable("OLLA_SERVER_HEALTH_RATE_LIMIT"),

@@ -50,8 +50,15 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) request_logging: bool,
     pub(crate) request_limits: RequestLimits,
+    pub(crate) limits: Capacity,
     pub(crate) rate_limits: RateLimits,
     pub(crate) cors: Cors,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Capacity {
+    pub(crate) max_connections: usize,
+    pub(crate) max_in_flight: usize,
 }
 
 #[derive(Debug, Deserialize)]

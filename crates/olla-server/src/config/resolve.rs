@@ -15,7 +15,8 @@ use super::{
     raw::{self, Raw},
     scalar,
     settings::{
-        Cors, Discovery, LogFormat, LogLevel, Logging, Proxy, RateLimits, RequestLimits, Server, Settings,
+        Capacity, Cors, Discovery, LogFormat, LogLevel, Logging, Proxy, RateLimits, RequestLimits, Server,
+        Settings,
     },
 };
 
@@ -64,7 +65,12 @@ fn server(raw: raw::Server, report: &mut Report) -> Server {
         max_header_bytes: usize::try_from(raw.request_limits.max_header_size.max(MIN_HEADER_BYTES))
             .unwrap_or(usize::MAX),
     };
+    let capacity = Capacity {
+        max_connections: Some(raw.limits.max_connections).filter(|count| *count > 0),
+        max_in_flight: Some(raw.limits.max_in_flight).filter(|count| *count > 0),
+    };
     Server {
+        capacity,
         host: host(&raw.host, report),
         port: raw.port,
         workers: Some(raw.workers).filter(|count| *count > 0),

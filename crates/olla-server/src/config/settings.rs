@@ -51,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) request_logging: bool,
     /// Sizes of requests.
     pub(crate) limits: RequestLimits,
+    /// Numbers of clients and requests.
+    pub(crate) capacity: Capacity,
     /// Frequency of requests.
     pub(crate) rate_limits: RateLimits,
     /// Cross-origin access; `None` is off.
@@ -64,6 +66,15 @@ pub(crate) struct RequestLimits {
     pub(crate) max_body_bytes: Option<u64>,
     /// Largest head.
     pub(crate) max_header_bytes: usize,
+}
+
+/// How much there may be at a time; `None` is what the limit of open files allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// Client connections.
+    pub(crate) max_connections: Option<usize>,
+    /// Requests, from the head to the end of the response.
+    pub(crate) max_in_flight: Option<usize>,
 }
 
 /// How often requests may come, each a minute; `None` is any number.
