@@ -12,13 +12,18 @@ use bytes::Bytes;
 use http::{Method, Uri};
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::{ListShape, Profiles};
+use serde::Serialize;
 
 use crate::{
     Absence, Error,
     listing::{self, View},
 };
 
-use self::{filter::Filter, query::Query};
+use self::{
+    filter::Filter,
+    query::Query,
+    unified::{List, One},
+};
 
 const PATH: &str = "/olla/models";
 /// The format that shows everything.
@@ -49,10 +54,10 @@ pub(crate) fn answer(
         None | Some("") => list(&Query::read(uri.query()), fleet, profiles)?,
         Some(encoded) => one(encoded, fleet, now())?,
     };
-    Ok(Some(Bytes::from(document.to_string())))
+    Ok(Some(document))
 }
 
-fn list(query: &Query, fleet: &Fleet, profiles: &Profiles) -> Result<serde_json::Value, Error> {
+fn list(query: &Query, fleet: &Fleet, profiles: &Profiles) -> Result<Bytes, Error> {
     let format = Format::read(query, profiles)?;
     let filter = Filter::read(query)?;
     let serves = |endpoint: &Endpoint| match format.dialect() {
@@ -66,12 +71,12 @@ fn list(query: &Query, fleet: &Fleet, profiles: &Profiles) -> Result<serde_json:
         (filter.include_unavailable || endpoint.live.is_routable()) && serves(endpoint)
     });
     Ok(match format {
-        Format::Unified => unified::list(&filter.apply(view.by_model())),
-        Format::Shape(shape) => listing::write(shape, &filter.apply(view.by_name())),
+        Format::Unified => json(&List::new(&filter.apply(view.by_model()))),
+        Format::Shape(shape) => json(&listing::write(shape, &filter.apply(view.by_name()))),
     })
 }
 
-fn one(encoded: &str, fleet: &Fleet, now: SystemTime) -> Result<serde_json::Value, Error> {
+fn one(encoded: &str, fleet: &Fleet, now: SystemTime) -> Result<Bytes, Error> {
     let name = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
     // What is down is in the catalogue too.
     let view = View::new(fleet, |endpoint| endpoint.kind.is_some());
@@ -81,7 +86,12 @@ fn one(encoded: &str, fleet: &Fleet, now: SystemTime) -> Result<serde_json::Valu
         absence: Absence::Unlisted,
         reason: "model_not_found",
     })?;
-    Ok(unified::one(&entry, now))
+    Ok(json(&One::new(&entry, now)))
+}
+
+fn json(document: &impl Serialize) -> Bytes {
+    // Texts, numbers and lists of these cannot fail.
+    serde_json::to_vec(document).map(Bytes::from).unwrap_or_default()
 }
 
 // === impl Format ===

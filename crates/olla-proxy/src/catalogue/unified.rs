@@ -7,114 +7,160 @@ use std::{
 };
 
 use olla_core::{ModelUse, ago, byte_size};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::listing::Entry;
 
-pub(super) fn list(entries: &[Entry<'_>]) -> Value {
-    json!({ "object": "list", "data": entries.iter().map(listed).collect::<Vec<_>>() })
+/// All models.
+#[derive(Serialize)]
+pub(super) struct List<'e> {
+    object: &'static str,
+    data: Vec<Listed<'e>>,
 }
 
-fn listed(entry: &Entry<'_>) -> Value {
-    json!({
-        "olla": known(entry),
-        "id": entry.name(),
-        "object": "model",
-        "owned_by": "olla",
-        "created": entry.created(),
-    })
+#[derive(Serialize)]
+struct Listed<'e> {
+    olla: Known<'e>,
+    id: &'e str,
+    object: &'static str,
+    owned_by: &'static str,
+    created: u64,
 }
 
-/// Returns what is known of a model. Texts that nobody tells are empty, numbers are left out.
-fn known(entry: &Entry<'_>) -> Map<String, Value> {
-    let facts = &entry.facts;
-    let mut known = Map::new();
-    let mut put = |key: &str, value: Value| _ = known.insert(key.to_owned(), value);
-    if let Some(tokens) = facts.context_length {
-        put("max_context_length", json!(tokens));
-    }
-    for (key, text) in [
-        ("family", &facts.family),
-        ("variant", &facts.variant),
-        ("parameter_size", &facts.parameter_size),
-        ("quantization", &facts.quantization),
-    ] {
-        put(key, json!(text.as_deref().unwrap_or_default()));
-    }
-    if let Some(used_for) = facts.used_for {
-        put("type", json!(word(used_for)));
-    }
-    put("aliases", json!(entry.names));
-    if !entry.alias_of.is_empty() {
-        put("alias_of", json!(entry.alias_of));
-    }
-    put("availability", availability(entry));
-    put("capabilities", json!(facts.capabilities));
-    known
+/// What is known of a model. Texts that nobody tells are empty, everything else is left out.
+#[derive(Serialize)]
+struct Known<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_context_length: Option<u64>,
+    family: &'e str,
+    variant: &'e str,
+    parameter_size: &'e str,
+    quantization: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    /// All names by which any endpoint knows it.
+    aliases: &'e [Arc<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    alias_of: &'e [Arc<str>],
+    availability: Vec<At<'e>>,
+    capabilities: &'e [Box<str>],
 }
 
-fn word(used_for: ModelUse) -> &'static str {
-    match used_for {
-        ModelUse::Text => "llm",
-        ModelUse::Vision => "vlm",
-        ModelUse::Embeddings => "embeddings",
+/// One endpoint: in which state it has the model, and under which names.
+#[derive(Serialize)]
+struct At<'e> {
+    endpoint: &'e str,
+    state: &'static str,
+    names: Vec<&'e str>,
+}
+
+/// One model in full.
+#[derive(Serialize)]
+pub(super) struct One<'e> {
+    id: &'e str,
+    #[serde(flatten)]
+    known: Known<'e>,
+    format: &'e str,
+    total_disk_size: String,
+    last_seen: String,
+    endpoints: BTreeSet<&'e str>,
+    loaded_endpoints: BTreeSet<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'e str>,
+}
+
+const LOADED: &str = "loaded";
+
+// === impl List ===
+
+impl<'e> List<'e> {
+    pub(super) fn new(entries: &'e [Entry<'_>]) -> Self {
+        let listed = |entry: &'e Entry<'_>| Listed {
+            olla: Known::new(entry),
+            id: entry.name(),
+            object: "model",
+            owned_by: "olla",
+            created: entry.created(),
+        };
+        Self { object: "list", data: entries.iter().map(listed).collect() }
     }
 }
 
-/// Returns one element for each endpoint: in which state it has the model, and under which names.
-fn availability(entry: &Entry<'_>) -> Value {
-    // Those of one endpoint stand side by side, but for the models of an alias.
-    let mut elements: Vec<Value> = vec![];
+// === impl Known ===
+
+impl<'e> Known<'e> {
+    fn new(entry: &'e Entry<'_>) -> Self {
+        let facts = &entry.facts;
+        let known_use = |used_for| match used_for {
+            ModelUse::Text => "llm",
+            ModelUse::Vision => "vlm",
+            ModelUse::Embeddings => "embeddings",
+        };
+        Self {
+            max_context_length: facts.context_length,
+            family: facts.family.as_deref().unwrap_or_default(),
+            variant: facts.variant.as_deref().unwrap_or_default(),
+            parameter_size: facts.parameter_size.as_deref().unwrap_or_default(),
+            quantization: facts.quantization.as_deref().unwrap_or_default(),
+            r#type: facts.used_for.map(known_use),
+            aliases: entry.names,
+            alias_of: entry.alias_of,
+            availability: availability(entry),
+            capabilities: &facts.capabilities,
+        }
+    }
+}
+
+fn availability<'e>(entry: &'e Entry<'_>) -> Vec<At<'e>> {
+    let mut all: Vec<At<'e>> = vec![];
     for place in &entry.places {
-        let (endpoint, state, name) = (&*place.endpoint.spec.name, place.state(), &place.model.name);
-        match elements.iter_mut().find(|element| element["endpoint"] == endpoint) {
-            None => elements.push(json!({ "endpoint": endpoint, "state": state, "names": [name] })),
-            Some(element) => {
-                if let Some(names) = element["names"].as_array_mut() {
-                    names.push(json!(name));
-                }
+        let (endpoint, state, name) = (&*place.endpoint.spec.name, place.state(), &*place.model.name);
+        // Those of one endpoint stand side by side.
+        match all.last_mut().filter(|last| last.endpoint == endpoint) {
+            None => all.push(At { endpoint, state, names: vec![name] }),
+            Some(last) => {
+                last.names.push(name);
                 // One of two names is enough to have it in memory.
-                if state == "loaded" {
-                    element["state"] = json!(state);
+                if state == LOADED {
+                    last.state = state;
                 }
             }
         }
     }
-    elements.into()
+    all
 }
 
-/// Writes one model in full, as of `now`.
-pub(super) fn one(entry: &Entry<'_>, now: SystemTime) -> Value {
-    let facts = &entry.facts;
-    let names = |loaded_only: bool| -> BTreeSet<&Arc<str>> {
-        let places = entry.places.iter().filter(|place| !loaded_only || place.state() == "loaded");
-        places.map(|place| &place.endpoint.spec.name).collect()
-    };
-    let seen = entry.places.iter().filter_map(|place| place.endpoint.live.checkup().listed_at).max();
-    let mut document = Map::new();
-    document.insert("id".into(), json!(entry.name()));
-    document.extend(known(entry));
-    for (key, value) in [
-        ("format", json!(facts.format.as_deref().unwrap_or_default())),
-        ("total_disk_size", json!(byte_size(disk_bytes(entry)))),
-        ("last_seen", json!(ago(seen, now))),
-        ("endpoints", json!(names(false))),
-        ("loaded_endpoints", json!(names(true))),
-    ] {
-        document.insert(key.into(), value);
+// === impl One ===
+
+impl<'e> One<'e> {
+    /// Describes a model as of `now`.
+    pub(super) fn new(entry: &'e Entry<'_>, now: SystemTime) -> Self {
+        let facts = &entry.facts;
+        let known = Known::new(entry);
+        let loaded = known.availability.iter().filter(|at| at.state == LOADED);
+        let seen = entry.places.iter().filter_map(|place| place.endpoint.live.checkup().listed_at).max();
+        Self {
+            id: entry.name(),
+            format: facts.format.as_deref().unwrap_or_default(),
+            total_disk_size: byte_size(disk_bytes(entry)),
+            last_seen: ago(seen, now),
+            endpoints: known.availability.iter().map(|at| at.endpoint).collect(),
+            loaded_endpoints: loaded.map(|at| at.endpoint).collect(),
+            parameter_count: facts.parameter_count,
+            publisher: facts.publisher.as_deref(),
+            digest: facts.digest.as_deref(),
+            known,
+        }
     }
-    let known = [
-        ("parameter_count", facts.parameter_count.map(Value::from)),
-        ("publisher", facts.publisher.as_deref().map(Value::from)),
-        ("digest", facts.digest.as_deref().map(Value::from)),
-    ];
-    document.extend(known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-    document.into()
 }
 
 /// Adds up what the model takes on all endpoints; two names on one endpoint are one file.
 fn disk_bytes(entry: &Entry<'_>) -> u64 {
-    let mut sizes: BTreeMap<&Arc<str>, u64> = BTreeMap::new();
+    let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
     for place in &entry.places {
         let size = sizes.entry(&place.endpoint.spec.name).or_default();
         *size = (*size).max(place.model.size_bytes.unwrap_or(0));

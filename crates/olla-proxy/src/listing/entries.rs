@@ -1,9 +1,6 @@
 //! What there is to list: models, each with what all endpoints that are shown tell of it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use olla_core::{CatalogueModel, Endpoint, Fleet, Model, ModelLive, Placement, unix_seconds};
 
@@ -12,7 +9,7 @@ use olla_core::{CatalogueModel, Endpoint, Fleet, Model, ModelLive, Placement, un
 pub(crate) struct Entry<'f> {
     /// Its name here, and of each fact the first that is known.
     pub(crate) facts: Model,
-    /// All names by which endpoints know it.
+    /// All names by which endpoints know it; empty in lists by name.
     pub(crate) names: &'f [Arc<str>],
     /// The models behind the name, where it is an alias.
     pub(crate) alias_of: &'f [Arc<str>],
@@ -37,6 +34,13 @@ pub(crate) struct View<'f> {
     shown: Vec<bool>,
 }
 
+/// The spellings of a name that differ only in case.
+struct Spelling<'f> {
+    /// That of the first endpoint.
+    name: &'f str,
+    places: Vec<Place<'f>>,
+}
+
 // === impl View ===
 
 impl<'f> View<'f> {
@@ -48,18 +52,20 @@ impl<'f> View<'f> {
     ///
     /// Spellings of one model's name that differ only in case are one name, that of the first endpoint.
     pub(crate) fn by_name(&self) -> Vec<Entry<'f>> {
-        let mut named: BTreeMap<&'f str, (&'f CatalogueModel, Vec<Place<'f>>)> = BTreeMap::new();
+        let mut named: BTreeMap<&'f str, Vec<Place<'f>>> = BTreeMap::new();
         for model in self.fleet.models() {
-            let mut spellings: HashMap<String, &'f str> = HashMap::new();
-            for place in self.places(&model.placements) {
-                let name = &*place.model.name;
-                let name = *spellings.entry(name.to_lowercase()).or_insert(name);
-                named.entry(name).or_insert_with(|| (model, vec![])).1.push(place);
+            let mut spellings: Vec<Spelling<'f>> = vec![];
+            for place in self.places(&model.placements).filter(|place| !place.model.is_pattern()) {
+                match spellings.iter_mut().find(|spelling| spelling.covers(&place.model.name)) {
+                    Some(spelling) => spelling.places.push(place),
+                    None => spellings.push(Spelling { name: &place.model.name, places: vec![place] }),
+                }
+            }
+            for Spelling { name, places } in spellings {
+                named.entry(name).or_default().extend(places);
             }
         }
-        let entries =
-            named.into_iter().map(|(name, (model, places))| Entry::new(name, places).called(&model.names));
-        self.with_aliases(entries.filter(|entry| !entry.facts.is_pattern()).collect())
+        self.with_aliases(named.into_iter().map(|(name, places)| Entry::new(name, places)).collect())
     }
 
     /// Returns an entry for each model of the catalogue and each alias, sorted by identity.
@@ -67,27 +73,32 @@ impl<'f> View<'f> {
         self.with_aliases(self.fleet.models().iter().filter_map(|model| self.entry_of(model)).collect())
     }
 
-    /// Finds the entry of [`by_name`](Self::by_name) that a request for `name` would mean.
+    /// Finds what a request for `name` would mean: a name, exactly or in any case, else an alias, else a name that
+    /// an endpoint implies, else a pattern.
     pub(crate) fn find_name(&self, name: &str) -> Option<Entry<'f>> {
-        let mut entries = self.by_name();
-        let position = |wanted: &str| entries.iter().position(|entry| &*entry.facts.name == wanted);
-        let folded = name.to_lowercase();
-        let any_case = || entries.iter().position(|entry| entry.facts.name.to_lowercase() == folded);
-        if let Some(found) = position(name).or_else(any_case) {
-            return Some(entries.swap_remove(found));
-        }
         let found = self.lookup(name);
-        match found.iter().find_map(|place| position(&place.model.name)) {
-            Some(found) => Some(entries.swap_remove(found)),
-            None => Self::of_pattern(name, found),
-        }
+        let (patterns, models): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|place| place.model.is_pattern());
+        let entry_of = |shown: &str| {
+            let wanted = Spelling { name: shown, places: vec![] };
+            let places = models.iter().filter(|place| wanted.covers(&place.model.name)).copied().collect();
+            Entry::new(shown, places)
+        };
+        let named =
+            models.iter().map(|place| &*place.model.name).filter(|known| same_in_any_case(known, name));
+        let exact = named.clone().find(|known| *known == name);
+        exact
+            .or_else(|| named.clone().next())
+            .map(entry_of)
+            .or_else(|| self.find_alias(name))
+            .or_else(|| models.first().map(|implied| entry_of(&implied.model.name)))
+            .or_else(|| Self::of_pattern(name, patterns))
     }
 
     /// Finds a model by its identity or any of its names, else an alias, else a pattern that stands for it.
     pub(crate) fn find_model(&self, name: &str) -> Option<Entry<'f>> {
         let known = self.fleet.model(name).and_then(|model| self.entry_of(model));
-        let alias = || self.fleet.aliases().get(name).and_then(|alias| self.alias(name, &alias.targets));
-        known.or_else(alias).or_else(|| Self::of_pattern(name, self.lookup(name)))
+        known.or_else(|| self.find_alias(name)).or_else(|| Self::of_pattern(name, self.lookup(name)))
     }
 
     fn entry_of(&self, model: &'f CatalogueModel) -> Option<Entry<'f>> {
@@ -115,11 +126,16 @@ impl<'f> View<'f> {
         entries
     }
 
+    fn find_alias(&self, name: &str) -> Option<Entry<'f>> {
+        self.fleet.aliases().get(name).and_then(|alias| self.alias(name, &alias.targets))
+    }
+
     /// Describes an alias by the first of its models that is shown.
     fn alias(&self, name: &str, targets: &'f [Arc<str>]) -> Option<Entry<'f>> {
         let mut found = targets.iter().map(|target| self.lookup(target)).filter(|found| !found.is_empty());
         let mut entry = Entry::new(name, found.next()?);
         entry.places.extend(found.flatten());
+        entry.places.sort_by_key(|place| place.position);
         Some(Entry { alias_of: targets, ..entry })
     }
 
@@ -137,6 +153,20 @@ impl<'f> View<'f> {
             self.fleet.endpoints().get(position).filter(|_| self.shown.get(position) == Some(&true))?;
         Some(Place { position, endpoint, model: &placement.model, live: &placement.live })
     }
+}
+
+// === impl Spelling ===
+
+impl Spelling<'_> {
+    fn covers(&self, name: &str) -> bool {
+        same_in_any_case(self.name, name)
+    }
+}
+
+fn same_in_any_case(a: &str, b: &str) -> bool {
+    a == b
+        || a.eq_ignore_ascii_case(b)
+        || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
 }
 
 // === impl Entry ===

@@ -1,7 +1,7 @@
 //! Lists of models, answered from the fleet and never from a backend.
 
 use http::{Method, StatusCode};
-use olla_core::{Outcome, Status};
+use olla_core::{Model, Outcome, Status};
 
 use crate::support::{Backend, Plan, Stage, Told, get};
 
@@ -144,4 +144,39 @@ async fn a_model_that_a_pattern_stands_for_is_there() {
     let told = plan.start().ask(get("/v1/models/openai/gpt-4")).await;
 
     assert_eq!((told.status, told.json()["id"].as_str()), (StatusCode::OK, Some("openai/gpt-4")));
+}
+
+#[tokio::test]
+async fn a_name_that_an_endpoint_implies_is_there_unless_an_alias_has_it() {
+    let tagged = |name: &str| {
+        let mut model = Model::named(format!("{name}:latest"));
+        model.also = vec![name.into()];
+        model
+    };
+    let mut plan = Plan::over(&[&Backend::refusing()]);
+    plan.models[0] = vec![tagged("phi4"), tagged("mine")];
+    plan.aliases = vec![("mine", &["phi4"])];
+    let stage = plan.start();
+
+    assert_eq!(stage.ask(get("/v1/models/phi4")).await.json()["id"], "phi4:latest");
+    assert_eq!(stage.ask(get("/v1/models/mine")).await.json()["alias_of"][0], "phi4");
+    assert_eq!(stage.ask(get("/v1/models/MINE:latest")).await.json()["id"], "mine:latest");
+}
+
+#[tokio::test]
+async fn each_spelling_of_a_name_is_found_and_one_is_listed() {
+    let backends = [Backend::refusing(), Backend::refusing()];
+    let mut plan = Plan::over(&backends.each_ref());
+    plan.models(0, &["Qwen/Qwen3-8B"]);
+    plan.models(1, &["qwen/qwen3-8b"]);
+    let stage = plan.start();
+
+    assert_eq!(ids(&stage.ask(get("/v1/models")).await), ["Qwen/Qwen3-8B"]);
+    for (asked, found) in [
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("qwen/qwen3-8b", "qwen/qwen3-8b"),
+        ("QWEN/QWEN3-8B", "Qwen/Qwen3-8B"),
+    ] {
+        assert_eq!(stage.ask(get(&format!("/v1/models/{asked}"))).await.json()["id"], found);
+    }
 }
