@@ -39,14 +39,14 @@ fn agent_request() -> Vec<u8> {
 }
 
 fn plan(client: Format, backend: Format, body: &[u8]) -> ResponseTranslator {
-    let translation = Translation::between(client, backend);
+    let translation = Translation::between(client, backend).unwrap();
     translation.plan(body, &Abilities::default(), Stamp::default()).unwrap().response
 }
 
 /// A client of every format, before a chat backend.
 fn stream(client: Format) -> StreamTranslator {
     let body = json!({
-        "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "Hi" }],
+        "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi",
     });
     plan(client, Format::Chat, body.to_string().as_bytes()).stream()
 }
@@ -54,7 +54,7 @@ fn stream(client: Format) -> StreamTranslator {
 #[divan::bench]
 fn request_of_an_agent(bencher: Bencher<'_, '_>) {
     let body = agent_request();
-    let translation = Translation::between(Format::Messages, Format::Chat);
+    let translation = Translation::between(Format::Messages, Format::Chat).unwrap();
     let abilities = Abilities::default();
     bencher
         .counter(BytesCount::new(body.len()))
@@ -70,9 +70,9 @@ fn request_of_an_agent_as_a_tree(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench(args = [Format::Messages, Format::Chat])]
+#[divan::bench(args = Format::ALL)]
 fn whole_answer(bencher: Bencher<'_, '_>, client: Format) {
-    let request = json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "Hi" }] });
+    let request = json!({ "model": "m", "max_tokens": 9, "input": "Hi", "messages": [{ "role": "user", "content": "Hi" }] });
     let response = plan(client, Format::Chat, request.to_string().as_bytes());
     let body = json!({
         "id": "c", "model": "m", "usage": { "prompt_tokens": 10, "completion_tokens": 500 },
@@ -85,13 +85,13 @@ fn whole_answer(bencher: Bencher<'_, '_>, client: Format) {
 }
 
 /// One piece of text, in the midst of a stream.
-#[divan::bench(args = [Format::Messages, Format::Chat])]
+#[divan::bench(args = Format::ALL)]
 fn chunk_of_text(bencher: Bencher<'_, '_>, client: Format) {
     chunk(bencher, client, r#"{"content":" token"}"#);
 }
 
 /// One piece of the arguments of a call.
-#[divan::bench(args = [Format::Messages, Format::Chat])]
+#[divan::bench(args = Format::ALL)]
 fn chunk_of_a_call(bencher: Bencher<'_, '_>, client: Format) {
     chunk(
         bencher,

@@ -103,7 +103,8 @@ impl BackendError {
 
     /// Returns the end of a stream.
     pub(crate) fn into_failure(self) -> Failure {
-        Failure { status: self.likely_status(), code: "error_in_stream".into(), message: self.message }
+        let code = if self.is_context_overflow() { "context_length_exceeded" } else { "error_in_stream" };
+        Failure { status: self.likely_status(), code: code.into(), message: self.message }
     }
 }
 

@@ -10,13 +10,15 @@ pub enum Format {
     Messages,
     /// OpenAI's chat completions.
     Chat,
+    /// OpenAI's Responses. Of clients only: no request is translated into it.
+    Responses,
 }
 
 // === impl Format ===
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Messages, Self::Chat];
+    pub const ALL: [Self; 3] = [Self::Messages, Self::Chat, Self::Responses];
 
     /// Returns the format of an operation, if it is a conversation that can be translated.
     #[must_use]
@@ -24,6 +26,7 @@ impl Format {
         match (dialect, operation) {
             (Dialect::Anthropic, Operation::Messages) => Some(Self::Messages),
             (Dialect::OpenAi, Operation::Chat) => Some(Self::Chat),
+            (Dialect::OpenAi, Operation::Responses) => Some(Self::Responses),
             _ => None,
         }
     }
@@ -33,7 +36,7 @@ impl Format {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Messages => Dialect::Anthropic,
-            Self::Chat => Dialect::OpenAi,
+            Self::Chat | Self::Responses => Dialect::OpenAi,
         }
     }
 
@@ -43,6 +46,7 @@ impl Format {
         match self {
             Self::Messages => "/v1/messages",
             Self::Chat => "/v1/chat/completions",
+            Self::Responses => "/v1/responses",
         }
     }
 
@@ -52,6 +56,7 @@ impl Format {
         match self {
             Self::Messages => "Anthropic Messages",
             Self::Chat => "OpenAI chat completions",
+            Self::Responses => "OpenAI Responses",
         }
     }
 }

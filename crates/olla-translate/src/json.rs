@@ -4,6 +4,7 @@
 //! What is only passed on stays a [`RawValue`]: it is checked once and copied once, in the spelling of its
 //! author.
 
+mod content;
 mod record;
 mod scan;
 mod text;
@@ -12,6 +13,7 @@ mod write;
 use serde::Deserialize;
 pub(crate) use serde_json::value::RawValue;
 
+pub(crate) use content::TextOrList;
 pub(crate) use record::record;
 pub(crate) use scan::Closing;
 pub(crate) use text::{Count, Field, Items, Text, below};

@@ -28,11 +28,13 @@ mod error;
 mod error_watch;
 mod format;
 mod framing;
+mod freeform;
 mod json;
 mod notes;
 mod openai_chat;
 mod opening;
 mod operation;
+mod responses;
 mod stamp;
 mod tokens;
 mod tool_names;
@@ -50,6 +52,7 @@ pub use error_watch::ErrorWatch;
 pub use format::Format;
 pub use opening::{Opening, Progress};
 pub use operation::Operation;
+pub use responses::ResponseChain;
 pub use stamp::Stamp;
 pub use translation::{
     Outcome, ResponseTranslator, StreamTranslator, TranslatedRequest, Translation, estimate_tokens,

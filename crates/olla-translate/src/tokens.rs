@@ -69,7 +69,7 @@ fn of_block(block: &Block<'_>, measure: &dyn Fn(&str) -> u64) -> u64 {
 fn of_tool(tool: &Tool<'_>, measure: &dyn Fn(&str) -> u64) -> u64 {
     let schema = match &tool.sort {
         ToolSort::Function { schema, .. } => schema.as_deref().map_or(0, measure),
-        ToolSort::Freeform | ToolSort::Hosted(_) => 0,
+        ToolSort::Freeform { .. } | ToolSort::Hosted(_) => 0,
     };
     measure(&tool.name) + tool.description.as_deref().map_or(0, measure) + schema
 }

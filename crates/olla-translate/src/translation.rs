@@ -8,8 +8,12 @@ mod stream;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Abilities, Dropped, Format, Stamp, Untranslatable, anthropic, asked::Asked, canonical::Request,
-    notes::Notes, openai_chat, tokens,
+    Abilities, Dropped, Format, Stamp, Untranslatable, anthropic,
+    asked::Asked,
+    canonical::{Request, Tool, ToolSort},
+    freeform::Freeform,
+    notes::Notes,
+    openai_chat, responses, tokens,
 };
 
 pub use response::ResponseTranslator;
@@ -21,7 +25,7 @@ pub use stream::{Outcome, StreamTranslator};
 /// use olla_translate::{Abilities, Format, Stamp, Translation};
 ///
 /// let body = br#"{"model":"llama3","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
-/// let translation = Translation::between(Format::Messages, Format::Chat);
+/// let translation = Translation::between(Format::Messages, Format::Chat).expect("there is one");
 /// let request = translation.plan(body, &Abilities::default(), Stamp::default())?;
 ///
 /// assert_eq!(
@@ -33,7 +37,14 @@ pub use stream::{Outcome, StreamTranslator};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Translation {
     client: Format,
-    backend: Format,
+    backend: Backend,
+}
+
+/// The formats that requests are translated into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Messages,
+    Chat,
 }
 
 /// A request in the backend's format.
@@ -50,13 +61,29 @@ pub struct TranslatedRequest {
     pub response: ResponseTranslator,
 }
 
+// === impl Backend ===
+
+impl Backend {
+    const fn format(self) -> Format {
+        match self {
+            Self::Messages => Format::Messages,
+            Self::Chat => Format::Chat,
+        }
+    }
+}
+
 // === impl Translation ===
 
 impl Translation {
-    /// Returns the translation for a client and a backend of these formats.
+    /// Returns the translation for a client and a backend of these formats; `None` if requests are not
+    /// translated into the backend's.
     #[must_use]
-    pub const fn between(client: Format, backend: Format) -> Self {
-        Self { client, backend }
+    pub const fn between(client: Format, backend: Format) -> Option<Self> {
+        match backend {
+            Format::Messages => Some(Self { client, backend: Backend::Messages }),
+            Format::Chat => Some(Self { client, backend: Backend::Chat }),
+            Format::Responses => None,
+        }
     }
 
     /// Translates the body of a request. The model keeps its name.
@@ -76,18 +103,23 @@ impl Translation {
         let mut notes = Notes::new(abilities);
         let mut out = BytesMut::with_capacity(body.len() + body.len() / 8 + 256);
         write(self.backend, &request, &mut notes, &mut out)?;
+        let prompt_tokens = tokens::of_request(&request);
+        let is_freeform = |tool: &&Tool<'_>| matches!(tool.sort, ToolSort::Freeform { .. });
+        let freeform = request.tools.iter().filter(is_freeform);
+        let freeform = freeform.map(|tool| notes.names.outward(&tool.name).into_owned()).collect();
         let asked = Asked {
             model: request.model.to_string(),
             stamp,
             names: notes.names,
-            prompt_tokens: tokens::of_request(&request),
+            namespaces: request.namespaces,
+            prompt_tokens,
             stream_usage: request.stream_usage,
         };
         Ok(TranslatedRequest {
             body: out.freeze(),
             stream: request.stream,
             dropped: notes.dropped,
-            response: ResponseTranslator::new(self, asked),
+            response: ResponseTranslator::new(self, asked, Freeform::new(freeform)),
         })
     }
 }
@@ -103,6 +135,7 @@ pub fn estimate_tokens(format: Format, body: &[u8]) -> Result<u64, Untranslatabl
     let request = match format {
         Format::Messages => anthropic::read_prompt(body),
         Format::Chat => openai_chat::read_request(body),
+        Format::Responses => responses::read_request(body),
     };
     request.map(|request| tokens::count(&request))
 }
@@ -115,17 +148,18 @@ fn read(format: Format, body: &str) -> Result<Request<'_>, Untranslatable> {
     match format {
         Format::Messages => anthropic::read_request(body),
         Format::Chat => openai_chat::read_request(body),
+        Format::Responses => responses::read_request(body),
     }
 }
 
 fn write(
-    format: Format,
+    backend: Backend,
     request: &Request<'_>,
     notes: &mut Notes<'_>,
     out: &mut BytesMut,
 ) -> Result<(), Untranslatable> {
-    match format {
-        Format::Messages => anthropic::write_request(request, notes, out),
-        Format::Chat => openai_chat::write_request(request, notes, out),
+    match backend {
+        Backend::Messages => anthropic::write_request(request, notes, out),
+        Backend::Chat => openai_chat::write_request(request, notes, out),
     }
 }

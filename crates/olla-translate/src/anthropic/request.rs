@@ -108,6 +108,7 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
         system,
         turns,
         tools,
+        namespaces: vec![],
         tool_choice,
         parallel_tools,
         max_tokens: wire.max_tokens.map(|Count(tokens)| tokens),
@@ -141,7 +142,7 @@ const BILLING: &str = "x-anthropic-billing-header";
 fn system(content: WireContent<'_>) -> Vec<Block<'_>> {
     let place = Place::message("system", 0);
     let blocks = match content {
-        WireContent::Blocks(blocks) => {
+        WireContent::List(blocks) => {
             let numbered = blocks.into_iter().enumerate();
             numbered.map(|(at, block)| block.read(Place::message("system", at))).collect()
         }

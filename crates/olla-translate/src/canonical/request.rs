@@ -8,6 +8,7 @@ use super::{Block, Place};
 use crate::{
     Format, Untranslatable,
     json::{Field, RawValue, Text},
+    responses::Namespaced,
 };
 
 /// A request to continue a conversation.
@@ -17,6 +18,8 @@ pub(crate) struct Request<'a> {
     pub(crate) system: Vec<Block<'a>>,
     pub(crate) turns: Vec<Turn<'a>>,
     pub(crate) tools: Vec<Tool<'a>>,
+    /// Which tools are within a namespace.
+    pub(crate) namespaces: Vec<Namespaced>,
     pub(crate) tool_choice: Option<ToolChoice<'a>>,
     /// Whether the model may call several tools at once; `None` leaves it to the backend.
     pub(crate) parallel_tools: Option<bool>,
@@ -72,8 +75,8 @@ pub(crate) struct Tool<'a> {
 pub(crate) enum ToolSort<'a> {
     /// Takes a JSON object that fits a schema (`None`: any), to the letter if `strict`.
     Function { schema: Option<Cow<'a, str>>, strict: Option<bool> },
-    /// Takes any text.
-    Freeform,
+    /// Takes any text, perhaps of a grammar.
+    Freeform { grammar: Option<Text<'a>> },
     /// Is run by the provider itself. The kind is what the dialect calls it.
     Hosted(Text<'a>),
 }

@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{StreamTranslator, Translation, stream::Writer};
+use super::{Backend, StreamTranslator, Translation, stream::Writer};
 use crate::{
     Dialect, ErrorFacts, Format, Unreadable, anthropic, asked::Asked, backend_error::BackendError,
-    canonical::Response, openai_chat,
+    canonical::Response, freeform::Freeform, openai_chat, responses,
 };
 
 /// Turns the answer of a backend into the format of the client.
@@ -13,13 +13,14 @@ use crate::{
 pub struct ResponseTranslator {
     pair: Translation,
     asked: Asked,
+    freeform: Freeform,
 }
 
 // === impl ResponseTranslator ===
 
 impl ResponseTranslator {
-    pub(super) const fn new(pair: Translation, asked: Asked) -> Self {
-        Self { pair, asked }
+    pub(super) const fn new(pair: Translation, asked: Asked, freeform: Freeform) -> Self {
+        Self { pair, asked, freeform }
     }
 
     /// Translates a whole answer.
@@ -33,6 +34,7 @@ impl ResponseTranslator {
         match self.pair.client {
             Format::Messages => anthropic::write_response(&response, &self.asked, &mut out),
             Format::Chat => openai_chat::write_response(&response, &self.asked, &mut out),
+            Format::Responses => responses::write_response(&response, &self.asked, &mut out),
         }
         Ok(out.freeze())
     }
@@ -73,16 +75,18 @@ impl ResponseTranslator {
     /// Begins to translate a stream.
     #[must_use]
     pub fn stream(self) -> StreamTranslator {
-        StreamTranslator::new(self.pair, self.asked)
+        StreamTranslator::new(self.pair, self.asked, self.freeform)
     }
 
     fn read<'b>(&self, body: &'b [u8]) -> Result<Response<'b>, Unreadable> {
-        let format = self.pair.backend;
+        let format = self.pair.backend.format();
         let malformed = |_| Unreadable::Malformed { format, reason: "it is not UTF-8".into() };
         let body = str::from_utf8(body).map_err(malformed)?;
-        match format {
-            Format::Messages => anthropic::read_response(body),
-            Format::Chat => openai_chat::read_response(body, self.asked.stamp),
-        }
+        let mut response = match self.pair.backend {
+            Backend::Messages => anthropic::read_response(body),
+            Backend::Chat => openai_chat::read_response(body, self.asked.stamp),
+        }?;
+        self.freeform.restore(&mut response);
+        Ok(response)
     }
 }

@@ -1,23 +1,26 @@
 //! The answer as it arrives, in the format of the client.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
-use super::Translation;
+use super::{Backend, Translation};
 use crate::{
     ErrorFacts, Format, Usage, anthropic,
     asked::Asked,
     canonical::{Event, Failure},
     framing::Framing,
-    openai_chat,
+    freeform::Freeform,
+    openai_chat, responses,
 };
 
 /// Turns a stream of the backend into one of the client, event by event as they arrive.
 ///
-/// It holds back nothing that could be sent, and at most 16 MiB of what could not be yet.
+/// It holds back nothing that could be sent, and at most 16 MiB of what could not be yet. For clients of Responses
+/// it keeps a copy of the answer, of at most 64 MiB.
 #[derive(Debug)]
 pub struct StreamTranslator {
     framing: Framing,
     reader: Reader,
+    freeform: Freeform,
     writer: Writer,
     outcome: Outcome,
     usage: Option<Usage>,
@@ -37,6 +40,9 @@ pub enum Outcome {
 /// The longest event that a backend may send, in bytes.
 const MAX_EVENT: usize = 8 << 20;
 
+/// The longest answer of which all has to be kept until its end, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
 #[derive(Debug)]
 enum Reader {
     Messages(anthropic::StreamReader),
@@ -48,15 +54,17 @@ enum Reader {
 pub(super) enum Writer {
     Messages(anthropic::StreamWriter),
     Chat(openai_chat::StreamWriter),
+    Responses(Box<responses::StreamWriter>),
 }
 
 // === impl StreamTranslator ===
 
 impl StreamTranslator {
-    pub(super) fn new(pair: Translation, asked: Asked) -> Self {
+    pub(super) fn new(pair: Translation, asked: Asked, freeform: Freeform) -> Self {
         Self {
-            framing: Framing::with_limit(pair.backend.dialect(), MAX_EVENT),
+            framing: Framing::with_limit(pair.backend.format().dialect(), MAX_EVENT),
             reader: Reader::new(pair.backend, &asked),
+            freeform,
             writer: Writer::new(pair.client, asked),
             outcome: Outcome::Open,
             usage: None,
@@ -83,14 +91,19 @@ impl StreamTranslator {
         if self.outcome != Outcome::Open {
             return;
         }
-        let Self { framing, reader, writer, outcome, usage } = self;
+        let Self { framing, reader, freeform, writer, outcome, usage } = self;
+        let mut write = |event: Event<'_>| {
+            freeform.pass(event, &mut |event| write_event(writer, &event, (outcome, usage), out));
+        };
         framing.feed(bytes, |data| {
             if let Ok(data) = str::from_utf8(data) {
-                reader.read(data, &mut |event| write(writer, &event, (outcome, usage), out));
+                reader.read(data, &mut write);
             }
         });
         if framing.overflowed() {
             self.fail("an event of the backend is too long", "event_too_long", out);
+        } else if self.writer.held_bytes() > MAX_ANSWER {
+            self.fail("the answer of the backend is too long", "answer_too_long", out);
         }
     }
 
@@ -100,13 +113,16 @@ impl StreamTranslator {
         if self.outcome != Outcome::Open {
             return;
         }
-        let Self { framing, reader, writer, outcome, usage } = self;
+        let Self { framing, reader, freeform, writer, outcome, usage } = self;
+        let mut write = |event: Event<'_>| {
+            freeform.pass(event, &mut |event| write_event(writer, &event, (outcome, usage), out));
+        };
         framing.end(|data| {
             if let Ok(data) = str::from_utf8(data) {
-                reader.read(data, &mut |event| write(writer, &event, (outcome, usage), out));
+                reader.read(data, &mut write);
             }
         });
-        reader.end(&mut |event| write(writer, &event, (outcome, usage), out));
+        reader.end(&mut write);
     }
 
     /// Ends the stream with an error, if the answer was not complete.
@@ -129,13 +145,23 @@ impl StreamTranslator {
         self.usage
     }
 
+    /// Returns the items of the output so far, as a JSON array, for a client of Responses: what
+    /// [`ResponseChain::items`](crate::ResponseChain::items) takes.
+    #[must_use]
+    pub fn output(&self) -> Option<Bytes> {
+        match &self.writer {
+            Writer::Responses(writer) => Some(writer.output().freeze()),
+            Writer::Messages(_) | Writer::Chat(_) => None,
+        }
+    }
+
     fn fail(&mut self, message: &str, code: &str, out: &mut BytesMut) {
         self.abort(&ErrorFacts { status: 502, code, message, request_id: None }, out);
     }
 }
 
 /// Writes an event, and keeps what the caller wants to know. After the last one nothing is written.
-fn write(
+fn write_event(
     writer: &mut Writer,
     event: &Event<'_>,
     (outcome, usage): (&mut Outcome, &mut Option<Usage>),
@@ -158,10 +184,10 @@ fn write(
 // === impl Reader ===
 
 impl Reader {
-    fn new(format: Format, asked: &Asked) -> Self {
-        match format {
-            Format::Messages => Self::Messages(anthropic::StreamReader::default()),
-            Format::Chat => Self::Chat(Box::new(openai_chat::StreamReader::new(asked.stamp))),
+    fn new(backend: Backend, asked: &Asked) -> Self {
+        match backend {
+            Backend::Messages => Self::Messages(anthropic::StreamReader::default()),
+            Backend::Chat => Self::Chat(Box::new(openai_chat::StreamReader::new(asked.stamp))),
         }
     }
 
@@ -187,6 +213,15 @@ impl Writer {
         match format {
             Format::Messages => Self::Messages(anthropic::StreamWriter::new(asked)),
             Format::Chat => Self::Chat(openai_chat::StreamWriter::new(asked)),
+            Format::Responses => Self::Responses(Box::new(responses::StreamWriter::new(asked))),
+        }
+    }
+
+    /// How much of the answer is kept for its end. Only the last event of a response tells all once more.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Messages(_) | Self::Chat(_) => 0,
+            Self::Responses(writer) => writer.held_bytes(),
         }
     }
 
@@ -194,6 +229,7 @@ impl Writer {
         match self {
             Self::Messages(writer) => writer.begin(out),
             Self::Chat(writer) => writer.begin(out),
+            Self::Responses(writer) => writer.begin(out),
         }
     }
 
@@ -201,6 +237,7 @@ impl Writer {
         match self {
             Self::Messages(writer) => writer.write(event, out),
             Self::Chat(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
         }
     }
 }

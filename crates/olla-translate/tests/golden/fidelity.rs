@@ -9,7 +9,7 @@ const END: &str = "<!-- fidelity: end -->";
 
 /// Makes the table of what the requests in `golden/` show.
 fn table() -> String {
-    let mut rows: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+    let mut rows: BTreeMap<String, [Option<String>; 4]> = BTreeMap::new();
     for (column, direction) in directions().into_iter().enumerate() {
         for (path, case) in direction.json_files("requests") {
             let Some(feature) = case["feature"].as_str() else { continue };

@@ -20,11 +20,13 @@ pub(crate) struct Direction {
 const SEPARATOR: &str = "\n======== client ========\n";
 const STAMP: Stamp = Stamp { seed: 0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF, unix_seconds: 1_764_111_456 };
 
-pub(crate) fn directions() -> [Direction; 2] {
-    use Format::{Chat, Messages};
+pub(crate) fn directions() -> [Direction; 4] {
+    use Format::{Chat, Messages, Responses};
     [
         Direction { name: "messages-to-chat", client: Messages, backend: Chat },
         Direction { name: "chat-to-messages", client: Chat, backend: Messages },
+        Direction { name: "responses-to-chat", client: Responses, backend: Chat },
+        Direction { name: "responses-to-messages", client: Responses, backend: Messages },
     ]
 }
 
@@ -68,10 +70,14 @@ impl Direction {
         self.files(kind, "json").into_iter().map(parsed).collect()
     }
 
+    fn translation(&self) -> Translation {
+        Translation::between(self.client, self.backend).unwrap()
+    }
+
     /// Translates the request of a case.
     pub(crate) fn plan(&self, case: &Value) -> Result<TranslatedRequest, Untranslatable> {
         let body = case["client"].to_string();
-        Translation::between(self.client, self.backend).plan(body.as_bytes(), &abilities(case), STAMP)
+        self.translation().plan(body.as_bytes(), &abilities(case), STAMP)
     }
 
     /// Returns what translates the answer to the `request` of a case.
@@ -82,13 +88,13 @@ impl Direction {
             ("model", json!("asked")),
             ("max_tokens", json!(100)),
             ("messages", json!([{ "role": "user", "content": "Hi" }])),
+            ("input", json!("Hi")),
             ("stream_options", json!({ "include_usage": true })),
         ] {
             fields.entry(key).or_insert(value);
         }
         let body = request.to_string();
-        let translation = Translation::between(self.client, self.backend);
-        translation.plan(body.as_bytes(), &abilities(case), STAMP).unwrap().response
+        self.translation().plan(body.as_bytes(), &abilities(case), STAMP).unwrap().response
     }
 
     /// Translates a stream that arrives in these pieces.

@@ -1,30 +1,14 @@
 //! Content blocks of requests and answers.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{
-        Error, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
-};
-
 use crate::{
     canonical::{
         Block, Content, Document, DocumentSource, MediaSource, Place, ToolKind, ToolResult, ToolUse,
     },
-    json::{Items, RawValue, Text, lenient, record},
+    json::{RawValue, Text, TextOrList, lenient, record},
 };
 
 /// Content: a text, or blocks, or one block without the list.
-#[derive(Debug, Default)]
-pub(crate) enum WireContent<'a> {
-    #[default]
-    Absent,
-    Text(Text<'a>),
-    Blocks(Vec<WireBlock<'a>>),
-}
+pub(crate) type WireContent<'a> = TextOrList<'a, WireBlock<'a>>;
 
 record! {
     /// A block of any type.
@@ -61,55 +45,17 @@ record! {
 
 // === impl WireContent ===
 
-impl<'a> WireContent<'a> {
+impl<'a> TextOrList<'a, WireBlock<'a>> {
     /// Returns the blocks of a content that is in this message or block.
     pub(crate) fn read(self, place: Place) -> Vec<Block<'a>> {
         match self {
             Self::Absent => vec![],
             Self::Text(text) => vec![Block::new(Content::Text(text), place)],
-            Self::Blocks(blocks) => {
+            Self::List(blocks) => {
                 let numbered = blocks.into_iter().enumerate();
                 numbered.map(|(at, block)| block.read(place.child(at))).collect()
             }
         }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-
-        impl<'a> Visitor<'a> for Visit {
-            type Value = WireContent<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of content blocks")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-                Ok(WireContent::Absent)
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(text.into()))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(text.to_owned().into()))
-            }
-
-            fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
-                let Items(blocks) = Items::deserialize(SeqAccessDeserializer::new(list))?;
-                Ok(WireContent::Blocks(blocks))
-            }
-
-            fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let block = WireBlock::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(WireContent::Blocks(vec![block]))
-            }
-        }
-
-        deserializer.deserialize_any(Visit)
     }
 }
 

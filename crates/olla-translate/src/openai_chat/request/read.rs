@@ -11,6 +11,7 @@ use crate::{
     json::{Count, Items, RawValue, Text, lenient, record},
 };
 use messages::WireMessage;
+pub(crate) use messages::media;
 use tools::{WireFunction, WireTool};
 
 record! {
@@ -97,6 +98,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         system,
         turns,
         tools,
+        namespaces: vec![],
         tool_choice: tools::choice(wire.tool_choice.or(wire.function_call))?,
         parallel_tools: wire.parallel_tool_calls,
         max_tokens: wire.max_completion_tokens.or(wire.max_tokens).map(|Count(tokens)| tokens),

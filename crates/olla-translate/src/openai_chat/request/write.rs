@@ -6,7 +6,7 @@ mod tools;
 use bytes::BytesMut;
 
 use crate::{
-    Abilities, Untranslatable,
+    Abilities, Format, Untranslatable,
     canonical::{Effort, OutputFormat, Request, Role, Sampling, Thinking},
     json::Object,
     notes::Notes,
@@ -42,6 +42,7 @@ pub(crate) fn write(
     notes: &mut Notes<'_>,
     out: &mut BytesMut,
 ) -> Result<(), Untranslatable> {
+    request.check_answer(Format::Chat)?;
     let mut body = Object::open(out);
     body.text("model", &request.model);
     messages::write(request, notes, &mut body)?;

@@ -3,15 +3,13 @@
 use crate::{
     Format, Untranslatable,
     canonical::{Request, ToolChoice, ToolSort},
+    freeform,
     json::Object,
     notes::Notes,
 };
 
 /// What takes any object.
 const ANY: &str = r#"{"type":"object","properties":{}}"#;
-
-/// What takes the text of a free-form tool.
-const FREEFORM: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 /// Writes `tools` and `tool_choice`.
 pub(super) fn write(
@@ -39,14 +37,12 @@ pub(super) fn write(
     for tool in &request.tools {
         let (schema, strict) = match &tool.sort {
             ToolSort::Function { schema, strict } => (schema.as_deref().unwrap_or(ANY), *strict),
-            ToolSort::Freeform => (FREEFORM, None),
+            ToolSort::Freeform { .. } => (freeform::SCHEMA, None),
             ToolSort::Hosted(_) => continue,
         };
         let mut wire = list.object();
         wire.text("name", &notes.names.outward(&tool.name));
-        if let Some(description) = &tool.description {
-            wire.text("description", description);
-        }
+        freeform::describe(tool, &mut wire);
         wire.json("input_schema", schema);
         if let Some(strict) = strict {
             wire.flag("strict", strict);

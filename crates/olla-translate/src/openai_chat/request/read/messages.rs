@@ -1,19 +1,12 @@
 //! Reads the messages of a chat.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
-};
-
 use super::tools::{WireCall, WireFunctionCall};
 use crate::{
     Untranslatable,
     canonical::{
         Block, Content, Document, DocumentSource, MediaSource, Place, Role, ToolResult, ToolUse, Turn,
     },
-    json::{Items, Text, record},
+    json::{Items, Text, TextOrList, record},
 };
 
 record! {
@@ -69,13 +62,7 @@ record! {
 }
 
 /// Content: a text, or parts.
-#[derive(Debug, Default)]
-pub(crate) enum WireContent<'a> {
-    #[default]
-    Absent,
-    Text(Text<'a>),
-    Parts(Vec<WirePart<'a>>),
-}
+type WireContent<'a> = TextOrList<'a, WirePart<'a>>;
 
 /// The messages of the system at the beginning, and the turns after them.
 type Conversation<'a> = (Vec<Block<'a>>, Vec<Turn<'a>>);
@@ -152,49 +139,16 @@ fn thoughts<'a>(signed: Vec<WireThought<'a>>, mut plain: Option<Text<'a>>, place
 
 // === impl WireContent ===
 
-impl<'a> WireContent<'a> {
+impl<'a> TextOrList<'a, WirePart<'a>> {
     fn read(self, place: Place) -> Vec<Block<'a>> {
         match self {
             Self::Absent => vec![],
             Self::Text(text) => vec![Block::new(Content::Text(text), place)],
-            Self::Parts(parts) => {
+            Self::List(parts) => {
                 let numbered = parts.into_iter().enumerate();
                 numbered.map(|(at, part)| Block::new(part.read(), place.child(at))).collect()
             }
         }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-
-        impl<'a> Visitor<'a> for Visit {
-            type Value = WireContent<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of parts")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-                Ok(WireContent::Absent)
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(text.into()))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(WireContent::Text(text.to_owned().into()))
-            }
-
-            fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
-                let Items(parts) = Items::deserialize(SeqAccessDeserializer::new(list))?;
-                Ok(WireContent::Parts(parts))
-            }
-        }
-
-        deserializer.deserialize_any(Visit)
     }
 }
 
@@ -226,7 +180,7 @@ fn document<'a>(title: Option<Text<'a>>, source: MediaSource<'a>) -> Content<'a>
 }
 
 /// Reads a URL that may hold the bytes themselves: `data:image/png;base64,…`.
-fn media(url: Text<'_>) -> MediaSource<'_> {
+pub(crate) fn media(url: Text<'_>) -> MediaSource<'_> {
     let inline = |url: &str| {
         let (head, _) = url.split_once(',')?;
         let media_type = head.strip_prefix("data:")?.strip_suffix(";base64")?;

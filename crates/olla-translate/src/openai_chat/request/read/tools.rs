@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     Untranslatable,
     canonical::{Place, Tool, ToolChoice, ToolKind, ToolSort, ToolUse},
-    json::{RawValue, Text, record},
+    json::{RawValue, Text, lenient, record},
 };
 
 record! {
@@ -24,6 +24,21 @@ record! {
         description: Option<Text<'a>> = "description",
         parameters: Option<&'a RawValue> = "parameters",
         strict: Option<bool> = "strict",
+        format: Option<&'a RawValue> = "format",
+    }
+}
+
+record! {
+    /// What the text of a free-form tool has to look like.
+    struct WireFormat<'a> {
+        grammar: Option<WireGrammar<'a>> = "grammar",
+    }
+}
+
+record! {
+    /// A grammar.
+    struct WireGrammar<'a> {
+        definition: Option<Text<'a>> = "definition",
     }
 }
 
@@ -96,7 +111,10 @@ impl<'a> WireTool<'a> {
                 let strict = function.strict;
                 (function, ToolSort::Function { schema, strict })
             }
-            (None, Some(custom)) => (custom, ToolSort::Freeform),
+            (None, Some(custom)) => {
+                let grammar = lenient::<WireFormat<'_>>(custom.format).and_then(|format| format.grammar);
+                (custom, ToolSort::Freeform { grammar: grammar.and_then(|grammar| grammar.definition) })
+            }
             (None, None) => (WireFunction::default(), ToolSort::Hosted(self.kind.unwrap_or_default())),
         };
         if function.name.is_none() && !matches!(sort, ToolSort::Hosted(_)) {

@@ -4,7 +4,8 @@ mod parts;
 
 use crate::{
     Format, ThoughtField, Untranslatable,
-    canonical::{Block, Content, Request, Role, ToolResult, ToolUse, Turn},
+    canonical::{Block, Content, Request, Role, ToolKind, ToolResult, ToolUse, Turn},
+    freeform,
     json::{Array, Object},
     notes::Notes,
 };
@@ -173,5 +174,9 @@ fn tool_call(call: &ToolUse<'_>, notes: &mut Notes<'_>, list: &mut Array<'_>) {
     let mut wire = list.object();
     wire.text("id", &call.id).text("type", "function");
     let mut function = wire.object("function");
-    function.text("name", &notes.names.outward(&call.name)).text("arguments", &call.input);
+    function.text("name", &notes.names.outward(&call.name));
+    match call.kind {
+        ToolKind::Function => function.text("arguments", &call.input),
+        ToolKind::Freeform => function.text("arguments", &freeform::arguments(&call.input)),
+    };
 }

@@ -3,6 +3,7 @@
 use crate::{
     Format, Untranslatable,
     canonical::{Request, Tool, ToolChoice, ToolSort},
+    freeform,
     json::{Object, RawValue, Text, record},
     notes::Notes,
 };
@@ -16,9 +17,6 @@ record! {
 
 /// What takes any object.
 const ANY: &str = r#"{"type":"object","properties":{}}"#;
-
-/// What takes the text of a free-form tool.
-const FREEFORM: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`.
 pub(super) fn write(
@@ -39,16 +37,14 @@ pub(super) fn write(
     for tool in &request.tools {
         let (schema, strict) = match &tool.sort {
             ToolSort::Function { schema, strict } => (schema.as_deref().unwrap_or(ANY), *strict),
-            ToolSort::Freeform => (FREEFORM, None),
+            ToolSort::Freeform { .. } => (freeform::SCHEMA, None),
             ToolSort::Hosted(_) => continue,
         };
         let mut wire = list.object();
         wire.text("type", "function");
         let mut function = wire.object("function");
         function.text("name", &notes.names.outward(&tool.name));
-        if let Some(description) = &tool.description {
-            function.text("description", description);
-        }
+        freeform::describe(tool, &mut function);
         parameters(schema, &mut function);
         if let Some(strict) = strict {
             function.flag("strict", strict);

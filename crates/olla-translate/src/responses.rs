@@ -1,0 +1,14 @@
+//! OpenAI's Responses, for clients: their requests are read, their answers written. Backends of this format get
+//! the client's own bytes.
+
+mod history;
+mod item;
+mod request;
+mod response;
+mod stream;
+
+pub use history::ResponseChain;
+pub(crate) use item::Namespaced;
+pub(crate) use request::read as read_request;
+pub(crate) use response::write as write_response;
+pub(crate) use stream::StreamWriter;
