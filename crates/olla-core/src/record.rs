@@ -157,10 +157,12 @@ impl Attempt {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Returns what a complete answer with this status means: 429 and 5xx are the backend's failure.
+    /// Returns what a backend's complete answer with this status means: 408, 429 and 5xx are its failure.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        if status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+        {
             Self::Failure
         } else {
             Self::Success

@@ -316,7 +316,9 @@ fn without_model(endpoint: &Endpoint, model: &str, down: Option<String>) -> (Ver
     if !endpoint.spec.filter.admits(model) {
         return (Verdict::Never, "its filter leaves the model out".into());
     }
-    let (error, is_listed) = (endpoint.live.checkup().listing_error.clone(), endpoint.has_listed());
+    // Each note is let go before the next is taken: the lock is not reentrant.
+    let error = endpoint.live.checkup().listing_error.clone();
+    let is_listed = endpoint.has_listed();
     match (down, error) {
         (Some(down), _) if !is_listed => (Verdict::NotNow, format!("{down}; its models are not known yet")),
         (_, Some(error)) => (Verdict::Never, format!("its models could not be listed: {error}")),

@@ -125,8 +125,11 @@ impl Ticket {
         self.failed(error.code());
         self.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.answered(error.status());
-        // Nobody but a client that leaves breaks its own request off.
-        let left = matches!(error, Error::BodyBroken);
-        self.finish(if left { Outcome::Cancelled } else { Outcome::of_status(error.status()) });
+        self.finish(match error {
+            // Nobody but a client that leaves breaks its own request off.
+            Error::BodyBroken => Outcome::Cancelled,
+            Error::BodyTimeout { .. } => Outcome::Success,
+            _ => Outcome::of_status(error.status()),
+        });
     }
 }
