@@ -14,7 +14,7 @@ use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{error, info, warn};
 
@@ -198,10 +198,19 @@ fn signals() -> io::Result<mpsc::Receiver<()>> {
 }
 
 async fn forget_clients(app: &App, interval: Option<Duration>) {
-    let Some(interval) = interval else { return };
+    const LOOK: Duration = Duration::from_secs(1);
+
+    let mut last = Instant::now();
     while !app.rate_limits.is_empty() {
-        sleep(interval).await;
-        app.rate_limits.iter().for_each(|limits| limits.clean_up());
+        sleep(LOOK).await;
+        let is_due = interval.is_some_and(|interval| last.elapsed() >= interval);
+        // Those who come while there are too many are not to wait for the interval.
+        for limits in app.rate_limits.iter().filter(|limits| limits.is_crowded() || is_due) {
+            limits.clean_up();
+        }
+        if is_due {
+            last = Instant::now();
+        }
     }
 }
 

@@ -1,16 +1,23 @@
 //! Rate limits for each client and for all together, by the generic cell rate algorithm.
 
+mod clients;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use clients::{Clients, known_as};
 use governor::{
-    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota as Rate, RateLimiter,
+    DefaultDirectRateLimiter, Quota as Rate, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
-    state::{InMemoryState, NotKeyed, keyed::DefaultKeyedStateStore},
+    state::{InMemoryState, NotKeyed},
 };
 
 use crate::{Error, render::Refusal};
@@ -20,7 +27,7 @@ use crate::{Error, render::Refusal};
 pub struct Rates {
     /// Of all clients together.
     pub global_per_minute: u32,
-    /// Of one client address.
+    /// Of one client address; an IPv6 network of 64 bits counts as one.
     pub per_client_per_minute: u32,
     /// Requests that may come at once before the rate applies; at least one.
     pub burst: u32,
@@ -33,11 +40,12 @@ pub struct RateLimits {
     clock: DefaultClock,
     global: Option<Global>,
     per_client: Option<PerClient>,
+    /// Set when there are more clients than can be known.
+    crowded: Arc<AtomicBool>,
 }
 
 type Global = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
-type PerClient =
-    RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock, StateInformationMiddleware>;
+type PerClient = RateLimiter<IpAddr, Clients, DefaultClock, StateInformationMiddleware>;
 
 /// What a client has left, as `X-RateLimit-*` tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +66,13 @@ impl RateLimits {
         let global = rate(rates.global_per_minute).map(|rate| {
             DefaultDirectRateLimiter::direct(rate).with_middleware::<StateInformationMiddleware>()
         });
+        let crowded = Arc::new(AtomicBool::new(false));
         let per_client = rate(rates.per_client_per_minute)
-            .map(|rate| DefaultKeyedRateLimiter::keyed(rate).with_middleware::<StateInformationMiddleware>());
+            .map(|rate| RateLimiter::new(rate, Clients::new(Arc::clone(&crowded)), DefaultClock::default()));
         if global.is_none() && per_client.is_none() {
             return None;
         }
-        Some(Self { rates, clock: DefaultClock::default(), global, per_client })
+        Some(Self { rates, clock: DefaultClock::default(), global, per_client, crowded })
     }
 
     /// Admits a request of `client`; clients whose address is unknown share one.
@@ -73,7 +82,7 @@ impl RateLimits {
         let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let mut remaining = self.rates.burst;
         if let Some(limiter) = &self.per_client {
-            match limiter.check_key(&client) {
+            match limiter.check_key(&known_as(client)) {
                 Ok(state) => remaining = state.remaining_burst_capacity(),
                 Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()))),
             }
@@ -94,10 +103,18 @@ impl RateLimits {
     pub fn check(&self, client: IpAddr) -> Result<(), Duration> {
         match &self.per_client {
             Some(limiter) => {
-                limiter.check_key(&client).map(drop).map_err(|until| until.wait_time_from(self.clock.now()))
+                let checked = limiter.check_key(&known_as(client));
+                checked.map(drop).map_err(|until| until.wait_time_from(self.clock.now()))
             }
             None => Ok(()),
         }
+    }
+
+    /// Returns whether there have been more clients than can be known, since this was last asked: those who came
+    /// last share one rate, until [`clean_up`](Self::clean_up) has forgotten others.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.swap(false, Relaxed)
     }
 
     /// Forgets clients that have not come for a while. Call it now and then.

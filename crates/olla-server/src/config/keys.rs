@@ -74,7 +74,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("server.limits.max_connections", One(COUNT), "0", "Client connections at a time; further ones wait until one ends. `0` is half of the limit of open files."),
     key("server.limits.max_in_flight", One(COUNT), "0", "Requests at a time, each from its head to the end of its answer; further ones get 503. `0` is half of the limit of open files."),
     key("server.rate_limits.global_requests_per_minute", One(RATE), "1000", "Requests a minute from all clients together; `0` for no limit.").variable("OLLA_SERVER_GLOBAL_RATE_LIMIT"),
-    key("server.rate_limits.per_ip_requests_per_minute", One(RATE), "100", "Requests a minute from one client address; `0` for no limit.").variable("OLLA_SERVER_PER_IP_RATE_LIMIT"),
+    key("server.rate_limits.per_ip_requests_per_minute", One(RATE), "100", "Requests a minute from one client address, or one IPv6 network; `0` for no limit.").variable("OLLA_SERVER_PER_IP_RATE_LIMIT"),
     key("server.rate_limits.health_requests_per_minute", One(RATE), "1000", "Requests a minute for `/internal/health` from one client address; `0` for no limit.").variable("OLLA_SERVER_HEALTH_RATE_LIMIT"),
     key("server.rate_limits.burst_size", One(RATE), "50", "Requests that may come at once before a limit holds.").variable("OLLA_SERVER_RATE_BURST_SIZE"),
     key("server.rate_limits.cleanup_interval", One(DURATION), "5m", "How often clients that went away are forgotten; `0` for never.").variable("OLLA_SERVER_RATE_CLEANUP_INTERVAL"),
