@@ -19,6 +19,10 @@ pub(crate) fn answer(state: &State, method: &str, path: &str) -> Reply {
     match page(state, path) {
         Some(page) if matches!(method, "GET" | "HEAD") => page,
         Some(_) => Dialect::OpenAi.error(405, "this page can only be read").header("allow", "GET, HEAD"),
+        // It says 200 to everything: https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618.
+        None if state.kind == Kind::LmStudio => {
+            Reply::json(&json!({"error": format!("Unexpected endpoint or method. ({method} {path})")}))
+        }
         None => Reply { status: 404, ..Reply::json(&json!({"error": "not found", "path": path})) },
     }
 }

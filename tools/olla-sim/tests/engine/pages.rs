@@ -35,6 +35,15 @@ async fn every_kind_answers_its_health_path() {
 }
 
 #[tokio::test]
+async fn lm_studio_answers_200_to_what_it_does_not_know() {
+    let engine = start(Engine::builder("sim-a").kind(Kind::LmStudio)).await;
+
+    let told = get(&engine, "/").await;
+
+    assert_eq!((told.status, told.json()), (200, json!({"error": "Unexpected endpoint or method. (GET /)"})));
+}
+
+#[tokio::test]
 async fn every_page_of_a_kind_is_json() {
     let pages = [
         (Kind::Ollama, "/api/ps"),
