@@ -46,7 +46,7 @@ fn plan(client: Format, backend: Format, body: &[u8]) -> ResponseTranslator {
 /// A client of every format, before a chat backend.
 fn stream(client: Format) -> StreamTranslator {
     let body = json!({
-        "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi",
+        "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi", "prompt": "Hi",
     });
     plan(client, Format::Chat, body.to_string().as_bytes()).stream()
 }
@@ -72,7 +72,7 @@ fn request_of_an_agent_as_a_tree(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = Format::ALL)]
 fn whole_answer(bencher: Bencher<'_, '_>, client: Format) {
-    let request = json!({ "model": "m", "max_tokens": 9, "input": "Hi", "messages": [{ "role": "user", "content": "Hi" }] });
+    let request = json!({ "model": "m", "max_tokens": 9, "input": "Hi", "prompt": "Hi", "messages": [{ "role": "user", "content": "Hi" }] });
     let response = plan(client, Format::Chat, request.to_string().as_bytes());
     let body = json!({
         "id": "c", "model": "m", "usage": { "prompt_tokens": 10, "completion_tokens": 500 },

@@ -1,5 +1,7 @@
 //! What the writer of an answer has to know of the request.
 
+use std::time::Duration;
+
 use crate::{Stamp, json::Object, responses::Namespaced, tool_names::ToolNames};
 
 /// What the writer of an answer has to know of the request.
@@ -14,6 +16,8 @@ pub(crate) struct Asked {
     pub(crate) prompt_tokens: u64,
     /// Whether a stream should end with the figures of usage, where a dialect leaves the choice.
     pub(crate) stream_usage: bool,
+    /// How long ago the request was sent.
+    pub(crate) elapsed: Duration,
 }
 
 // === impl Asked ===

@@ -12,13 +12,18 @@ pub enum Format {
     Chat,
     /// OpenAI's Responses. Of clients only: no request is translated into it.
     Responses,
+    /// Ollama's `/api/chat`. Of clients only.
+    OllamaChat,
+    /// Ollama's `/api/generate`. Of clients only.
+    OllamaGenerate,
 }
 
 // === impl Format ===
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Messages, Self::Chat, Self::Responses];
+    pub const ALL: [Self; 5] =
+        [Self::Messages, Self::Chat, Self::Responses, Self::OllamaChat, Self::OllamaGenerate];
 
     /// Returns the format of an operation, if it is a conversation that can be translated.
     #[must_use]
@@ -27,6 +32,8 @@ impl Format {
             (Dialect::Anthropic, Operation::Messages) => Some(Self::Messages),
             (Dialect::OpenAi, Operation::Chat) => Some(Self::Chat),
             (Dialect::OpenAi, Operation::Responses) => Some(Self::Responses),
+            (Dialect::Ollama, Operation::Chat) => Some(Self::OllamaChat),
+            (Dialect::Ollama, Operation::Completion) => Some(Self::OllamaGenerate),
             _ => None,
         }
     }
@@ -37,6 +44,7 @@ impl Format {
         match self {
             Self::Messages => Dialect::Anthropic,
             Self::Chat | Self::Responses => Dialect::OpenAi,
+            Self::OllamaChat | Self::OllamaGenerate => Dialect::Ollama,
         }
     }
 
@@ -47,6 +55,8 @@ impl Format {
             Self::Messages => "/v1/messages",
             Self::Chat => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
+            Self::OllamaChat => "/api/chat",
+            Self::OllamaGenerate => "/api/generate",
         }
     }
 
@@ -57,6 +67,8 @@ impl Format {
             Self::Messages => "Anthropic Messages",
             Self::Chat => "OpenAI chat completions",
             Self::Responses => "OpenAI Responses",
+            Self::OllamaChat => "Ollama chat",
+            Self::OllamaGenerate => "Ollama generate",
         }
     }
 }

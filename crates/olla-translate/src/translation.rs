@@ -5,6 +5,8 @@
 mod response;
 mod stream;
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     canonical::{Request, Tool, ToolSort},
     freeform::Freeform,
     notes::Notes,
-    openai_chat, responses, tokens,
+    ollama, openai_chat, responses, tokens,
 };
 
 pub use response::ResponseTranslator;
@@ -82,7 +84,7 @@ impl Translation {
         match backend {
             Format::Messages => Some(Self { client, backend: Backend::Messages }),
             Format::Chat => Some(Self { client, backend: Backend::Chat }),
-            Format::Responses => None,
+            Format::Responses | Format::OllamaChat | Format::OllamaGenerate => None,
         }
     }
 
@@ -114,6 +116,7 @@ impl Translation {
             namespaces: request.namespaces,
             prompt_tokens,
             stream_usage: request.stream_usage,
+            elapsed: Duration::ZERO,
         };
         Ok(TranslatedRequest {
             body: out.freeze(),
@@ -136,6 +139,8 @@ pub fn estimate_tokens(format: Format, body: &[u8]) -> Result<u64, Untranslatabl
         Format::Messages => anthropic::read_prompt(body),
         Format::Chat => openai_chat::read_request(body),
         Format::Responses => responses::read_request(body),
+        Format::OllamaChat => ollama::read_chat(body),
+        Format::OllamaGenerate => ollama::read_generate(body),
     };
     request.map(|request| tokens::count(&request))
 }
@@ -149,6 +154,8 @@ fn read(format: Format, body: &str) -> Result<Request<'_>, Untranslatable> {
         Format::Messages => anthropic::read_request(body),
         Format::Chat => openai_chat::read_request(body),
         Format::Responses => responses::read_request(body),
+        Format::OllamaChat => ollama::read_chat(body),
+        Format::OllamaGenerate => ollama::read_generate(body),
     }
 }
 

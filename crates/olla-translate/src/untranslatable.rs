@@ -30,10 +30,10 @@ pub enum Untranslatable {
 #[non_exhaustive]
 pub enum Unreadable {
     /// No JSON of the expected shape.
-    #[error("the backend's answer is not {format}: {reason}")]
+    #[error("the backend's answer is not {expected}: {reason}")]
     Malformed {
-        /// The format that was expected.
-        format: Format,
+        /// What was expected.
+        expected: &'static str,
         /// What is wrong with it.
         reason: String,
     },

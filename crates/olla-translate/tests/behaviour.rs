@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where an assumption fails")]
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use olla_translate::{
     Abilities, ErrorFacts, Format, Outcome, ResponseTranslator, Stamp, Translation, Unreadable, Usage,
+    is_load,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn response(client: Format, backend: Format) -> ResponseTranslator {
     let body = json!({
-        "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi",
+        "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi", "prompt": "Hi",
         "stream_options": { "include_usage": true },
     });
     let translation = Translation::between(client, backend).unwrap();
@@ -147,6 +150,47 @@ fn an_endless_event_is_an_error_and_takes_bounded_memory() {
 
         assert_eq!(stream.outcome(), Outcome::Failed, "{client} {backend}");
         assert!(text(&out).contains("an event of the backend is too long"));
+    }
+}
+
+#[test]
+fn clients_of_ollama_learn_how_long_it_took() {
+    let mut stream = response(Format::OllamaChat, Format::Chat).stream();
+    let mut out = BytesMut::new();
+
+    stream.tick(Duration::from_millis(200));
+    stream.feed(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n", &mut out);
+    stream.tick(Duration::from_millis(1500));
+    stream.feed(
+        b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+        &mut out,
+    );
+    let mut whole = response(Format::OllamaGenerate, Format::Chat);
+    whole.tick(Duration::from_millis(700));
+    let whole = whole.whole(br#"{"choices":[{"message":{"content":"x"}}]}"#).unwrap();
+
+    let last: Value = serde_json::from_str(text(&out).lines().last().unwrap()).unwrap();
+    assert_eq!(last["total_duration"], 1_500_000_000_u64);
+    assert_eq!(
+        (&last["prompt_eval_duration"], &last["eval_duration"]),
+        (&json!(200_000_000), &json!(1_300_000_000))
+    );
+    assert_eq!(last["created_at"], "1970-01-01T00:00:01Z");
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!((&whole["total_duration"], &whole["response"]), (&json!(700_000_000), &json!("x")));
+}
+
+#[test]
+fn loading_a_model_is_told_from_asking_it() {
+    for (body, is) in [
+        (r#"{"model":"m"}"#, true),
+        (r#"{"model":"m","messages":[],"keep_alive":0}"#, true),
+        (r#"{"model":"m","prompt":""}"#, true),
+        (r#"{"model":"m","prompt":"Hi"}"#, false),
+        (r#"{"model":"m","messages":[{"role":"user","content":""}]}"#, false),
+        ("no json", false),
+    ] {
+        assert_eq!(is_load(body.as_bytes()), is, "{body}");
     }
 }
 
@@ -287,6 +331,7 @@ proptest! {
         if let Some(object) = fields.as_object_mut() {
             object.insert("model".to_owned(), json!("m"));
             object.insert("max_tokens".to_owned(), json!(5));
+            object.entry("prompt").or_insert(body.clone());
             object.entry("input").or_insert(body.clone());
             object.entry("messages").or_insert(json!([{ "role": "user", "content": body.clone() }]));
         }

@@ -93,6 +93,7 @@ fn a_stream_that_is_cut_off_never_looks_complete() {
                 let end = match direction.client {
                     Format::Messages => &["event: message_stop"][..],
                     Format::Chat => &["[DONE]"],
+                    Format::OllamaChat | Format::OllamaGenerate => &["\"done\":true"],
                     _ => &["event: response.completed", "event: response.incomplete"],
                 };
                 assert_eq!(

@@ -7,8 +7,8 @@ use crate::{
     Format, Unreadable,
     asked::Asked,
     backend_error::BackendError,
-    canonical::{Content, Place, Response, Stop, ToolKind, ToolUse, Usage},
-    json::{Object, RawValue, Text, is_object, record},
+    canonical::{Content, Place, Response, Stop, Usage},
+    json::{Object, RawValue, Text, record},
     tokens,
 };
 
@@ -25,7 +25,7 @@ record! {
 
 /// Reads a whole message.
 pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
-    let malformed = |reason: String| Unreadable::Malformed { format: Format::Messages, reason };
+    let malformed = |reason: String| Unreadable::Malformed { expected: Format::Messages.as_str(), reason };
     let wire: WireMessage<'_> = serde_json::from_str(body).map_err(|error| malformed(error.to_string()))?;
     if let Some(error) = wire.error {
         let error = BackendError::read(error.get());
@@ -70,7 +70,7 @@ pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) 
                 let mut wire = content.object();
                 wire.text("type", "tool_use").text("id", &call.id);
                 wire.text("name", asked.names.inward(&call.name));
-                input(call, &mut wire);
+                call.write_input("input", &mut wire);
             }
             Content::Image { .. }
             | Content::Document(_)
@@ -84,25 +84,6 @@ pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) 
     let guess =
         || Usage { input: asked.prompt_tokens, output: tokens::of_bytes(written), ..Usage::default() };
     usage::write(&response.usage.unwrap_or_else(guess), &mut body);
-}
-
-/// Writes the input of a call, which has to be an object whatever the model wrote.
-pub(super) fn input(call: &ToolUse<'_>, wire: &mut Object<'_>) {
-    match call.kind {
-        ToolKind::Freeform => {
-            wire.object("input").text("input", &call.input);
-        }
-        ToolKind::Function if is_object(&call.input) => {
-            wire.json("input", &call.input);
-        }
-        ToolKind::Function if call.input.trim().is_empty() => {
-            wire.json("input", "{}");
-        }
-        // The tool will refuse it, and the model see what it has written.
-        ToolKind::Function => {
-            wire.object("input").text("_invalid_arguments", &call.input);
-        }
-    }
 }
 
 fn block_bytes(block: &Content<'_>) -> usize {

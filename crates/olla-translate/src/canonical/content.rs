@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::json::Text;
+use crate::json::{Object, Text, is_object};
 
 /// One piece of a message, and where it was found.
 #[derive(Debug, Clone)]
@@ -129,6 +129,29 @@ impl Content<'_> {
             Self::Thinking { .. } => "thinking".into(),
             Self::RedactedThinking(_) => "redacted thinking".into(),
             Self::Hosted(kind) | Self::Foreign(kind) => Cow::Borrowed(&**kind),
+        }
+    }
+}
+
+// === impl ToolUse ===
+
+impl ToolUse<'_> {
+    /// Writes the input, which has to be an object whatever the model wrote.
+    pub(crate) fn write_input(&self, key: &str, wire: &mut Object<'_>) {
+        match self.kind {
+            ToolKind::Freeform => {
+                wire.object(key).text("input", &self.input);
+            }
+            ToolKind::Function if is_object(&self.input) => {
+                wire.json(key, &self.input);
+            }
+            ToolKind::Function if self.input.trim().is_empty() => {
+                wire.json(key, "{}");
+            }
+            // The tool will refuse it, and the model see what it has written.
+            ToolKind::Function => {
+                wire.object(key).text("_invalid_arguments", &self.input);
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The answer, in the format of the client.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Backend, StreamTranslator, Translation, stream::Writer};
 use crate::{
     Dialect, ErrorFacts, Format, Unreadable, anthropic, asked::Asked, backend_error::BackendError,
-    canonical::Response, freeform::Freeform, openai_chat, responses,
+    canonical::Response, freeform::Freeform, ollama, openai_chat, responses,
 };
 
 /// Turns the answer of a backend into the format of the client.
@@ -23,6 +25,11 @@ impl ResponseTranslator {
         Self { pair, asked, freeform }
     }
 
+    /// Tells how long ago the request was sent. Clients of Ollama are told durations; others do not need it.
+    pub const fn tick(&mut self, elapsed: Duration) {
+        self.asked.elapsed = elapsed;
+    }
+
     /// Translates a whole answer.
     ///
     /// # Errors
@@ -35,6 +42,10 @@ impl ResponseTranslator {
             Format::Messages => anthropic::write_response(&response, &self.asked, &mut out),
             Format::Chat => openai_chat::write_response(&response, &self.asked, &mut out),
             Format::Responses => responses::write_response(&response, &self.asked, &mut out),
+            Format::OllamaChat => ollama::write_response(&response, &self.asked, ollama::Api::Chat, &mut out),
+            Format::OllamaGenerate => {
+                ollama::write_response(&response, &self.asked, ollama::Api::Generate, &mut out);
+            }
         }
         Ok(out.freeze())
     }
@@ -79,8 +90,8 @@ impl ResponseTranslator {
     }
 
     fn read<'b>(&self, body: &'b [u8]) -> Result<Response<'b>, Unreadable> {
-        let format = self.pair.backend.format();
-        let malformed = |_| Unreadable::Malformed { format, reason: "it is not UTF-8".into() };
+        let expected = self.pair.backend.format().as_str();
+        let malformed = |_| Unreadable::Malformed { expected, reason: "it is not UTF-8".into() };
         let body = str::from_utf8(body).map_err(malformed)?;
         let mut response = match self.pair.backend {
             Backend::Messages => anthropic::read_response(body),

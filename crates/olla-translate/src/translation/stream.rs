@@ -1,5 +1,7 @@
 //! The answer as it arrives, in the format of the client.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Backend, Translation};
@@ -9,7 +11,7 @@ use crate::{
     canonical::{Event, Failure},
     framing::Framing,
     freeform::Freeform,
-    openai_chat, responses,
+    ollama, openai_chat, responses,
 };
 
 /// Turns a stream of the backend into one of the client, event by event as they arrive.
@@ -55,6 +57,7 @@ pub(super) enum Writer {
     Messages(anthropic::StreamWriter),
     Chat(openai_chat::StreamWriter),
     Responses(Box<responses::StreamWriter>),
+    Ollama(Box<ollama::StreamWriter>),
 }
 
 // === impl StreamTranslator ===
@@ -83,6 +86,13 @@ impl StreamTranslator {
     pub fn ping(&mut self, out: &mut BytesMut) {
         if self.outcome == Outcome::Open {
             self.writer.write(&Event::Ping, out);
+        }
+    }
+
+    /// Tells how long ago the request was sent. Clients of Ollama are told durations; others do not need it.
+    pub fn tick(&mut self, elapsed: Duration) {
+        if let Writer::Ollama(writer) = &mut self.writer {
+            writer.tick(elapsed);
         }
     }
 
@@ -151,7 +161,7 @@ impl StreamTranslator {
     pub fn output(&self) -> Option<Bytes> {
         match &self.writer {
             Writer::Responses(writer) => Some(writer.output().freeze()),
-            Writer::Messages(_) | Writer::Chat(_) => None,
+            Writer::Messages(_) | Writer::Chat(_) | Writer::Ollama(_) => None,
         }
     }
 
@@ -214,6 +224,10 @@ impl Writer {
             Format::Messages => Self::Messages(anthropic::StreamWriter::new(asked)),
             Format::Chat => Self::Chat(openai_chat::StreamWriter::new(asked)),
             Format::Responses => Self::Responses(Box::new(responses::StreamWriter::new(asked))),
+            Format::OllamaChat => Self::Ollama(Box::new(ollama::StreamWriter::new(asked, ollama::Api::Chat))),
+            Format::OllamaGenerate => {
+                Self::Ollama(Box::new(ollama::StreamWriter::new(asked, ollama::Api::Generate)))
+            }
         }
     }
 
@@ -222,6 +236,7 @@ impl Writer {
         match self {
             Self::Messages(_) | Self::Chat(_) => 0,
             Self::Responses(writer) => writer.held_bytes(),
+            Self::Ollama(writer) => writer.held_bytes(),
         }
     }
 
@@ -230,6 +245,7 @@ impl Writer {
             Self::Messages(writer) => writer.begin(out),
             Self::Chat(writer) => writer.begin(out),
             Self::Responses(writer) => writer.begin(out),
+            Self::Ollama(_) => {}
         }
     }
 
@@ -238,6 +254,7 @@ impl Writer {
             Self::Messages(writer) => writer.write(event, out),
             Self::Chat(writer) => writer.write(event, out),
             Self::Responses(writer) => writer.write(event, out),
+            Self::Ollama(writer) => writer.write(event, out),
         }
     }
 }

@@ -1,41 +1,54 @@
-//! The table of what each direction keeps, as the transcripts show it.
+//! The tables of what each direction keeps, as the transcripts show it.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use super::transcript::{directions, is_blessing};
+use olla_translate::Format;
+use serde_json::Value;
+
+use super::transcript::{Direction, directions, is_blessing};
 
 const BEGIN: &str = "<!-- fidelity: begin -->\n";
 const END: &str = "<!-- fidelity: end -->";
 
-/// Makes the table of what the requests in `golden/` show.
-fn table() -> String {
-    let mut rows: BTreeMap<String, [Option<String>; 4]> = BTreeMap::new();
-    for (column, direction) in directions().into_iter().enumerate() {
+/// Makes a table for each kind of client of what the requests in `golden/` show.
+fn tables() -> String {
+    let mut clients: Vec<Format> = directions().map(|direction| direction.client).to_vec();
+    clients.dedup();
+    clients.sort_by_key(|client| client.as_str());
+    clients.dedup();
+    clients.into_iter().map(table).collect()
+}
+
+fn table(client: Format) -> String {
+    let directions: Vec<_> =
+        directions().into_iter().filter(|direction| direction.client == client).collect();
+    let mut rows: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for (column, direction) in directions.iter().enumerate() {
         for (path, case) in direction.json_files("requests") {
             let Some(feature) = case["feature"].as_str() else { continue };
-            let verdict = match direction.plan(&case) {
-                Err(_) => "refused".to_owned(),
-                Ok(request) => {
-                    let told = request.dropped.iter().collect::<Vec<_>>().join(", ");
-                    match (case["approximated"].as_str(), &*told) {
-                        (Some(how), _) => format!("approximated: {how}"),
-                        (None, "") => "kept".to_owned(),
-                        (None, told) => format!("dropped: `{told}`"),
-                    }
-                }
-            };
-            let cell = &mut rows.entry(feature.to_owned()).or_default()[column];
-            assert!(cell.is_none(), "{feature} is shown twice: {}", path.display());
-            *cell = Some(verdict);
+            let cells = rows.entry(feature.to_owned()).or_insert_with(|| vec![None; directions.len()]);
+            assert!(cells[column].is_none(), "{feature} is shown twice: {}", path.display());
+            cells[column] = Some(verdict(direction, &case));
         }
     }
-    let names = directions().map(|direction| format!("{} → {}", direction.client, direction.backend));
-    let mut table = format!("| Feature | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let backends: Vec<_> = directions.iter().map(|direction| direction.backend.as_str()).collect();
+    let mut table = format!("\n### {client}\n\n| Feature | on {} |\n|---|", backends.join(" | on "));
+    table += &("---|".repeat(backends.len()) + "\n");
     for (feature, cells) in rows {
-        let cells = cells.map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+        let cells: Vec<_> = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".to_owned())).collect();
         table += &format!("| {feature} | {} |\n", cells.join(" | "));
     }
     table
+}
+
+fn verdict(direction: &Direction, case: &Value) -> String {
+    let Ok(request) = direction.plan(case) else { return "refused".to_owned() };
+    let told = request.dropped.iter().collect::<Vec<_>>().join(", ");
+    match (case["approximated"].as_str(), &*told) {
+        (Some(how), _) => format!("approximated: {how}"),
+        (None, "") => "kept".to_owned(),
+        (None, told) => format!("dropped: `{told}`"),
+    }
 }
 
 #[test]
@@ -46,8 +59,8 @@ fn the_page_shows_what_the_transcripts_show() {
     let (shown, tail) = rest.split_once(END).unwrap();
 
     if is_blessing() {
-        fs::write(&page, [head, BEGIN, &*table(), END, tail].concat()).unwrap();
+        fs::write(&page, [head, BEGIN, &*tables(), END, tail].concat()).unwrap();
     } else {
-        assert_eq!(shown, table(), "OLLA_BLESS=1 writes the table anew");
+        assert_eq!(shown, tables(), "OLLA_BLESS=1 writes the table anew");
     }
 }

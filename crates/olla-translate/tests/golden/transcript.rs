@@ -20,13 +20,16 @@ pub(crate) struct Direction {
 const SEPARATOR: &str = "\n======== client ========\n";
 const STAMP: Stamp = Stamp { seed: 0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF, unix_seconds: 1_764_111_456 };
 
-pub(crate) fn directions() -> [Direction; 4] {
-    use Format::{Chat, Messages, Responses};
+pub(crate) fn directions() -> [Direction; 7] {
+    use Format::{Chat, Messages, OllamaChat, OllamaGenerate, Responses};
     [
         Direction { name: "messages-to-chat", client: Messages, backend: Chat },
         Direction { name: "chat-to-messages", client: Chat, backend: Messages },
         Direction { name: "responses-to-chat", client: Responses, backend: Chat },
         Direction { name: "responses-to-messages", client: Responses, backend: Messages },
+        Direction { name: "ollama-chat-to-chat", client: OllamaChat, backend: Chat },
+        Direction { name: "ollama-chat-to-messages", client: OllamaChat, backend: Messages },
+        Direction { name: "ollama-generate-to-chat", client: OllamaGenerate, backend: Chat },
     ]
 }
 
@@ -89,6 +92,7 @@ impl Direction {
             ("max_tokens", json!(100)),
             ("messages", json!([{ "role": "user", "content": "Hi" }])),
             ("input", json!("Hi")),
+            ("prompt", json!("Hi")),
             ("stream_options", json!({ "include_usage": true })),
         ] {
             fields.entry(key).or_insert(value);

@@ -10,7 +10,7 @@ use crate::{
 
 /// Reads a whole chat completion. Calls without an id get one.
 pub(crate) fn read(body: &str, stamp: Stamp) -> Result<Response<'_>, Unreadable> {
-    let malformed = |reason: String| Unreadable::Malformed { format: Format::Chat, reason };
+    let malformed = |reason: String| Unreadable::Malformed { expected: Format::Chat.as_str(), reason };
     let answer: WireAnswer<'_> = serde_json::from_str(body).map_err(|error| malformed(error.to_string()))?;
     if let Some(error) = answer.error.filter(|error| error.get() != "null") {
         let error = BackendError::read(error.get());

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use crate::{
     Format, Untranslatable,
-    anthropic::response,
     canonical::{Block, Content, Document, DocumentSource, MediaSource, ToolResult},
     json::{Array, Object},
     notes::Notes,
@@ -67,7 +66,7 @@ pub(super) fn write(
             let mut wire = list.object();
             wire.text("type", "tool_use").text("id", &id(&call.id));
             wire.text("name", &notes.names.outward(&call.name));
-            response::input(call, &mut wire);
+            call.write_input("input", &mut wire);
         }
         Content::ToolResult(result) => return tool_result(result, notes, list),
         Content::Thinking { text, signature } => {
