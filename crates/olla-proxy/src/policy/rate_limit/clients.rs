@@ -98,7 +98,8 @@ mod tests {
         let crowded = Arc::new(AtomicBool::new(false));
         let clients = Clients { most: 100, ..Clients::new(Arc::clone(&crowded)) };
         let rate = Quota::per_minute(NonZeroU32::MIN).allow_burst(NonZeroU32::new(2).unwrap());
-        let limiter: RateLimiter<_, _, _, NoOpMiddleware<_>> = RateLimiter::new(rate, clients, FakeRelativeClock::default());
+        let limiter: RateLimiter<_, _, _, NoOpMiddleware<_>> =
+            RateLimiter::new(rate, clients, FakeRelativeClock::default());
         assert!(limiter.check_key(&client(0)).is_ok());
 
         let admitted = (1..10_000).filter(|n| limiter.check_key(&client(*n)).is_ok()).count();
