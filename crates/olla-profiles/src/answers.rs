@@ -15,6 +15,8 @@ pub(crate) struct Answer {
 pub enum ListShape {
     /// OpenAI's: `{"object": "list", "data": [{"id", "object", "created", "owned_by"}]}`.
     OpenAi(OpenAiShape),
+    /// Anthropic's, in pages: `{"data": [{"type": "model", "id"}], "has_more", "first_id", "last_id"}`.
+    Anthropic,
     /// Ollama's list of models, `{"models": [{"name", "model", "size", "digest", "details"}]}`.
     OllamaTags,
     /// Ollama's list of models in memory, each once for each endpoint that holds it.
@@ -100,8 +102,15 @@ impl Answer {
 
 impl ListShape {
     /// Every shape by its name in a profile.
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["openai", "openai-and-models", "ollama-tags", "ollama-ps", "lmstudio-v0", "lmstudio-v1"];
+    pub(crate) const NAMES: [&'static str; 7] = [
+        "openai",
+        "openai-and-models",
+        "anthropic",
+        "ollama-tags",
+        "ollama-ps",
+        "lmstudio-v0",
+        "lmstudio-v1",
+    ];
 
     /// Returns the shape of this name; OpenAI's come without extras.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -109,6 +118,7 @@ impl ListShape {
         Some(match name {
             "openai" => open_ai(false),
             "openai-and-models" => open_ai(true),
+            "anthropic" => Self::Anthropic,
             "ollama-tags" => Self::OllamaTags,
             "ollama-ps" => Self::OllamaPs,
             "lmstudio-v0" => Self::LmStudioV0,
@@ -126,7 +136,7 @@ impl ListShape {
     /// Returns whether a single entry is found below the path of the list.
     fn has_entries_below(&self) -> bool {
         match self {
-            Self::OpenAi(_) | Self::LmStudioV0 => true,
+            Self::OpenAi(_) | Self::Anthropic | Self::LmStudioV0 => true,
             Self::OllamaTags | Self::OllamaPs | Self::LmStudioV1 => false,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use olla_core::{KindId, PathRules};
 
 use crate::{
-    Detection, ListShape, Names, OpenAiShape, Profile, ProfileProblem,
+    Detection, ListShape, Names, OpenAiShape, Profile, ProfileProblem, Spoken, WireFormat,
     answers::Answer,
     listing::Shape,
     locate::Step,
@@ -103,6 +103,8 @@ fn keep_what_older_files_cannot_say(draft: &mut Draft<'_>, replaced: Draft<'_>) 
     draft.residency = draft.residency.take().or(replaced.residency);
     draft.answers = draft.answers.take().or(replaced.answers);
     draft.refuses = draft.refuses.take().or(replaced.refuses);
+    draft.formats = draft.formats.take().or(replaced.formats);
+    draft.headers = draft.headers.take().or(replaced.headers);
 }
 
 /// Notes words that would lead to two kinds.
@@ -133,7 +135,8 @@ pub(crate) fn compile(
     names: &Arc<Names>,
 ) -> Result<Profile, ProfileProblem> {
     let listing = shapes.of(&draft)?;
-    Ok(Profile {
+    let (formats, older) = (draft.formats, draft.older_messages);
+    let mut profile = Profile {
         id,
         name: draft.name.into(),
         name_value: draft.name_value,
@@ -142,6 +145,8 @@ pub(crate) fn compile(
         openai_compatible: draft.openai_compatible,
         spans_openai_compatible: draft.spans_openai_compatible.unwrap_or(false),
         paths: draft.paths,
+        formats: vec![],
+        headers: draft.headers.unwrap_or_default(),
         openai_base: draft.openai_base,
         listing_path: draft.listing_path,
         health_path: draft.health_path,
@@ -159,7 +164,18 @@ pub(crate) fn compile(
         refuses: draft.refuses.unwrap_or_default(),
         hints: draft.hints,
         names: Arc::clone(names),
-    })
+    };
+    profile.formats = formats.unwrap_or_else(|| usual_formats(&profile));
+    if let Some(older) = older {
+        older.correct(&mut profile.formats);
+    }
+    Ok(profile)
+}
+
+/// The formats of a kind whose file does not name them: those whose usual path is forwarded.
+fn usual_formats(profile: &Profile) -> Vec<Spoken> {
+    let usual = WireFormat::ALL.into_iter().filter(|format| profile.allows(format.usual_path()));
+    usual.map(Spoken::usual).collect()
 }
 
 /// What Olla answers for a kind whose file does not say it.

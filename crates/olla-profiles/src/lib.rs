@@ -27,6 +27,7 @@ mod assembly;
 mod details;
 mod detection;
 mod facts;
+mod formats;
 #[cfg(test)]
 mod fuzz;
 mod json_path;
@@ -46,6 +47,7 @@ pub use answers::{Extra, ListShape, Listing, OpenAiShape};
 pub use details::{About, Details};
 pub use detection::{Detection, Observed};
 pub use facts::Facts;
+pub use formats::{Spoken, Takes, Thoughts, WireFormat};
 pub use listing::ListingError;
 pub use names::Names;
 pub use problem::{Notice, ObsoleteKey, ProfileProblem};

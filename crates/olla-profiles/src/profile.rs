@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use olla_core::{KindId, Model, PathRules};
 
 use crate::{
-    Details, Detection, ListShape, Listing, ListingError, Names, ResidencyRules, abilities,
+    Details, Detection, ListShape, Listing, ListingError, Names, ResidencyRules, Spoken, abilities,
     answers::{Answer, Refusal},
     listing::Shape,
     name_hints::NameHints,
@@ -40,6 +40,9 @@ pub struct Profile {
     pub default_ports: Vec<u16>,
     /// The least time that a response head is given, for kinds that load models when asked for them.
     pub first_byte_timeout: Option<Duration>,
+    /// Headers that every request to this kind has, unless the endpoint sets them.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) formats: Vec<Spoken>,
     pub(crate) openai_base: Option<String>,
     pub(crate) costly_health: Vec<CostlyPath>,
     pub(crate) detection: Detection,

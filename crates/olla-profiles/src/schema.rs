@@ -6,17 +6,18 @@ mod details;
 mod detection;
 mod duration;
 mod facts;
+mod formats;
 mod listing;
 pub(crate) mod obsolete;
 mod residency;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, uri::PathAndQuery};
 use olla_core::{Glob, PathRules};
 
 use crate::{
-    Details, ObsoleteKey, ProfileProblem, ResidencyRules,
+    Details, ObsoleteKey, ProfileProblem, ResidencyRules, Spoken,
     answers::{Answer, Refusal},
     detection::Signature,
     json_path::JsonPath,
@@ -41,6 +42,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) spans_openai_compatible: Option<bool>,
     pub(crate) paths: PathRules,
     pub(crate) openai_base: Option<String>,
+    pub(crate) formats: Option<Vec<Spoken>>,
+    pub(crate) older_messages: Option<OlderMessages>,
+    pub(crate) headers: Option<Vec<(HeaderName, HeaderValue)>>,
     pub(crate) listing_path: String,
     pub(crate) health_path: String,
     pub(crate) default_ports: Vec<u16>,
@@ -55,6 +59,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) refuses: Option<Vec<Refusal>>,
     pub(crate) hints: NameHints,
 }
+
+pub(crate) use formats::OlderMessages;
 
 /// How a file declares the shape of its listing.
 #[derive(Debug)]
@@ -141,6 +147,9 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         spans_openai_compatible,
         paths: api.paths,
         openai_base: api.openai_base,
+        formats: api.formats,
+        older_messages: api.older_messages,
+        headers: api.headers,
         listing_path: api.listing_path,
         health_path: api.health_path,
         default_ports,
@@ -161,9 +170,9 @@ fn name(r: &mut Reader<'_>, root: &Node<'_>) -> Option<(String, HeaderValue)> {
     let node = r.required(root, "name")?;
     let name = r.text(Some(node.clone()))?;
     match HeaderValue::from_str(&name) {
-        Ok(value) if is_segment(&name) && !RESERVED.contains(&&*name) => Some((name, value)),
+        Ok(value) if is_segment(&name) && !RESERVED_NAMES.contains(&&*name) => Some((name, value)),
         _ => {
-            r.problem(&node, NOT_A_SEGMENT);
+            r.problem(&node, NOT_A_NAME);
             None
         }
     }
@@ -191,6 +200,9 @@ struct Api {
     openai_compatible: bool,
     paths: PathRules,
     openai_base: Option<String>,
+    formats: Option<Vec<Spoken>>,
+    older_messages: Option<OlderMessages>,
+    headers: Option<Vec<(HeaderName, HeaderValue)>>,
     listing_path: String,
     health_path: String,
     first_byte_timeout: Option<Duration>,
@@ -205,6 +217,9 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
                 "openai_compatible",
                 "paths",
                 "openai_base",
+                "formats",
+                "headers",
+                "anthropic_support",
                 "model_discovery_path",
                 "health_check_path",
                 "first_byte_timeout",
@@ -220,6 +235,9 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
         openai_compatible: r.flag(get("openai_compatible")).unwrap_or(false),
         paths,
         openai_base: request_path(r, get("openai_base")).map(|base| base.trim_end_matches('/').to_owned()),
+        formats: formats::read(r, get("formats")),
+        older_messages: get("anthropic_support").map(|node| formats::older(r, &node)),
+        headers: get("headers").map(|node| headers(r, &node)),
         listing_path: request_path(r, get("model_discovery_path")).unwrap_or_else(|| "/v1/models".into()),
         health_path: request_path(r, get("health_check_path")).unwrap_or_else(|| "/".into()),
         first_byte_timeout: duration::read(r, get("first_byte_timeout")),
@@ -236,6 +254,18 @@ fn paths(r: &mut Reader<'_>, node: Option<Node<'_>>) -> PathRules {
         }
     }
     PathRules::parse(rules.iter().map(|rule| &**rule)).unwrap_or_default()
+}
+
+fn headers(r: &mut Reader<'_>, node: &Node<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![];
+    for (name, value) in node.entries() {
+        let Some(text) = r.text(Some(value.clone())) else { continue };
+        match (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            _ => r.problem(&value, "cannot be a header"),
+        }
+    }
+    headers
 }
 
 fn costly_paths(r: &mut Reader<'_>, health: &Node<'_>) -> Vec<CostlyPath> {
@@ -339,9 +369,13 @@ fn json_path(r: &mut Reader<'_>, node: &Node<'_>) -> Option<JsonPath> {
     path
 }
 
+const NOT_A_NAME: &str =
+    "must be one word of letters, digits, `-`, `_` and `.`, and none of auto, proxy and models";
 const NOT_A_SEGMENT: &str =
     "must be one word of letters, digits, `-`, `_` and `.`, and none of auto, proxy, models and anthropic";
 
+/// A kind may be called `anthropic`, while the segment leads to every kind that can be asked in that dialect.
+const RESERVED_NAMES: [&str; 3] = ["auto", "proxy", "models"];
 /// `auto` asks for recognition; the others are segments after `/olla/` that lead elsewhere.
 const RESERVED: [&str; 4] = ["auto", "proxy", "models", "anthropic"];
 

@@ -8,7 +8,8 @@ macro_rules! shipped {
 }
 
 /// File names and texts of the shipped profiles.
-pub(crate) const SHIPPED: [(&str, &str); 12] = [
+pub(crate) const SHIPPED: [(&str, &str); 13] = [
+    shipped!("anthropic.yaml"),
     shipped!("docker-model-runner.yaml"),
     shipped!("lemonade.yaml"),
     shipped!("litellm.yaml"),

@@ -24,6 +24,7 @@ fn word(profile: &Profile, path: &str) -> &'static str {
         None => "forwarded",
         Some(ListShape::OpenAi(shape)) if shape.with_models => "openai and models",
         Some(ListShape::OpenAi(_)) => "openai",
+        Some(ListShape::Anthropic) => "anthropic",
         Some(ListShape::OllamaTags) => "tags",
         Some(ListShape::OllamaPs) => "ps",
         Some(ListShape::LmStudioV0) => "v0",

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use olla_core::Glob;
-use olla_profiles::{Loaded, Profile, ProfileFilter, ProfileProblem, ProfileSource, Profiles};
+use olla_profiles::{Loaded, Profile, ProfileFilter, ProfileProblem, ProfileSource, Profiles, WireFormat};
 
 const MINIMAL: &str = "name: acme\nrouting: {prefixes: [acme]}\napi: {paths: [/v1/chat/completions]}\n";
 
@@ -28,13 +28,14 @@ fn kind<'p>(profiles: &'p Profiles, name: &str) -> &'p Profile {
 }
 
 #[test]
-fn twelve_kinds_are_shipped_without_an_obsolete_key() {
+fn thirteen_kinds_are_shipped_without_an_obsolete_key() {
     let loaded = load(&[]).unwrap();
 
     let names: Vec<_> = loaded.profiles.iter().map(|p| &*p.name).collect();
     assert_eq!(
         names,
         [
+            "anthropic",
             "docker-model-runner",
             "lemonade",
             "litellm",
@@ -194,7 +195,7 @@ fn a_file_adds_a_kind_with_defaults_for_all_it_leaves_out() {
     assert_eq!(acme.name_value, "acme");
     assert!(!acme.openai_compatible && !acme.spans_openai_compatible && acme.first_byte_timeout.is_none());
     assert_eq!(acme.parse_listing(br#"{"data": [{"id": "m"}]}"#).unwrap()[0].name, "m".into());
-    assert_eq!(loaded.profiles.iter().count(), 13);
+    assert_eq!(loaded.profiles.iter().count(), 14);
 }
 
 #[test]
@@ -492,7 +493,7 @@ fn the_files_of_the_predecessor_load_and_work_unchanged() {
     assert_eq!(files.len(), 12);
     assert_eq!(loaded.notices.len(), 12, "one line a file");
     let shipped = Profiles::builtin();
-    for profile in loaded.profiles.iter() {
+    for profile in loaded.profiles.iter().filter(|profile| &*profile.name != "anthropic") {
         let ours = kind(&shipped, &profile.name);
         let listing_path = ours.listing_path.split('?').next().unwrap();
         assert_eq!(profile.listing_path, listing_path, "{}", profile.name);
@@ -508,4 +509,55 @@ fn the_files_of_the_predecessor_load_and_work_unchanged() {
     let lm_studio = kind(&loaded.profiles, "lmstudio");
     let models = lm_studio.parse_listing(br#"{"data":[{"id":"m","type":"embeddings"}]}"#).unwrap();
     assert_eq!(models[0].used_for, Some(olla_core::ModelUse::Embeddings));
+}
+
+#[test]
+fn a_kind_speaks_the_formats_it_names_or_else_those_whose_paths_are_forwarded() {
+    let profiles = Profiles::builtin();
+    let spoken = |name: &str| -> Vec<&str> {
+        kind(&profiles, name).formats().iter().map(|spoken| spoken.format.name()).collect()
+    };
+
+    assert_eq!(spoken("lm-studio"), ["chat", "messages"], "from its paths");
+    assert_eq!(spoken("lmdeploy"), ["chat"]);
+    assert_eq!(spoken("openai-compatible"), ["chat"]);
+    assert_eq!(spoken("anthropic"), ["messages"]);
+    let moved = kind(&profiles, "dmr").speaks(WireFormat::Messages).unwrap();
+    assert_eq!(moved.path.as_deref(), Some("/anthropic/v1/messages"));
+    assert_eq!(kind(&profiles, "vllm").speaks(WireFormat::Chat).unwrap().takes.enable_thinking, Some(true));
+    assert_eq!(kind(&profiles, "anthropic").headers[0].1, "2023-06-01");
+}
+
+#[test]
+fn older_files_say_whether_and_where_messages_are_spoken() {
+    let file = |support: &str| {
+        format!(
+            "name: lm-studio\napi: {{paths: [/v1/chat/completions, /v1/messages], anthropic_support: {support}}}"
+        )
+    };
+    for (support, expected) in [
+        ("{enabled: false}", None),
+        ("{enabled: true}", Some(None)),
+        ("{enabled: true, messages_path: /a/messages}", Some(Some("/a/messages"))),
+    ] {
+        let loaded = load(&[&file(support)]).unwrap();
+        let spoken = kind(&loaded.profiles, "lm-studio").speaks(WireFormat::Messages);
+        assert_eq!(spoken.map(|spoken| spoken.path.as_deref()), expected, "{support}");
+    }
+}
+
+#[test]
+fn mistakes_in_formats_are_named() {
+    let file =
+        "name: x\napi:\n  paths: [/a]\n  formats: [chats, {format: messages, takes: {thoughts: x, topk: 1}}]";
+
+    assert_eq!(
+        problems(file),
+        [
+            r#"0.yaml:4: api.formats[0]: must be one of chat, messages; did you mean "chat"?"#,
+            r#"0.yaml:4: api.formats[1].takes.topk: is not a key of a profile; did you mean "top_k"?"#,
+            "0.yaml:4: api.formats[1].takes.thoughts: must be one of reasoning_content, reasoning, \
+             thinking_blocks, nowhere",
+        ]
+    );
 }

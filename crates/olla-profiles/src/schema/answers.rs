@@ -43,7 +43,11 @@ fn answer(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Answer> {
             shape.owned_by = reader.text(node.get("owned_by")).map(Into::into);
             shape.extras = extras(reader, node.get("extras"));
         }
-        ListShape::OllamaTags | ListShape::OllamaPs | ListShape::LmStudioV0 | ListShape::LmStudioV1 => {
+        ListShape::Anthropic
+        | ListShape::OllamaTags
+        | ListShape::OllamaPs
+        | ListShape::LmStudioV0
+        | ListShape::LmStudioV1 => {
             for superfluous in ["owned_by", "extras"].into_iter().filter_map(|key| node.get(key)) {
                 reader.problem(&superfluous, "is for the shapes of OpenAI only");
             }

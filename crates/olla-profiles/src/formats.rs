@@ -1,0 +1,122 @@
+//! Which formats of conversation a kind speaks, where, since when, and with which peculiarities.
+
+use crate::Profile;
+
+/// A format of conversation, as profiles name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WireFormat {
+    /// `chat`: OpenAI's chat completions.
+    Chat,
+    /// `messages`: Anthropic's Messages.
+    Messages,
+}
+
+/// A format that a kind speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spoken {
+    /// The format.
+    pub format: WireFormat,
+    /// Where the kind takes it; `None` is the usual path.
+    pub path: Option<Box<str>>,
+    /// What it takes besides what every server of that format does, or not.
+    pub takes: Takes,
+}
+
+/// Peculiarities of a kind in one format; `None` is what is usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Takes {
+    /// `stream_options.include_usage`.
+    pub stream_usage: Option<bool>,
+    /// `top_k`.
+    pub top_k: Option<bool>,
+    /// `parallel_tool_calls`.
+    pub parallel_tool_calls: Option<bool>,
+    /// PDF documents as `file` parts.
+    pub files: Option<bool>,
+    /// `reasoning_effort`.
+    pub reasoning_effort: Option<bool>,
+    /// `reasoning_effort: none`.
+    pub effort_none: Option<bool>,
+    /// `chat_template_kwargs.enable_thinking`.
+    pub enable_thinking: Option<bool>,
+    /// `max_completion_tokens` in place of `max_tokens`.
+    pub max_completion_tokens: Option<bool>,
+    /// System messages that are not at the beginning.
+    pub late_system: Option<bool>,
+    /// `continue_final_message`.
+    pub continue_final_message: Option<bool>,
+    /// `thinking: {type: adaptive}`.
+    pub adaptive_thinking: Option<bool>,
+    /// The field in which earlier thoughts are sent back.
+    pub thoughts: Option<Thoughts>,
+    /// The most stop sequences.
+    pub stop_sequences: Option<usize>,
+}
+
+/// Where a message of the assistant carries earlier thoughts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Thoughts {
+    /// `reasoning_content`.
+    ReasoningContent,
+    /// `reasoning`.
+    Reasoning,
+    /// `thinking_blocks`.
+    ThinkingBlocks,
+    /// Nowhere.
+    Nowhere,
+}
+
+// === impl WireFormat ===
+
+impl WireFormat {
+    /// Every format, the one that is rather translated into first.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+
+    /// Returns the name in profiles.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+        }
+    }
+
+    /// Returns the path at which servers usually take it.
+    #[must_use]
+    pub const fn usual_path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+        }
+    }
+}
+
+// === impl Spoken ===
+
+impl Spoken {
+    pub(crate) fn usual(format: WireFormat) -> Self {
+        Self { format, path: None, takes: Takes::default() }
+    }
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// Returns how the kind speaks a format, if it does.
+    ///
+    /// Without `api.formats`, it speaks those whose usual path is forwarded.
+    #[must_use]
+    pub fn speaks(&self, format: WireFormat) -> Option<&Spoken> {
+        self.formats.iter().find(|spoken| spoken.format == format)
+    }
+
+    /// Returns the formats that the kind speaks, the one to be translated into first.
+    #[must_use]
+    pub fn formats(&self) -> &[Spoken] {
+        &self.formats
+    }
+}
