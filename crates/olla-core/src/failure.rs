@@ -37,6 +37,8 @@ pub enum Failure {
     ResetInBody,
     /// The body was cut short, or was not what its head announced.
     Truncated,
+    /// The response is not of the format that the backend speaks, or too long to be translated.
+    Unreadable,
     /// The whole exchange took longer than its deadline.
     Deadline,
     /// The client left.
@@ -110,7 +112,8 @@ impl Failure {
             | Self::ErrorEvent
             | Self::Stall
             | Self::ResetInBody
-            | Self::Truncated => true,
+            | Self::Truncated
+            | Self::Unreadable => true,
             Self::Refused
             | Self::Unreachable
             | Self::Exhausted
@@ -143,6 +146,7 @@ impl Failure {
             | Self::Stall
             | Self::ResetInBody
             | Self::Truncated
+            | Self::Unreadable
             | Self::Deadline
             | Self::ClientGone => false,
         }
@@ -177,6 +181,7 @@ impl Failure {
             Self::Stall => "stalled",
             Self::ResetInBody => "reset_in_body",
             Self::Truncated => "truncated",
+            Self::Unreadable => "unreadable_answer",
             Self::Deadline => "deadline",
             Self::ClientGone => "client_gone",
         }
@@ -202,6 +207,9 @@ impl fmt::Display for Failure {
             Self::Stall => "the response stopped flowing",
             Self::ResetInBody => "the connection was reset within the response",
             Self::Truncated => "the response was cut short",
+            Self::Unreadable => {
+                "the response cannot be translated: it is not of the expected format, or too long"
+            }
             Self::Deadline => "the response took longer than its deadline",
             Self::ClientGone => "the client left",
         };

@@ -45,6 +45,7 @@ mod record;
 mod slots;
 mod status;
 mod totals;
+mod version;
 mod window;
 
 pub use affinity::{Affinity, AffinityOutcome, KeySource, UnknownKeySource};
@@ -66,8 +67,9 @@ pub use notation::{ago, byte_size, largest_unit, rfc3339, unix_seconds};
 pub use outlier::{EjectionRules, Outlier, Standing, Trial};
 pub use path_rules::{PathRuleError, PathRules, has_dot_segment};
 pub use placement_rules::{PlacementRules, Preference};
-pub use record::{Attempt, Outcome, Recorder, RequestRecord};
+pub use record::{Attempt, Formats, Outcome, Recorder, RequestRecord};
 pub use slots::Place;
 pub use status::Status;
 pub use totals::{Totals, TotalsView};
+pub use version::Version;
 pub use window::Window;

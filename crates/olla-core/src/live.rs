@@ -12,7 +12,7 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals, slots::Slots};
+use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals, Version, slots::Slots};
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Live {
     turn: AtomicU64,
     totals: Totals,
     outlier: Outlier,
+    /// A packed [`Version`]; zero: unknown.
+    version: AtomicU64,
     probe_wanted: AtomicBool,
     probe_waker: AtomicWaker,
     checkup: Mutex<Checkup>,
@@ -141,6 +143,17 @@ impl Live {
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.status.load(Relaxed) & SUSPECT != 0
+    }
+
+    /// Notes the version that the server reports; `None`: it does not tell.
+    pub fn set_version(&self, version: Option<Version>) {
+        self.version.store(version.map_or(0, Version::packed), Relaxed);
+    }
+
+    /// Returns the version that the server reports, if it does.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        Some(self.version.load(Relaxed)).filter(|packed| *packed > 0).map(Version::from_packed)
     }
 
     /// Asks whoever checks this endpoint to do it now.

@@ -31,6 +31,8 @@ pub struct RequestRecord {
     pub is_inference: bool,
     /// Every attempt at a backend, in order; the one whose answer was used is the last.
     pub attempts: SmallVec<[Attempt; 2]>,
+    /// In which formats the conversation is held; `None` for requests that are none.
+    pub formats: Option<Formats>,
     /// What sticky sessions made of it; `None` where they are off, or no backend answered.
     pub affinity: Option<Affinity>,
     /// The status sent to the client; `None` when the client left before a head was sent.
@@ -61,6 +63,18 @@ pub struct Attempt {
     pub failure: Option<Failure>,
     /// How long it took until it failed or its response head arrived.
     pub took: Duration,
+}
+
+/// In which formats a conversation is held, by their short names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Formats {
+    /// That of the client, such as `messages`.
+    pub client: &'static str,
+    /// That in which the last backend was asked; `None` before any was.
+    pub backend: Option<&'static str>,
+    /// Whether the client asks for a stream.
+    pub streams: bool,
 }
 
 /// How a request, or an attempt, ended.
@@ -95,6 +109,7 @@ impl RequestRecord {
             model: None,
             is_inference: false,
             attempts: SmallVec::new(),
+            formats: None,
             affinity: None,
             status: None,
             error: None,
@@ -151,6 +166,28 @@ impl Attempt {
         if let Some(model) = &self.model {
             model.totals().record(outcome, latency, bytes, now);
         }
+    }
+}
+
+// === impl Formats ===
+
+impl Formats {
+    /// Notes the format of a client.
+    #[must_use]
+    pub const fn new(client: &'static str, streams: bool) -> Self {
+        Self { client, backend: None, streams }
+    }
+
+    /// Returns whether the client's words reached the backend as they were.
+    #[must_use]
+    pub fn is_passed_on(&self) -> bool {
+        self.backend == Some(self.client)
+    }
+
+    /// Returns whether a backend was asked in another format.
+    #[must_use]
+    pub fn is_translated(&self) -> bool {
+        self.backend.is_some_and(|backend| backend != self.client)
     }
 }
 

@@ -104,6 +104,7 @@ fn may_be_a_hiccup(failure: Failure) -> bool {
         | Failure::HeadTimeout
         | Failure::SlowStart
         | Failure::MalformedHead
+        | Failure::Unreadable
         | Failure::Status(_)
         | Failure::ErrorEvent
         | Failure::Stall

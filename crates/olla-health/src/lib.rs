@@ -54,6 +54,7 @@ mod schedule;
 mod settings;
 mod shared;
 mod verdict;
+mod version;
 
 pub use fetch::{Fetch, Fetched, Inquiry};
 pub use listing::ListingFailure;

@@ -20,6 +20,7 @@ use crate::{
     listing::{self, Listed},
     residency,
     shared::Shared,
+    version,
 };
 
 /// The shortest time between two listings that nobody asked for: an endpoint that flaps is not flooded.
@@ -118,6 +119,7 @@ impl<F: Fetch> Lister<F> {
     /// Replaces the endpoint's models, learns more about them, and returns how many it has now.
     async fn adopt(&mut self, endpoint: &Endpoint, profile: &Profile, listed: Listed) -> usize {
         let Listed { models, in_memory } = listed;
+        version::refresh(&self.shared.client, endpoint, profile).await;
         self.answers.retain(profile.id, &models);
         // Requests for a new model need not wait until all questions about it are answered.
         let mut changed = self.publish(profile, models.clone());

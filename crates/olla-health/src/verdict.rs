@@ -95,6 +95,7 @@ impl Verdict {
             | Failure::ErrorEvent
             | Failure::Stall
             | Failure::Truncated
+            | Failure::Unreadable
             | Failure::Deadline
             | Failure::ClientGone => failure.to_string(),
         };

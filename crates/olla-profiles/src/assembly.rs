@@ -105,6 +105,7 @@ fn keep_what_older_files_cannot_say(draft: &mut Draft<'_>, replaced: Draft<'_>) 
     draft.refuses = draft.refuses.take().or(replaced.refuses);
     draft.formats = draft.formats.take().or(replaced.formats);
     draft.headers = draft.headers.take().or(replaced.headers);
+    draft.version = draft.version.take().or(replaced.version);
 }
 
 /// Notes words that would lead to two kinds.
@@ -146,6 +147,7 @@ pub(crate) fn compile(
         spans_openai_compatible: draft.spans_openai_compatible.unwrap_or(false),
         paths: draft.paths,
         formats: vec![],
+        version: draft.version,
         headers: draft.headers.unwrap_or_default(),
         openai_base: draft.openai_base,
         listing_path: draft.listing_path,

@@ -1,6 +1,12 @@
 //! Which formats of conversation a kind speaks, where, since when, and with which peculiarities.
 
-use crate::Profile;
+use olla_core::Version;
+use serde_json::Value;
+
+use crate::{
+    Profile,
+    json_path::{JsonPath, scalar_text},
+};
 
 /// A format of conversation, as profiles name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,8 +26,17 @@ pub struct Spoken {
     pub format: WireFormat,
     /// Where the kind takes it; `None` is the usual path.
     pub path: Option<Box<str>>,
+    /// The first version that speaks it; `None`: every version does.
+    pub since: Option<Version>,
     /// What it takes besides what every server of that format does, or not.
     pub takes: Takes,
+}
+
+/// Where servers of a kind report their version.
+#[derive(Debug, Clone)]
+pub struct VersionReport {
+    pub(crate) path: String,
+    pub(crate) json: JsonPath,
 }
 
 /// Peculiarities of a kind in one format; `None` is what is usual.
@@ -99,13 +114,36 @@ impl WireFormat {
 
 impl Spoken {
     pub(crate) fn usual(format: WireFormat) -> Self {
-        Self { format, path: None, takes: Takes::default() }
+        Self { format, path: None, since: None, takes: Takes::default() }
+    }
+}
+
+// === impl VersionReport ===
+
+impl VersionReport {
+    /// Returns the path to ask at.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Reads an answer; `None` if it holds no version.
+    #[must_use]
+    pub fn read(&self, body: &[u8]) -> Option<Version> {
+        let document: Value = serde_json::from_slice(body).ok()?;
+        Version::parse(&scalar_text(self.json.find(&document)?)?)
     }
 }
 
 // === impl Profile ===
 
 impl Profile {
+    /// Returns where servers of this kind report their version, if they do.
+    #[must_use]
+    pub fn version_report(&self) -> Option<&VersionReport> {
+        self.version.as_ref()
+    }
+
     /// Returns how the kind speaks a format, if it does.
     ///
     /// Without `api.formats`, it speaks those whose usual path is forwarded.

@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue};
 use olla_core::{KindId, Model, PathRules};
 
 use crate::{
-    Details, Detection, ListShape, Listing, ListingError, Names, ResidencyRules, Spoken, abilities,
+    Details, Detection, ListShape, Listing, ListingError, Names, ResidencyRules, Spoken, VersionReport,
+    abilities,
     answers::{Answer, Refusal},
     listing::Shape,
     name_hints::NameHints,
@@ -43,6 +44,7 @@ pub struct Profile {
     /// Headers that every request to this kind has, unless the endpoint sets them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) formats: Vec<Spoken>,
+    pub(crate) version: Option<VersionReport>,
     pub(crate) openai_base: Option<String>,
     pub(crate) costly_health: Vec<CostlyPath>,
     pub(crate) detection: Detection,

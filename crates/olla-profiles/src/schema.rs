@@ -17,7 +17,7 @@ use http::{HeaderName, HeaderValue, uri::PathAndQuery};
 use olla_core::{Glob, PathRules};
 
 use crate::{
-    Details, ObsoleteKey, ProfileProblem, ResidencyRules, Spoken,
+    Details, ObsoleteKey, ProfileProblem, ResidencyRules, Spoken, VersionReport,
     answers::{Answer, Refusal},
     detection::Signature,
     json_path::JsonPath,
@@ -44,6 +44,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) openai_base: Option<String>,
     pub(crate) formats: Option<Vec<Spoken>>,
     pub(crate) older_messages: Option<OlderMessages>,
+    pub(crate) version: Option<VersionReport>,
     pub(crate) headers: Option<Vec<(HeaderName, HeaderValue)>>,
     pub(crate) listing_path: String,
     pub(crate) health_path: String,
@@ -105,7 +106,7 @@ pub(crate) fn read<'a>(file: &'a str, text: &'a str) -> Reading<'a> {
 }
 
 fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) -> Option<Draft<'a>> {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "name",
         "display_name",
         "routing",
@@ -116,6 +117,7 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         "listing",
         "details",
         "residency",
+        "reported_version",
         "answers",
         "refuses",
         "request",
@@ -131,6 +133,7 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
     let listing = choose_listing(r, root);
     let details = details(r, root.get("details"));
     let residency = root.get("residency").and_then(|node| residency::read(r, &node));
+    let version = root.get("reported_version").and_then(|node| formats::version_report(r, &node));
     let answers = answers::read(r, root.get("answers"));
     let refuses = answers::refusals(r, root.get("refuses"));
     let hints = hints(r, root.get("models"));
@@ -160,6 +163,7 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         listing,
         details,
         residency,
+        version,
         answers,
         refuses,
         hints,

@@ -561,3 +561,18 @@ fn mistakes_in_formats_are_named() {
         ]
     );
 }
+
+#[test]
+fn the_version_from_which_a_format_is_spoken_is_read_and_so_is_the_report_of_a_server() {
+    let profiles = Profiles::builtin();
+    let ollama = kind(&profiles, "ollama");
+
+    let since = ollama.speaks(WireFormat::Messages).unwrap().since;
+    let report = ollama.version_report().unwrap();
+
+    assert_eq!(report.path(), "/api/version");
+    assert!(
+        report.read(br#"{"version":"0.13.9"}"#) < since && report.read(br#"{"version":"0.14.0"}"#) == since
+    );
+    assert_eq!(report.read(b"{}"), None);
+}

@@ -1,7 +1,9 @@
 //! Reads `api.formats`: which formats of conversation a kind speaks.
 
+use olla_core::Version;
+
 use crate::{
-    formats::{Spoken, Takes, Thoughts, WireFormat},
+    formats::{Spoken, Takes, Thoughts, VersionReport, WireFormat},
     reader::{Node, Reader, closest},
 };
 
@@ -39,12 +41,31 @@ fn spoken(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Spoken> {
     if !node.is_mapping() {
         return Some(Spoken::usual(format(r, node)?));
     }
-    r.keys(node, &["format", "path", "takes"]);
+    r.keys(node, &["format", "path", "since", "takes"]);
     let named = r.required(node, "format")?;
     let format = format(r, &named)?;
     let path = super::request_path(r, node.get("path")).map(String::into_boxed_str);
     let takes = node.get("takes").map(|node| takes(r, &node)).unwrap_or_default();
-    Some(Spoken { format, path, takes })
+    let since = node.get("since").and_then(|node| version(r, &node));
+    Some(Spoken { format, path, since, takes })
+}
+
+/// Reads `reported_version`.
+pub(super) fn version_report(r: &mut Reader<'_>, node: &Node<'_>) -> Option<VersionReport> {
+    r.keys(node, &["path", "json"]);
+    let path = r.required(node, "path");
+    let path = super::request_path(r, path);
+    let json = r.required(node, "json").and_then(|node| super::json_path(r, &node));
+    Some(VersionReport { path: path?, json: json? })
+}
+
+fn version(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Version> {
+    let text = r.text(Some(node.clone()))?;
+    let version = Version::parse(&text);
+    if version.is_none() {
+        r.problem(node, "must be a version such as 0.14.0, in quotes");
+    }
+    version
 }
 
 fn format(r: &mut Reader<'_>, node: &Node<'_>) -> Option<WireFormat> {
