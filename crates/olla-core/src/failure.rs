@@ -80,6 +80,7 @@ impl Failure {
             | Self::Stall
             | Self::ResetInBody
             | Self::Truncated
+            | Self::Unreadable
             | Self::Deadline => Fault::Backend,
         }
     }

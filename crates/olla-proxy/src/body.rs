@@ -1,6 +1,9 @@
 //! Response bodies: our own in one piece, or a backend's, forwarded piece by piece as it arrives.
 
+mod custody;
 mod tracked;
+mod translated;
+mod watch;
 
 use std::{
     pin::Pin,
@@ -11,7 +14,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use olla_core::Failure;
 
-pub(crate) use tracked::{Limits, Tracked};
+pub(crate) use tracked::Tracked;
+pub(crate) use translated::Translated;
+pub(crate) use watch::Limits;
 
 /// The body of a response. An error means that a backend's body broke off: the server must then abort the
 /// response, so that what has been sent does not look complete.
@@ -23,6 +28,7 @@ enum Inner {
     Whole(Bytes),
     // alloc: one box per response, so that the enum stays small in the server's connection state.
     Tracked(Box<Tracked>),
+    Translated(Box<Translated>),
 }
 
 // === impl Body ===
@@ -36,6 +42,10 @@ impl Body {
 
     pub(crate) fn tracked(tracked: Tracked) -> Self {
         Self(Inner::Tracked(Box::new(tracked)))
+    }
+
+    pub(crate) fn translated(translated: Translated) -> Self {
+        Self(Inner::Translated(Box::new(translated)))
     }
 }
 
@@ -51,6 +61,7 @@ impl HttpBody for Body {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Inner::Tracked(tracked) => Pin::new(&mut **tracked).poll_frame(cx),
+            Inner::Translated(translated) => Pin::new(&mut **translated).poll_frame(cx),
         }
     }
 
@@ -58,6 +69,7 @@ impl HttpBody for Body {
         match &self.0 {
             Inner::Whole(bytes) => bytes.is_empty(),
             Inner::Tracked(tracked) => tracked.is_end_stream(),
+            Inner::Translated(translated) => translated.is_end_stream(),
         }
     }
 
@@ -65,6 +77,7 @@ impl HttpBody for Body {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Tracked(tracked) => tracked.size_hint(),
+            Inner::Translated(translated) => translated.size_hint(),
         }
     }
 }

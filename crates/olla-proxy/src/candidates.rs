@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) use pairs::{Against, Asked, Pairs};
-pub(crate) use reach::{Reach, forward_path, in_scope, kind_or_any};
+pub(crate) use reach::{Reach, Way, in_scope, kind_or_any};
 
 /// The endpoints that could serve a request, in the order of the configuration, and why these.
 #[derive(Debug)]

@@ -21,9 +21,9 @@ use crate::{
 
 use self::{
     filter::Filter,
-    query::Query,
     unified::{List, One},
 };
+pub(crate) use query::Query;
 
 const PATH: &str = "/olla/models";
 /// The format that shows everything.

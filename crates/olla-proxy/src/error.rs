@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use olla_core::{Failure, Lack};
+use olla_translate::Untranslatable;
 use thiserror::Error;
 
 /// Why a request was refused or failed. `render` turns each into a response in the caller's dialect.
@@ -62,10 +63,12 @@ pub enum Error {
         reason: Box<str>,
     },
     /// The request body is over the limit.
-    #[error("the request body is larger than {limit_bytes} bytes (server.request_limits.max_body_size)")]
+    #[error("the request body is larger than {limit_bytes} bytes ({key})")]
     BodyTooLarge {
         /// The limit.
         limit_bytes: u64,
+        /// The key of the configuration that sets it.
+        key: &'static str,
     },
     /// The request head is over the limit.
     #[error(
@@ -153,6 +156,9 @@ pub enum Error {
         /// What is wrong, in words.
         detail: &'static str,
     },
+    /// No backend that is there takes what the request says, in its own format or another.
+    #[error(transparent)]
+    Untranslatable(#[from] Untranslatable),
     /// Every attempt failed before a response.
     #[error("{attempts} attempt(s) failed; the last, at endpoint {endpoint:?}: {failure}")]
     Upstream {
@@ -239,9 +245,11 @@ impl Error {
             | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotOffered { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::BadPath | Self::BodyBroken | Self::BadParameter { .. } | Self::ModelLacks { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadPath
+            | Self::BodyBroken
+            | Self::BadParameter { .. }
+            | Self::ModelLacks { .. }
+            | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
@@ -281,6 +289,7 @@ impl Error {
             Self::Busy { .. } => "endpoints_busy",
             Self::KindUnavailable { .. } => "kind_unavailable",
             Self::NoEndpoint { .. } => "no_endpoint",
+            Self::Untranslatable(error) => error.code(),
             Self::Upstream { failure, .. } => failure.as_str(),
         }
     }

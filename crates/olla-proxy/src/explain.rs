@@ -8,11 +8,12 @@ use olla_core::{Endpoint, Fleet, Moment, Needs, Placement, Preference, Standing}
 
 use crate::{
     Error, Jam,
-    candidates::{self, Against, Asked, Candidates, Reach, is_available},
+    candidates::{self, Against, Asked, Candidates, Way, is_available},
     clock, rediscovery, route,
     routing::Rediscovery,
     settings::{Queue, Routing},
     shared::Shared,
+    tongues,
 };
 
 /// A request that is only thought of.
@@ -85,11 +86,11 @@ impl Question {
     /// Answers the question from the current state of the fleet. Nothing is sent and nothing changes.
     pub(crate) fn explain(&self, shared: &Shared) -> Explanation {
         let fleet = shared.fleet.load();
-        match route::read(&self.method, &self.target, &shared.profiles) {
+        match route::read(&self.method, &self.target, (&shared.profiles, &shared.tongues)) {
             Err(error) => Explanation::refused(shared.settings.routing, error),
             Ok(route) => {
-                let reach = Reach { route: &route, profiles: &shared.profiles };
-                let asked = Asked { reach, model: self.model.as_ref(), needs: &self.needs };
+                let asked =
+                    Asked { reach: shared.reach(&route), model: self.model.as_ref(), needs: &self.needs };
                 Explanation::new(shared, &fleet, &asked)
             }
         }
@@ -224,6 +225,9 @@ fn weigh(
         return (Verdict::Later, format!("{why}; until then it is a last resort"));
     }
     let mut why = format!("{}, {in_flight} in flight", live.status());
+    if let Some(translated) = translated(candidate.endpoint, asked) {
+        why.push_str(&translated);
+    }
     match candidate.placement.map(|placement| placement.live.loaded()) {
         Some(Some(true)) => why.push_str(", the model is loaded"),
         Some(Some(false)) => why.push_str(", the model has to be loaded first"),
@@ -235,6 +239,17 @@ fn weigh(
     }
     why.push_str("; its rules, the order of the alias or the length of the prompt put others before it");
     (Verdict::Later, why)
+}
+
+/// Says into what the request is translated for an endpoint.
+fn translated(endpoint: &Endpoint, asked: &Asked<'_>) -> Option<String> {
+    let from = tongues::name(asked.reach.route.format?);
+    match asked.reach.way(endpoint)? {
+        Way::PassedOn(_) => None,
+        Way::Translated(tongue) => {
+            Some(format!(", translated from {from} to {}", tongues::name(tongue.format)))
+        }
+    }
 }
 
 /// Says why a candidate that is up is left alone for a while.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use olla_translate::Dialect;
 use smallvec::SmallVec;
 
 pub(crate) const X_OLLA_REQUEST_ID: HeaderName = HeaderName::from_static("x-olla-request-id");
@@ -15,10 +16,20 @@ pub(crate) const X_OLLA_ROUTING_REASON: HeaderName = HeaderName::from_static("x-
 pub(crate) const X_OLLA_STICKY_SESSION: HeaderName = HeaderName::from_static("x-olla-sticky-session");
 pub(crate) const X_OLLA_STICKY_KEY_SOURCE: HeaderName = HeaderName::from_static("x-olla-sticky-key-source");
 pub(crate) const X_OLLA_SESSION_ID: HeaderName = HeaderName::from_static("x-olla-session-id");
+pub(crate) const X_OLLA_MODE: HeaderName = HeaderName::from_static("x-olla-mode");
+pub(crate) const X_OLLA_TRANSLATION_DROPPED: HeaderName =
+    HeaderName::from_static("x-olla-translation-dropped");
+pub(crate) const X_OLLA_TOKEN_COUNT: HeaderName = HeaderName::from_static("x-olla-token-count");
 pub(crate) const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 pub(crate) const X_PROXIED_BY: HeaderName = HeaderName::from_static("x-proxied-by");
 pub(crate) const X_MODEL: HeaderName = HeaderName::from_static("x-model");
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How Anthropic's clients know a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Whether the SDKs of OpenAI and Anthropic try again.
+pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -52,6 +63,13 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
         || ENDS.iter().any(|end| name.as_str().ends_with(end))
 }
 
+/// Returns whether a header belongs to a dialect that is not the backend's.
+pub(crate) fn is_foreign(name: &HeaderName, backend: Dialect) -> bool {
+    let name = name.as_str();
+    (backend != Dialect::Anthropic && name.starts_with("anthropic-"))
+        || (backend != Dialect::OpenAi && name.starts_with("openai-"))
+}
+
 /// What a proxy in front says of the client.
 pub(crate) const FORWARDED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP, header::FORWARDED];
@@ -67,7 +85,7 @@ pub(crate) const CROSS_ORIGIN: [HeaderName; 6] = [
 ];
 
 /// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
-pub const OLLA_HEADERS: [HeaderName; 11] = [
+pub const OLLA_HEADERS: [HeaderName; 14] = [
     X_OLLA_REQUEST_ID,
     X_OLLA_ENDPOINT,
     X_OLLA_BACKEND_TYPE,
@@ -79,6 +97,9 @@ pub const OLLA_HEADERS: [HeaderName; 11] = [
     X_OLLA_STICKY_SESSION,
     X_OLLA_STICKY_KEY_SOURCE,
     X_OLLA_SESSION_ID,
+    X_OLLA_MODE,
+    X_OLLA_TRANSLATION_DROPPED,
+    X_OLLA_TOKEN_COUNT,
 ];
 
 /// Removes headers that concern one connection only, and those that `Connection` names.

@@ -3,7 +3,7 @@
 use std::{ops::Range, pin::pin, sync::Arc};
 
 use bytes::{Buf, Bytes};
-use http::{Method, Request, request};
+use http::{HeaderMap, Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     Error,
+    policy::size::MAX_BODY_KEY,
     replay::Replay,
     route::Route,
     scan::{Encoding, Facts, Found, FoundModel, Scanner},
@@ -43,8 +44,12 @@ const MAX_NAME: usize = 1024;
 /// The longest name in its longest spelling: every byte a JSON escape, in quotes.
 const MAX_RAW_NAME: u64 = "\\u0000".len() as u64 * MAX_NAME as u64 + 2;
 
-/// Reads the body. Cancel-safe: dropping the future drops the request.
-pub(crate) async fn read<B>(request: Request<B>, route: Route, limits: &Limits) -> Result<Inbound, Error>
+/// Reads the body; `own_limit` is what holds for these clients besides the limit for all. Cancel-safe: dropping the future drops the request.
+pub(crate) async fn read<B>(
+    request: Request<B>,
+    route: Route,
+    (limits, own_limit): (&Limits, Option<u64>),
+) -> Result<Inbound, Error>
 where
     B: Body<Data = Bytes>,
 {
@@ -52,7 +57,7 @@ where
     if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
         return Ok(Inbound::new((head, route), Replay::default(), Found::default()));
     }
-    let read = collect(body, Scanner::new(&head.headers), limits.max_body_bytes);
+    let read = collect(body, Scanner::new(&head.headers), largest(limits, own_limit));
     let (body, found) = if limits.body_timeout.is_zero() {
         read.await?
     } else {
@@ -62,7 +67,20 @@ where
     Ok(Inbound::new((head, route), body, found))
 }
 
-async fn collect<B>(body: B, mut scanner: Scanner, limit: u64) -> Result<(Replay, Found), Error>
+/// The limit that is met first, with its key; zero is none.
+fn largest(limits: &Limits, own_limit: Option<u64>) -> (u64, &'static str) {
+    let general = (limits.max_body_bytes, MAX_BODY_KEY);
+    match own_limit {
+        Some(own) if general.0 == 0 || own < general.0 => (own, "translators.anthropic.max_message_size"),
+        _ => general,
+    }
+}
+
+async fn collect<B>(
+    body: B,
+    mut scanner: Scanner,
+    (limit, key): (u64, &'static str),
+) -> Result<(Replay, Found), Error>
 where
     B: Body<Data = Bytes>,
 {
@@ -74,7 +92,7 @@ where
             continue;
         }
         if limit > 0 && replay.len() + chunk.len() as u64 > limit {
-            return Err(Error::BodyTooLarge { limit_bytes: limit });
+            return Err(Error::BodyTooLarge { limit_bytes: limit, key });
         }
         scanner.feed(&chunk);
         replay.push(chunk);
@@ -135,6 +153,13 @@ impl NamedModel {
         (!name.is_empty() && name.len() <= MAX_NAME).then(|| Self { name: name.into(), span, encoding })
     }
 
+    /// Finds the model that a JSON body names.
+    pub(crate) fn find(body: &Replay) -> Option<Self> {
+        let mut scanner = Scanner::new(&HeaderMap::new());
+        scanner.feed(&body.slice(0..body.len()));
+        Self::read(scanner.finish().model?, body)
+    }
+
     /// Returns the body with another name in this one's place.
     pub(crate) fn rename(&self, body: &Replay, name: &str) -> Replay {
         body.splice(self.span.clone(), self.encoding.encode(name))
@@ -191,9 +216,15 @@ mod tests {
         assert_eq!(name("application/x-www-form-urlencoded", &["model=+&n=1"]), None);
     }
 
+    fn route(head: &request::Parts) -> Route {
+        let profiles = olla_profiles::Profiles::builtin();
+        let tongues = crate::tongues::Tongues::new(&profiles, crate::AnthropicClients::default());
+        crate::route::read(&head.method, &head.uri, (&profiles, &tongues)).unwrap()
+    }
+
     fn inbound(path: &str, body: &str) -> Inbound {
         let head = Request::builder().method(Method::POST).uri(path).body(()).unwrap().into_parts().0;
-        let route = crate::route::read(&head.method, &head.uri, &olla_profiles::Profiles::builtin()).unwrap();
+        let route = route(&head);
         let mut scanner = Scanner::new(&head.headers);
         scanner.feed(body.as_bytes());
         Inbound::new((head, route), Replay::default(), scanner.finish())

@@ -34,6 +34,7 @@ mod body;
 mod candidates;
 mod catalogue;
 mod clock;
+mod counting;
 mod error;
 mod explain;
 mod headers;
@@ -57,6 +58,8 @@ mod settings;
 mod shared;
 mod sticky;
 mod ticket;
+mod tongues;
+mod translate;
 mod upstream;
 
 pub use body::Body;
@@ -67,6 +70,8 @@ pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
 pub use rediscovery::Rediscover;
-pub use settings::{Fallback, Limits, Product, Queue, Retry, Routing, Settings, Sticky, Timeouts};
+pub use settings::{
+    AnthropicClients, Fallback, Limits, Product, Queue, Retry, Routing, Settings, Sticky, Timeouts,
+};
 pub use sticky::SessionsView;
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

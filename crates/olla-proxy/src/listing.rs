@@ -4,6 +4,7 @@
 //! Which path of which kind is a list, and in which shape, is said by the profiles. Each shape is a file, which
 //! knows nothing of kinds and of routes.
 
+mod anthropic;
 mod entries;
 mod lmstudio;
 mod ollama;
@@ -12,13 +13,16 @@ mod openai;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request, uri::PathAndQuery};
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::{ListShape, Listing, OpenAiShape, Profile, Profiles};
+use olla_translate::{Dialect, Format, Operation};
 use serde_json::Value;
 
 use crate::{
-    Absence, Error, candidates,
+    Absence, Error,
+    candidates::{self, Reach},
+    headers::ANTHROPIC_VERSION,
     route::{Route, Scope},
 };
 
@@ -27,38 +31,81 @@ pub(crate) use entries::{Entry, View};
 /// Answers a request for models, or returns `None` when it is for something else.
 ///
 /// A model is listed while one endpoint that has it is routable. An empty list is an answer, not an error.
-pub(crate) fn answer(
-    method: &Method,
-    route: &Route,
+pub(crate) fn answer<B>(
+    request: &Request<B>,
+    reach: &Reach<'_>,
     fleet: &Fleet,
-    profiles: &Profiles,
 ) -> Result<Option<Bytes>, Error> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(None);
     }
-    let asked = Asked { route, fleet, profiles };
+    let asked = Asked { route: reach.route, fleet, profiles: reach.profiles };
+    if is_for_anthropic(request, reach.route) && asked.has_openai_list() {
+        return for_anthropic(reach, fleet).map(Some);
+    }
     let Some((shape, only)) = asked.listing() else { return Ok(None) };
     let view = View::new(fleet, |endpoint| asked.shows(endpoint, &shape));
     let document = match only {
-        None => write(&shape, &view.by_name()),
-        Some(encoded) => {
-            let name = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
-            let found = view.find_name(&name).and_then(|entry| write_one(&shape, &entry));
-            found.ok_or_else(|| Error::ModelNotFound {
-                model: Arc::from(&*name),
-                kind: candidates::kind_or_any(route.scope, profiles),
-                absence: Absence::Unlisted,
-                reason: "model_not_found",
-            })?
-        }
+        None => write_page(&shape, &view.by_name(), reach.route.rest.query())?,
+        Some(encoded) => write_only(&shape, &view, (encoded, reach))?,
     };
     Ok(Some(Bytes::from(document.to_string())))
 }
+
+/// Writes one entry, found by its name as it stands in a path.
+fn write_only(
+    shape: &ListShape,
+    view: &View<'_>,
+    (encoded, reach): (&str, &Reach<'_>),
+) -> Result<Value, Error> {
+    let name = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
+    let found = view.find_name(&name).and_then(|entry| write_one(shape, &entry));
+    found.ok_or_else(|| Error::ModelNotFound {
+        model: Arc::from(&*name),
+        kind: candidates::kind_or_any(reach.route.scope, reach.profiles),
+        absence: Absence::Unlisted,
+        reason: "model_not_found",
+    })
+}
+
+/// Returns whether a list is for a client of Anthropic's dialect, which asks for it at the same path as OpenAI's.
+fn is_for_anthropic<B>(request: &Request<B>, route: &Route) -> bool {
+    match route.scope {
+        Scope::ClientsOf(dialect) => dialect == Dialect::Anthropic,
+        Scope::All => request.headers().contains_key(ANTHROPIC_VERSION),
+        Scope::Kind(_) | Scope::OpenAiCompatible(_) => false,
+    }
+}
+
+/// Lists every model that can be talked to in Anthropic's dialect.
+fn for_anthropic(reach: &Reach<'_>, fleet: &Fleet) -> Result<Bytes, Error> {
+    let messages = Route {
+        rest: PathAndQuery::from_static(Format::Messages.path()),
+        operation: Operation::Messages,
+        format: Some(Format::Messages),
+        method: Method::POST,
+        ..reach.route.clone()
+    };
+    let conversation = Reach { route: &messages, ..*reach };
+    let view = View::new(fleet, |endpoint| {
+        endpoint.live.is_routable() && conversation.covers(endpoint) && conversation.forwards(endpoint)
+    });
+    let below = reach.route.rest.path().strip_prefix(MODELS).and_then(|rest| rest.strip_prefix('/'));
+    let document = match below.filter(|name| !name.is_empty()) {
+        None => anthropic::page(&view.by_name(), reach.route.rest.query())?,
+        Some(encoded) => write_only(&ListShape::Anthropic, &view, (encoded, reach))?,
+    };
+    Ok(Bytes::from(document.to_string()))
+}
+
+/// Where both OpenAI and Anthropic list models.
+const MODELS: &str = "/v1/models";
 
 /// Writes a list.
 pub(crate) fn write(shape: &ListShape, entries: &[Entry<'_>]) -> Value {
     match shape {
         ListShape::OpenAi(shape) => openai::list(entries, shape),
+        ListShape::Anthropic => anthropic::list(entries),
         ListShape::OllamaTags => ollama::tags(entries),
         ListShape::OllamaPs => ollama::ps(entries),
         ListShape::LmStudioV0 => lmstudio::v0(entries),
@@ -66,10 +113,19 @@ pub(crate) fn write(shape: &ListShape, entries: &[Entry<'_>]) -> Value {
     }
 }
 
+/// Writes the page of a list that is asked for, in shapes that have pages.
+fn write_page(shape: &ListShape, entries: &[Entry<'_>], query: Option<&str>) -> Result<Value, Error> {
+    match shape {
+        ListShape::Anthropic => anthropic::page(entries, query),
+        shape => Ok(write(shape, entries)),
+    }
+}
+
 /// Writes one entry by itself, in shapes that have that.
 fn write_one(shape: &ListShape, entry: &Entry<'_>) -> Option<Value> {
     match shape {
         ListShape::OpenAi(shape) => Some(openai::one(entry, shape)),
+        ListShape::Anthropic => Some(anthropic::one(entry)),
         ListShape::LmStudioV0 => Some(lmstudio::v0_entry(entry)),
         ListShape::OllamaTags | ListShape::OllamaPs | ListShape::LmStudioV1 => None,
     }
@@ -85,6 +141,12 @@ struct Asked<'a> {
 // === impl Asked ===
 
 impl<'a> Asked<'a> {
+    /// Returns whether the path is the one at which both OpenAI and Anthropic list models, or below it.
+    fn has_openai_list(&self) -> bool {
+        let below = self.route.rest.path().strip_prefix(MODELS);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    }
+
     /// Returns the shape of what is asked for and, percent-encoded, the name of the only model.
     fn listing(&self) -> Option<(ListShape, Option<&'a str>)> {
         if let Scope::Kind(kind) = self.route.scope {

@@ -23,7 +23,7 @@ use tower_service::Service;
 use crate::{
     Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
     policy::Crowd, rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared,
-    sticky::Sessions, ticket::Ticket,
+    sticky::Sessions, ticket::Ticket, tongues::Tongues,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -180,10 +180,12 @@ impl ProxyBuilder {
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
         let crowd = Crowd::new(self.settings.limits.max_in_flight);
         let budget = Budget::new(self.settings.retry.budget_percent);
+        let tongues = Tongues::new(&self.profiles, self.settings.anthropic);
         let sessions = self.settings.sticky.clone().map(Sessions::new);
         let shared = Shared {
             fleet: self.fleet,
             profiles: self.profiles,
+            tongues,
             settings: self.settings,
             strategy,
             recorders: self.recorders.into(),

@@ -7,7 +7,7 @@ use olla_translate::{Dialect, ErrorFacts};
 
 use crate::{
     Body, Error,
-    headers::{X_OLLA_REQUEST_ID, X_SERVED_BY},
+    headers::{REQUEST_ID, X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
     policy::Quota,
     respond::{Told, add_quota},
@@ -85,6 +85,9 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(X_OLLA_REQUEST_ID, request_id.clone());
+    if dialect == Dialect::Anthropic {
+        headers.insert(REQUEST_ID, request_id.clone());
+    }
     if let Error::MethodNotAllowed { .. } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
     }

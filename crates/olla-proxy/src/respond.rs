@@ -4,13 +4,13 @@ mod location;
 pub(crate) mod private;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header, response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
 use olla_translate::{Dialect, is_stream};
 
 use crate::{
     Body,
-    body::{Limits, Tracked},
+    body::{Limits, Tracked, Translated},
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
@@ -21,6 +21,7 @@ use crate::{
     shared::Shared,
     sticky::Settled,
     ticket::Ticket,
+    translate::Plan,
 };
 
 /// What a request gets: a backend's answer, or a document that Olla wrote itself.
@@ -32,7 +33,7 @@ pub(crate) struct Reply {
 
 #[derive(Debug)]
 enum Content {
-    Own(Bytes),
+    Own { document: Bytes, is_estimate: bool },
     Served(Box<(Served, Told)>),
 }
 
@@ -40,6 +41,8 @@ enum Content {
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     dialect: Dialect,
+    /// Whether the request is a conversation in Anthropic's words.
+    is_message: bool,
     decision: Option<Decision>,
     model: Option<NamedModel>,
     session: Option<Settled>,
@@ -50,7 +53,22 @@ pub(crate) struct Told {
 impl Reply {
     /// A JSON document.
     pub(crate) fn own(document: Bytes) -> Self {
-        Self { content: Content::Own(document), quota: None }
+        Self { content: Content::Own { document, is_estimate: false }, quota: None }
+    }
+
+    /// A JSON document with a number that no backend has said.
+    pub(crate) fn estimate(document: Bytes) -> Self {
+        Self { content: Content::Own { document, is_estimate: true }, quota: None }
+    }
+
+    /// Returns whether a backend's answer says that there is no such path.
+    pub(crate) fn is_unknown_path(&self) -> bool {
+        const UNKNOWN: [StatusCode; 3] =
+            [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        match &self.content {
+            Content::Own { .. } => false,
+            Content::Served(served) => UNKNOWN.contains(&served.0.answer.status()),
+        }
     }
 
     pub(crate) fn served(served: Served, told: Told) -> Self {
@@ -65,7 +83,14 @@ impl Reply {
     /// Builds the response. The record is handed over when its body has ended.
     pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Response<Body> {
         let mut response = match self.content {
-            Content::Own(document) => own(document, shared, ticket),
+            Content::Own { document, is_estimate } => {
+                let mut response = own(document, shared, ticket);
+                if is_estimate {
+                    let estimate = HeaderValue::from_static("estimate");
+                    response.headers_mut().insert(X_OLLA_TOKEN_COUNT, estimate);
+                }
+                response
+            }
             Content::Served(served) => forward(*served, shared, ticket),
         };
         add_quota(response.headers_mut(), self.quota);
@@ -74,7 +99,7 @@ impl Reply {
 }
 
 fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
-    ticket.answered(http::StatusCode::OK);
+    ticket.answered(StatusCode::OK);
     let length = HeaderValue::from(document.len());
     let body = if ticket.is_head() { Bytes::new() } else { document };
     if !body.is_empty() {
@@ -94,8 +119,12 @@ fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
 /// The backend's status, headers and body, less what concerns only its connection or secrets, plus
 /// `X-Olla-*`.
 fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) -> Response<Body> {
-    let Served { answer, lease, retry_after } = served;
+    let Served { answer, lease, plan, retry_after } = served;
+    let flowing = plan.as_ref().filter(|_| !answer.is_replaced());
     let (mut head, body) = answer.into_parts();
+    if let Some(plan) = flowing {
+        plan.turn_head_back(&mut head.headers);
+    }
     // The version is ours to choose: an HTTP/1.0 body would end with its connection, cut short or not.
     head.version = http::Version::HTTP_11;
     private::remove(&mut head.headers, lease.endpoint());
@@ -107,6 +136,7 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
         head.headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds as u64));
     }
     told.add_to(&mut head.headers);
+    told.add_mode(&mut head.headers, plan.as_deref(), ticket.id());
     ticket.answered(head.status);
 
     let timeouts = &shared.settings.timeouts;
@@ -115,6 +145,11 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
         deadline: timeouts.deadline(&ticket),
         ejection: shared.settings.ejection,
     };
+    if let Some(plan) = flowing {
+        let translator = plan.response.clone().stream();
+        let translated = Translated::new(body, translator, (ticket, lease), (limits, head.status));
+        return Response::from_parts(head, Body::translated(translated));
+    }
     let (status, announce_in) = (head.status, told.stream_dialect(&head));
     let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
     Response::from_parts(head, Body::tracked(tracked))
@@ -129,7 +164,9 @@ fn is_refusal(status: http::StatusCode) -> bool {
 
 impl Told {
     pub(crate) fn new(inbound: &Inbound, decision: Option<Decision>) -> Self {
-        Self { dialect: inbound.route.dialect, decision, model: inbound.model.clone(), session: None }
+        let dialect = inbound.route.dialect;
+        let is_message = inbound.route.format.is_some_and(|format| format.dialect() == Dialect::Anthropic);
+        Self { dialect, is_message, decision, model: inbound.model.clone(), session: None }
     }
 
     /// Tells what sticky sessions have made of the request too.
@@ -149,6 +186,23 @@ impl Told {
         }
         if let Some(session) = &self.session {
             session.add_to(headers);
+        }
+    }
+
+    /// Adds `X-Olla-Mode` and `X-Olla-Translation-Dropped`.
+    fn add_mode(&self, headers: &mut HeaderMap, plan: Option<&Plan>, id: &HeaderValue) {
+        let Some(plan) = plan else {
+            if self.is_message {
+                headers.insert(X_OLLA_MODE, HeaderValue::from_static("passthrough"));
+            }
+            return;
+        };
+        headers.insert(X_OLLA_MODE, HeaderValue::from_static("translation"));
+        if let Some(dropped) = &plan.dropped {
+            headers.insert(X_OLLA_TRANSLATION_DROPPED, dropped.clone());
+        }
+        if plan.client_dialect() == Dialect::Anthropic {
+            headers.insert(REQUEST_ID, id.clone());
         }
     }
 

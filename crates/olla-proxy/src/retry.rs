@@ -12,7 +12,7 @@ pub(crate) mod lessons;
 mod spare;
 mod timing;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
 use olla_balancer::{Lease, Pinned};
@@ -23,16 +23,17 @@ use tracing::debug;
 
 use crate::{
     Error,
-    candidates::{Candidates, forward_path},
+    candidates::{Candidates, Way},
     clock,
     error::Jam,
     opening::{self, Patience},
     replay::ReplayBody,
     respond::is_open_stream,
-    rewrite::Outbound,
+    rewrite::{Outbound, Passage},
     route::Route,
     shared::Shared,
     ticket::Ticket,
+    translate::{Plan, Plans},
     upstream::{Answer, SendPolicy, Upstream},
 };
 
@@ -46,6 +47,8 @@ use timing::Timing;
 pub(crate) struct Served {
     pub(crate) answer: Answer,
     pub(crate) lease: Lease,
+    /// Set where the backend was asked in another format. What is no stream has been turned back already.
+    pub(crate) plan: Option<Arc<Plan>>,
     /// When it is worth trying again, where the answer is a refusal.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -84,23 +87,33 @@ pub(crate) async fn run(
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
     let mut choice = Choice::new(shared, &candidates.list, (outbound.body_bytes(), manner));
-    let mut best = None;
+    let sending = Sending { shared, upstream, outbound, candidates, manner };
+    let mut plans = outbound.route().format.map(|client| Plans::new(client, outbound.body()));
+    let (mut best, mut unable) = (None, None);
     while let Some(mut lease) = choice.next(ticket).await {
-        let sending = Sending { shared, upstream, outbound, candidates, manner };
-        match sending.attempt(&lease, &choice, ticket).await? {
+        let passage = match sending.passage(&lease, plans.as_mut()) {
+            Err(error @ Error::Untranslatable(_)) => {
+                unable.get_or_insert(error);
+                continue;
+            }
+            passage => passage?,
+        };
+        match sending.attempt((&lease, &passage), &choice, ticket).await? {
             Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
                 if answer.status().is_success() {
                     lessons::of_start(lease.endpoint());
                 }
-                return Ok(Served { answer, lease, retry_after: None });
+                let served = Served { answer, lease, plan: passage.plan, retry_after: None };
+                return Ok(served.with_error_turned_back().await);
             }
             Ok(Answered::Poor(answer, failure)) => {
                 ticket.end_attempt(Some(failure));
                 // It must not keep others out while this request waits elsewhere.
                 lease.give_back_slot();
                 let attempt = ticket.attempts().len() - 1;
-                best = Some(Best::of(best, attempt, (answer, lease), failure));
+                let served = Served { answer, lease, plan: passage.plan, retry_after: None };
+                best = Some(Best::of(best, attempt, served, failure));
             }
             Err(failure) => {
                 ticket.end_attempt(Some(failure));
@@ -111,9 +124,14 @@ pub(crate) async fn run(
             }
         }
     }
-    let Some(best) = best else { return Err(exhausted(candidates, &choice, ticket)) };
+    let Some(best) = best else {
+        return Err(match unable.filter(|_| ticket.attempts().is_empty() && choice.jam().is_none()) {
+            Some(error) => error,
+            None => exhausted(candidates, &choice, ticket),
+        });
+    };
     ticket.fall_back_to(best.attempt);
-    Ok(best.serve(&candidates.list, clock::now()))
+    Ok(best.serve(&candidates.list, clock::now()).with_error_turned_back().await)
 }
 
 /// What all attempts of a request have in common.
@@ -127,30 +145,45 @@ struct Sending<'s, 'f> {
 
 // === impl Sending ===
 
-impl Sending<'_, '_> {
+impl<'s> Sending<'s, '_> {
     /// Whether there is anybody else who might be asked.
     fn has_others(&self) -> bool {
         self.manner.replayable && self.candidates.list.len() > 1
     }
 
+    /// Works out how an endpoint is asked.
+    fn passage(&self, lease: &Lease, plans: Option<&mut Plans<'_>>) -> Result<Passage<'s>, Error> {
+        let Self { shared, outbound, candidates, .. } = *self;
+        let endpoint = lease.endpoint();
+        let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
+        let (path, plan) = match (shared.reach(outbound.route()).way(endpoint), plans, endpoint.kind) {
+            (Some(Way::PassedOn(path)), ..) => (path, None),
+            (Some(Way::Translated(tongue)), Some(plans), Some(kind)) => {
+                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, tongue)?))
+            }
+            _ => return Err(Error::BadPath),
+        };
+        Ok(Passage { path, rename, plan })
+    }
+
     async fn attempt(
         &self,
-        lease: &Lease,
+        (lease, passage): (&Lease, &Passage<'_>),
         choice: &Choice<'_>,
         ticket: &mut Ticket,
     ) -> Result<Result<Answered, Failure>, Error> {
         let Self { shared, outbound, candidates, .. } = *self;
         let endpoint = lease.endpoint();
         let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
-        let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
-        let path = forward_path(endpoint, &shared.profiles, outbound.line()).ok_or(Error::BadPath)?;
-        let request = outbound.request(endpoint, &path, rename)?;
+        let request = outbound.request(endpoint, passage)?;
         ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
+        ticket.asks_in(passage.plan.as_ref().map(|plan| plan.backend));
         debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
-        let again = || outbound.request(endpoint, &path, rename).ok();
-        let mut exchange = pin!(self.exchange((endpoint, placement), (request, again), &timing));
+        let again = || outbound.request(endpoint, passage).ok();
+        let asked = (request, again);
+        let mut exchange = pin!(self.exchange((endpoint, placement), asked, (passage, &timing)));
         let deadline = shared.settings.timeouts.deadline(ticket);
         let mut look = timing.look(None);
         let ended = loop {
@@ -176,18 +209,31 @@ impl Sending<'_, '_> {
         &self,
         (endpoint, placement): (&Arc<Endpoint>, Option<&Placement>),
         (request, again): (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
-        timing: &Timing,
+        (passage, timing): (&Passage<'_>, &Timing),
     ) -> Result<Answered, Failure> {
         let Self { shared, manner, .. } = *self;
         let policy = SendPolicy { head_timeout: timing.head, replayable: manner.replayable };
         let mut answer = self.upstream.send(endpoint, request, again, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
-        if manner.replayable && shared.settings.retry.on_status.contains(&answer.status()) {
-            let failure = Failure::Status(answer.status().as_u16());
-            return Ok(Answered::Poor(answer, failure));
+        if self.is_poor(&answer) {
+            return Ok(Answered::poor(answer));
         }
-        let stall = shared.settings.timeouts.stall;
-        if !is_open_stream(answer.headers()) {
+        let (stall, is_stream) = (shared.settings.timeouts.stall, is_open_stream(answer.headers()));
+        if let Some(plan) = &passage.plan {
+            if !answer.status().is_success() {
+                return Ok(Answered::Good(answer));
+            }
+            if !(is_stream && plan.streams) {
+                // alloc: translated answers only, and it must not make the future of every request larger.
+                Box::pin(plan.turn_back(&mut answer, stall)).await?;
+                return Ok(if self.is_poor(&answer) {
+                    Answered::poor(answer)
+                } else {
+                    Answered::Good(answer)
+                });
+            }
+        }
+        if !is_stream {
             opening::begin(&mut answer, stall).await?;
             return Ok(Answered::Good(answer));
         }
@@ -195,7 +241,8 @@ impl Sending<'_, '_> {
             return Ok(Answered::Good(answer));
         }
         let patience = Patience { until: timing.hold_until(Instant::now()), stall };
-        if opening::hold(&mut answer, manner.dialect, patience).await? == Progress::Error {
+        let dialect = passage.plan.as_ref().map_or(manner.dialect, |plan| plan.backend.dialect());
+        if opening::hold(&mut answer, dialect, patience).await? == Progress::Error {
             return Ok(Answered::Poor(answer, Failure::ErrorEvent));
         }
         if let Some(placement) = placement.filter(|placement| !placement.live.is_cold()) {
@@ -203,6 +250,20 @@ impl Sending<'_, '_> {
             placement.live.has_started(self.outbound.body_bytes(), timing.in_flight, took);
         }
         Ok(Answered::Good(answer))
+    }
+
+    /// Whether another candidate may do better than this answer.
+    fn is_poor(&self, answer: &Answer) -> bool {
+        self.manner.replayable && self.shared.settings.retry.on_status.contains(&answer.status())
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    fn poor(answer: Answer) -> Self {
+        let failure = Failure::Status(answer.status().as_u16());
+        Self::Poor(answer, failure)
     }
 }
 
@@ -223,5 +284,22 @@ fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) 
         },
         (None, None) if full > 0 => Error::Busy { endpoints: full, jam: Jam::NoQueue },
         (None, None) => Error::NoEndpoint { detail: "they have just become unavailable" },
+    }
+}
+
+// === impl Served ===
+
+impl Served {
+    /// Turns an error of a backend that was asked in another format back.
+    async fn with_error_turned_back(mut self) -> Self {
+        let Self { answer, lease, plan, .. } = &mut self;
+        if let Some(plan) = plan
+            && !answer.is_replaced()
+            && !answer.status().is_success()
+        {
+            // alloc: as above.
+            Box::pin(plan.turn_error_back(answer, lease.endpoint())).await;
+        }
+        self
     }
 }

@@ -1,6 +1,6 @@
 //! Turns the client's request into the one a backend gets.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{borrow::Cow, fmt::Write as _, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request, uri::PathAndQuery};
@@ -16,14 +16,25 @@ use crate::{
     inspect::{Inbound, NamedModel},
     policy::{Asker, forwarded},
     replay::{Replay, ReplayBody},
+    route::Route,
     settings::Product,
+    translate::Plan,
 };
+
+/// How one endpoint is asked.
+#[derive(Debug)]
+pub(crate) struct Passage<'a> {
+    pub(crate) path: Cow<'a, str>,
+    /// The model's name there, if it is another.
+    pub(crate) rename: Option<&'a str>,
+    /// The request in the words of another format, where the endpoint does not take the client's.
+    pub(crate) plan: Option<Arc<Plan>>,
+}
 
 /// What every attempt at a backend has in common.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    method: Method,
-    target: PathAndQuery,
+    route: Route,
     headers: HeaderMap,
     /// Removed from `headers`; given to endpoints that forward them.
     credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
@@ -38,14 +49,14 @@ impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
     pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
         let Inbound { head, route, body, model, streams, .. } = inbound;
-        let request::Parts { method, mut headers, uri, .. } = head;
+        let request::Parts { mut headers, uri, .. } = head;
         let host = headers.remove(header::HOST);
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
         let host = authority(&uri).or(host);
         headers::remove_hop_by_hop(&mut headers);
         headers.remove(header::CONTENT_LENGTH);
         // hyper says how long a body is, but not that there is none; some servers insist (RFC 9110 §8.6).
-        if body.len() == 0 && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+        if body.len() == 0 && matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
         // The body is complete: there is nothing left to ask the backend's permission for.
@@ -57,38 +68,55 @@ impl Outbound {
         if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
             headers.insert(X_MODEL, value);
         }
-        Self { method, target: route.rest, headers, credentials, body, model, streams }
+        Self { route, headers, credentials, body, model, streams }
     }
 
-    /// Returns the request for one endpoint; `rename` is the model's name there, if it is another.
+    /// Returns the request for one endpoint.
     pub(crate) fn request(
         &self,
         endpoint: &Endpoint,
-        path: &str,
-        rename: Option<&str>,
+        passage: &Passage<'_>,
     ) -> Result<Request<ReplayBody>, Error> {
         let spec = &endpoint.spec;
-        let target = match (path == self.target.path(), spec.base.path()) {
-            (true, "") => self.target.clone(),
-            (true, _) => self.join(endpoint, self.target.as_str())?,
-            (false, _) => {
-                let query = self.target.query().map(|q| format!("?{q}")).unwrap_or_default();
-                self.join(endpoint, &format!("{path}{query}"))?
-            }
+        let body = match &passage.plan {
+            Some(plan) => plan.body(passage.rename),
+            None => self.body_for(passage.rename),
         };
-        let mut request = Request::new(self.body_for(rename).body());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.into();
+        let mut request = Request::new(body.body());
+        *request.method_mut() = self.route.method.clone();
+        *request.uri_mut() = self.target(endpoint, passage)?.into();
         let headers = request.headers_mut();
         *headers = self.headers.clone();
+        if let Some(plan) = &passage.plan {
+            plan.dress(headers);
+        }
         headers.insert(header::HOST, spec.base.authority().clone());
         if spec.forward_credentials {
             headers.extend(self.credentials.iter().map(|(name, value)| (name.clone(), value.clone())));
+            if let Some(plan) = &passage.plan {
+                plan.move_key(headers);
+            }
         }
         for (name, value) in &*spec.headers {
             headers.insert(name, value.clone());
         }
         Ok(request)
+    }
+
+    fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<PathAndQuery, Error> {
+        let (own, path) = (&self.route.rest, &*passage.path);
+        if passage.plan.is_some() {
+            // The query belongs to the client's dialect.
+            return self.join(endpoint, path);
+        }
+        match (path == own.path(), endpoint.spec.base.path()) {
+            (true, "") => Ok(own.clone()),
+            (true, _) => self.join(endpoint, own.as_str()),
+            (false, _) => {
+                let query = own.query().map(|q| format!("?{q}")).unwrap_or_default();
+                self.join(endpoint, &format!("{path}{query}"))
+            }
+        }
     }
 
     fn join(&self, endpoint: &Endpoint, target: &str) -> Result<PathAndQuery, Error> {
@@ -113,9 +141,12 @@ impl Outbound {
         self.streams
     }
 
-    /// Returns the method and the path of the request, prefix removed.
-    pub(crate) fn line(&self) -> (&Method, &str) {
-        (&self.method, self.target.path())
+    pub(crate) fn body(&self) -> &Replay {
+        &self.body
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 }
 

@@ -3,15 +3,20 @@
 use http::{Method, Uri, uri::PathAndQuery};
 use olla_core::{KindId, has_dot_segment};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, Operation, classify};
+use olla_translate::{Dialect, Format, Operation, classify};
 
-use crate::Error;
+use crate::{
+    Error,
+    tongues::{self, Tongues},
+};
 
 /// Which backends a request is meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Every backend.
     All,
+    /// Every backend, for clients of one dialect.
+    ClientsOf(Dialect),
     /// Every backend whose kind is OpenAI-compatible.
     OpenAiCompatible(KindId),
     /// Backends of one kind.
@@ -29,6 +34,8 @@ pub(crate) struct Route {
     /// as inference does.
     pub(crate) replayable: bool,
     pub(crate) operation: Operation,
+    /// The format of a conversation that could be translated into another.
+    pub(crate) format: Option<Format>,
     pub(crate) method: Method,
 }
 
@@ -36,7 +43,11 @@ const PREFIX: &str = "/olla";
 const ALL_BACKENDS: &str = "proxy";
 
 /// Reads the request target.
-pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Route, Error> {
+pub(crate) fn read(
+    method: &Method,
+    uri: &Uri,
+    (profiles, tongues): (&Profiles, &Tongues),
+) -> Result<Route, Error> {
     // A tunnel is not what this proxy is for, and a trace would show the client our credentials.
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err(Error::MethodNotAllowed { method: method.clone() });
@@ -48,20 +59,32 @@ pub(crate) fn read(method: &Method, uri: &Uri, profiles: &Profiles) -> Result<Ro
     let (scope, rest) = match below(whole.as_str(), PREFIX) {
         Some(scoped) => {
             let (segment, rest) = first_segment(scoped);
-            (scope(segment, profiles).ok_or_else(|| Error::UnknownPrefix(segment.into()))?, as_target(rest)?)
+            let scope = match tongues.clients_of(segment) {
+                Some(dialect) => Some(Scope::ClientsOf(dialect)),
+                None => scope(segment, profiles),
+            };
+            (scope.ok_or_else(|| Error::UnknownPrefix(segment.into()))?, as_target(rest)?)
         }
         None if whole.path().starts_with("/v1/") => (Scope::All, whole.clone()),
         None => return Err(Error::UnknownPath),
     };
-    let (dialect, operation) = classify(rest.path());
+    let (mut dialect, operation) = classify(rest.path());
+    if let Scope::ClientsOf(clients) = scope {
+        dialect = clients;
+    }
     let replayable = method.is_idempotent() || operation.changes_nothing();
-    Ok(Route { scope, dialect, rest, replayable, operation, method: method.clone() })
+    let format = Format::of(dialect, operation)
+        .filter(|format| *method == Method::POST && rest.path() == format.path());
+    Ok(Route { scope, dialect, rest, replayable, operation, format, method: method.clone() })
 }
 
 /// Returns the dialect in which a target's errors are written, even when the target is no route.
 pub(crate) fn dialect_of(uri: &Uri) -> Dialect {
     match below(uri.path(), PREFIX) {
-        Some(scoped) => classify(first_segment(scoped).1).0,
+        Some(scoped) => {
+            let (segment, rest) = first_segment(scoped);
+            tongues::dialect_of(segment).unwrap_or_else(|| classify(rest).0)
+        }
         None => classify(uri.path()).0,
     }
 }
@@ -104,10 +127,12 @@ fn as_target(rest: &str) -> Result<PathAndQuery, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::AnthropicClients;
 
     fn route(target: &str) -> Result<Route, Error> {
         let profiles = Profiles::builtin();
-        read(&Method::POST, &target.parse().unwrap(), &profiles)
+        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        read(&Method::POST, &target.parse().unwrap(), (&profiles, &tongues))
     }
 
     fn rest(target: &str) -> String {
@@ -148,6 +173,27 @@ mod tests {
         let openai = profiles.resolve("openai-compatible").unwrap();
         assert_eq!(route("/olla/openai/v1/models").unwrap().scope, Scope::OpenAiCompatible(openai));
         assert_eq!(route("/olla/lm_studio/x").unwrap().scope, route("/olla/lmstudio/x").unwrap().scope);
+    }
+
+    #[test]
+    fn a_prefix_for_the_clients_of_a_dialect_leads_everywhere() {
+        let messages = route("/olla/anthropic/v1/messages?beta=true").unwrap();
+        assert_eq!(
+            (messages.scope, messages.format),
+            (Scope::ClientsOf(Dialect::Anthropic), Some(Format::Messages))
+        );
+        assert_eq!(route("/olla/anthropic/v1/models").unwrap().dialect, Dialect::Anthropic);
+        assert_eq!(dialect_of(&"/olla/anthropic/what".parse().unwrap()), Dialect::Anthropic);
+        assert!(matches!(route("/olla/anthropic-api/v1/messages").unwrap().scope, Scope::Kind(_)));
+    }
+
+    #[test]
+    fn only_conversations_at_their_usual_path_are_translated() {
+        assert_eq!(route("/v1/chat/completions").unwrap().format, Some(Format::Chat));
+        assert_eq!(route("/olla/vllm/v1/messages").unwrap().format, Some(Format::Messages));
+        for target in ["/olla/proxy/chat/completions", "/v1/completions", "/v1/messages/count_tokens"] {
+            assert_eq!(route(target).unwrap().format, None, "{target}");
+        }
     }
 
     #[test]

@@ -7,8 +7,11 @@ use http::Request;
 use http_body::Body as HttpBody;
 
 use crate::{
-    candidates::{self, Asked, Reach},
-    catalogue, inspect, listing,
+    candidates::{self, Asked},
+    catalogue,
+    counting::Count,
+    inspect::{self, Inbound},
+    listing,
     policy::{Asker, size},
     rediscovery,
     render::Refusal,
@@ -57,15 +60,29 @@ where
     if let Some(document) = catalogue::answer(request.method(), request.uri(), known, SystemTime::now)? {
         return Ok(Reply::own(document));
     }
-    let route = route::read(request.method(), request.uri(), &shared.profiles)?;
-    if let Some(document) = listing::answer(request.method(), &route, &fleet, &shared.profiles)? {
+    let known = (&*shared.profiles, &shared.tongues);
+    let route = route::read(request.method(), request.uri(), known)?;
+    if let Some(document) = listing::answer(&request, &shared.reach(&route), &fleet)? {
         return Ok(Reply::own(document));
     }
-    Reach { route: &route, profiles: &shared.profiles }.offered(&fleet)?;
-    let inbound = inspect::read(request, route, &shared.settings.limits).await?;
+    shared.reach(&route).offered(&fleet)?;
+    let own_limit = shared.tongues.max_body_bytes(route.dialect);
+    let inbound = inspect::read(request, route, (&shared.settings.limits, own_limit)).await?;
     ticket.read_body(&inbound);
+    match Count::of(&inbound, shared) {
+        None => forward((shared, upstream), inbound, asker, ticket).await,
+        Some(count) => count.settle(forward((shared, upstream), inbound, asker, ticket).await, shared),
+    }
+}
+
+async fn forward(
+    (shared, upstream): (&Shared, &Upstream),
+    inbound: Inbound,
+    asker: Asker,
+    ticket: &mut Ticket,
+) -> Result<Reply, Refusal> {
     let asked = Asked {
-        reach: Reach { route: &inbound.route, profiles: &shared.profiles },
+        reach: shared.reach(&inbound.route),
         model: inbound.model.as_ref().map(|model| &model.name),
         needs: &inbound.needs,
     };

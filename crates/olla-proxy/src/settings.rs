@@ -30,6 +30,8 @@ pub struct Settings {
     pub ejection: EjectionRules,
     /// How requests of one conversation stay with one endpoint. Default `None`: each is balanced on its own.
     pub sticky: Option<Sticky>,
+    /// How clients of Anthropic's Messages are served.
+    pub anthropic: AnthropicClients,
     /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
     pub product: Product,
 }
@@ -141,6 +143,20 @@ pub struct Queue {
     pub timeout: Duration,
 }
 
+/// How clients of Anthropic's Messages are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnthropicClients {
+    /// Whether there is `/olla/anthropic/…`, and whether their requests are translated for backends that speak
+    /// another format. Default true.
+    pub enabled: bool,
+    /// Whether their requests are passed on as they are to backends that speak Anthropic's dialect. Otherwise
+    /// these are asked in another format too, if they speak one. Default true.
+    pub passthrough: bool,
+    /// Largest body, bytes, besides [`Limits::max_body_bytes`]; zero: only that counts. Default 32 MiB, as
+    /// Anthropic has it.
+    pub max_message_bytes: u64,
+}
+
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
@@ -162,6 +178,7 @@ impl Default for Settings {
             queue: Queue::default(),
             ejection: EjectionRules::default(),
             sticky: None,
+            anthropic: AnthropicClients::default(),
             product: Product::new(env!("CARGO_PKG_VERSION")),
         }
     }
@@ -240,6 +257,14 @@ impl Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self { max_waiting: 100, timeout: Duration::from_secs(60) }
+    }
+}
+
+// === impl AnthropicClients ===
+
+impl Default for AnthropicClients {
+    fn default() -> Self {
+        Self { enabled: true, passthrough: true, max_message_bytes: 32 * 1024 * 1024 }
     }
 }
 

@@ -10,14 +10,15 @@ use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, policy::Crowd, rediscovery::Rediscoverer, retry::Budget,
-    sticky::Sessions, ticket::Recorders,
+    RateLimits, Settings, TrustedProxies, candidates::Reach, policy::Crowd, rediscovery::Rediscoverer,
+    retry::Budget, route::Route, sticky::Sessions, ticket::Recorders, tongues::Tongues,
 };
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) fleet: Arc<FleetCell>,
     pub(crate) profiles: Arc<Profiles>,
+    pub(crate) tongues: Tongues,
     pub(crate) settings: Settings,
     pub(crate) strategy: Arc<dyn Strategy>,
     pub(crate) recorders: Recorders,
@@ -32,6 +33,13 @@ pub(crate) struct Shared {
 }
 
 // === impl Shared ===
+
+impl Shared {
+    /// Returns which endpoints a route may reach.
+    pub(crate) fn reach<'a>(&'a self, route: &'a Route) -> Reach<'a> {
+        Reach { route, profiles: &self.profiles, tongues: &self.tongues }
+    }
+}
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

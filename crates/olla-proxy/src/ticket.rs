@@ -6,9 +6,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{inspect::Inbound, policy::Presence};
 use http::{HeaderValue, Method, StatusCode, Uri};
-use olla_core::{Affinity, Attempt, Endpoint, Failure, ModelLive, Outcome, Recorder, RequestRecord};
+use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
+use olla_translate::Format;
+
+use crate::{inspect::Inbound, policy::Presence, tongues};
 
 /// Receivers of finished requests.
 pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
@@ -86,11 +88,20 @@ impl Ticket {
         self.record.bytes_in = inbound.body.len();
         self.record.model = inbound.model.as_ref().map(|m| Arc::clone(&m.name));
         self.record.is_inference = inbound.route.operation.is_inference();
+        let client = inbound.route.format.map(tongues::name);
+        self.record.formats = client.map(|client| Formats::new(client, inbound.streams));
     }
 
     pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>) {
         self.attempt_started = Instant::now();
         self.record.attempts.push(Attempt::new(endpoint, model, Duration::ZERO));
+    }
+
+    /// Notes in which format the backend of the current attempt is asked; `None`: in the client's.
+    pub(crate) fn asks_in(&mut self, format: Option<Format>) {
+        if let Some(formats) = &mut self.record.formats {
+            formats.backend = Some(format.map_or(formats.client, tongues::name));
+        }
     }
 
     /// Notes that the current attempt has failed, or that its response head has arrived.

@@ -5,11 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::Profiles;
+use olla_translate::{Dialect, Format, Operation};
 use smallvec::SmallVec;
 
 use crate::{
     Error,
     route::{Route, Scope},
+    tongues::{Tongue, Tongues},
 };
 
 /// Which endpoints a route may reach at all.
@@ -17,13 +19,23 @@ use crate::{
 pub(crate) struct Reach<'a> {
     pub(crate) route: &'a Route,
     pub(crate) profiles: &'a Profiles,
+    pub(crate) tongues: &'a Tongues,
+}
+
+/// How an endpoint serves a request.
+#[derive(Debug)]
+pub(crate) enum Way<'a> {
+    /// The request is passed on as it is, to this path.
+    PassedOn(Cow<'a, str>),
+    /// It is put into the words of another format.
+    Translated(&'a Tongue),
 }
 
 pub(crate) type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
 
 // === impl Reach ===
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
     /// Returns the endpoints of the right kind that forward the path, healthy or not.
     pub(crate) fn endpoints<'f>(&self, fleet: &'f Fleet) -> Result<Endpoints<'f>, Error> {
         let in_scope: Endpoints<'f> = fleet.endpoints().iter().filter(|e| self.covers(e)).collect();
@@ -47,7 +59,7 @@ impl Reach<'_> {
         let path = self.route.rest.path();
         let reason = match self.route.scope {
             Scope::Kind(kind) => self.profiles.get(kind).and_then(|profile| profile.refusal(path)),
-            Scope::All | Scope::OpenAiCompatible(_) => {
+            Scope::All | Scope::ClientsOf(_) | Scope::OpenAiCompatible(_) => {
                 self.profiles.iter().find_map(|profile| profile.refusal(path))
             }
         };
@@ -64,9 +76,45 @@ impl Reach<'_> {
         in_scope(endpoint, self.route.scope, self.profiles)
     }
 
-    /// Returns whether the path may be forwarded to an endpoint.
+    /// Returns whether an endpoint can serve the path, be it in another format.
     pub(crate) fn forwards(&self, endpoint: &Endpoint) -> bool {
-        forward_path(endpoint, self.profiles, (&self.route.method, self.route.rest.path())).is_some()
+        self.way(endpoint).is_some()
+    }
+
+    /// Returns how an endpoint serves the path, if it does.
+    pub(crate) fn way(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
+        let passed_on = self.path_at(endpoint).map(Way::PassedOn);
+        let Some(format) = self.route.format else { return passed_on };
+        if passed_on.is_some() && !self.tongues.rather_translates(format) {
+            return passed_on;
+        }
+        let translated = self.tongues.target(endpoint, format);
+        translated.map(Way::Translated).or(passed_on)
+    }
+
+    /// Returns where an endpoint takes the request as it is.
+    fn path_at(&self, endpoint: &Endpoint) -> Option<Cow<'a, str>> {
+        let path = self.route.rest.path();
+        let forwarded = || forward_path(endpoint, self.profiles, (&self.route.method, path));
+        let Some(format) = self.route.format else { return forwarded().or_else(|| self.counts_at(endpoint)) };
+        match self.tongues.of(endpoint, format) {
+            Some(tongue) => Some(Cow::Borrowed(tongue.path())),
+            // What the profile does not say, the endpoint may.
+            None => endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)),
+        }
+    }
+
+    /// Returns where an endpoint counts the tokens of a conversation, if that is not the usual path.
+    fn counts_at(&self, endpoint: &Endpoint) -> Option<Cow<'a, str>> {
+        let format = self.counted()?;
+        self.tongues.of(endpoint, format)?.counts_at().map(Cow::Borrowed)
+    }
+
+    /// Returns the format of the conversation whose tokens are to be counted, if that is what is asked.
+    pub(crate) fn counted(&self) -> Option<Format> {
+        let Route { dialect, operation, method, .. } = self.route;
+        let counts = *operation == Operation::CountTokens && *dialect == Dialect::Anthropic;
+        (counts && *method == Method::POST).then_some(Format::Messages)
     }
 
     /// Says what stands against forwarding: the method, if another one would do, else the path.
@@ -103,7 +151,7 @@ impl Reach<'_> {
 
 fn kind_name(scope: Scope, profiles: &Profiles) -> Option<Arc<str>> {
     match scope {
-        Scope::All => None,
+        Scope::All | Scope::ClientsOf(_) => None,
         Scope::Kind(kind) | Scope::OpenAiCompatible(kind) => profiles.get(kind).map(|p| Arc::clone(&p.name)),
     }
 }
@@ -118,7 +166,7 @@ pub(crate) fn in_scope(endpoint: &Endpoint, scope: Scope, profiles: &Profiles) -
     // An endpoint of an unrecognised kind has no profile that would say what may be sent there.
     let Some(kind) = endpoint.kind else { return false };
     match scope {
-        Scope::All => true,
+        Scope::All | Scope::ClientsOf(_) => true,
         Scope::Kind(wanted) => kind == wanted,
         Scope::OpenAiCompatible(_) => profiles.get(kind).is_some_and(|p| p.openai_compatible),
     }

@@ -4,20 +4,20 @@ use percent_encoding::percent_decode_str;
 
 /// The parameters of a query.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(crate) struct Query {
     pairs: Vec<(String, String)>,
 }
 
 // === impl Query ===
 
 impl Query {
-    pub(super) fn read(query: Option<&str>) -> Self {
+    pub(crate) fn read(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
         Self { pairs: pairs.map(|(name, value)| (decode(name), decode(value))).collect() }
     }
 
     /// Returns the first value of a parameter; an empty one counts as none.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let value = self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
         value.filter(|value| !value.is_empty())
     }

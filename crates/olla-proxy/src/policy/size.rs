@@ -4,11 +4,14 @@ use http::{HeaderMap, Request, header};
 
 use crate::{Error, settings::Limits};
 
+/// The key of the configuration that limits all bodies.
+pub(crate) const MAX_BODY_KEY: &str = "server.request_limits.max_body_size";
+
 /// Refuses a head that is too large, or that announces a body that is. The body is counted as it arrives.
 pub(crate) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Error> {
     let declared = content_length(request.headers());
     if limits.max_body_bytes > 0 && declared.is_some_and(|len| len > limits.max_body_bytes) {
-        return Err(Error::BodyTooLarge { limit_bytes: limits.max_body_bytes });
+        return Err(Error::BodyTooLarge { limit_bytes: limits.max_body_bytes, key: MAX_BODY_KEY });
     }
     if limits.max_header_bytes > 0 && head_bytes(request) > limits.max_header_bytes {
         return Err(Error::HeadersTooLarge { limit_bytes: limits.max_header_bytes });

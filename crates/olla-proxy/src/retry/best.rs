@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use olla_balancer::{Candidate, Lease};
+use olla_balancer::Candidate;
 use olla_core::{Failure, Moment, Standing};
 
 use super::Served;
-use crate::upstream::Answer;
 
 /// The best poor answer so far.
 #[derive(Debug)]
 pub(super) struct Best {
     /// The attempt that gave it.
     pub(super) attempt: usize,
-    answer: Answer,
-    lease: Lease,
+    served: Served,
     worth: u8,
 }
 
@@ -25,23 +23,17 @@ const SOON: Duration = Duration::from_secs(1);
 
 impl Best {
     /// Keeps the better of two; of equals the later, which is closer to how things are.
-    pub(super) fn of(
-        earlier: Option<Self>,
-        attempt: usize,
-        (answer, lease): (Answer, Lease),
-        failure: Failure,
-    ) -> Self {
+    pub(super) fn of(earlier: Option<Self>, attempt: usize, served: Served, failure: Failure) -> Self {
         let worth = worth(failure);
         match earlier {
             Some(earlier) if earlier.worth > worth => earlier,
-            Some(_) | None => Self { attempt, answer, lease, worth },
+            Some(_) | None => Self { attempt, served, worth },
         }
     }
 
     /// Hands it to the client, who is told when it is worth trying again.
     pub(super) fn serve(self, candidates: &[Candidate<'_>], now: Moment) -> Served {
-        let Self { answer, lease, .. } = self;
-        Served { answer, lease, retry_after: Some(soonest(candidates, now)) }
+        Served { retry_after: Some(soonest(candidates, now)), ..self.served }
     }
 }
 

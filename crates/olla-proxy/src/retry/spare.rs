@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER};
 
+use crate::headers::RETRY_AFTER_MS;
+
 /// When a backend that is over its rate does not say when to come back.
 const UNSAID: Duration = Duration::from_secs(1);
 /// Nobody is spared for longer: quotas are raised, and clocks are wrong.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Milliseconds, as Azure and OpenAI send them beside `Retry-After`.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// When a limit that is used up is whole again, as OpenAI and its imitators write it: `1s`, `6m0s`, `20ms`.
 const LIMITS: [(HeaderName, HeaderName); 2] = [
     (

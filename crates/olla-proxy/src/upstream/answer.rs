@@ -20,6 +20,8 @@ use crate::opening::Held;
 pub(crate) struct Answer {
     head: response::Parts,
     body: AnswerBody,
+    /// Whether the body is one of ours.
+    replaced: bool,
 }
 
 /// The body of a backend's response. Dropping it early closes the connection and so cancels the request.
@@ -27,7 +29,8 @@ pub(crate) struct Answer {
 pub(crate) struct AnswerBody {
     /// Read already, in reverse order; comes before the rest.
     held: Held,
-    incoming: Incoming,
+    /// `None` where nothing more is to be read.
+    incoming: Option<Incoming>,
     give_back: Option<Return>,
 }
 
@@ -36,9 +39,9 @@ pub(crate) struct AnswerBody {
 impl Answer {
     pub(super) fn new(response: Response<Incoming>, give_back: Option<Return>) -> Self {
         let (head, incoming) = response.into_parts();
-        let mut body = AnswerBody { held: Held::new(), incoming, give_back };
+        let mut body = AnswerBody { held: Held::new(), incoming: Some(incoming), give_back };
         body.settle();
-        Self { head, body }
+        Self { head, body, replaced: false }
     }
 
     pub(crate) fn status(&self) -> http::StatusCode {
@@ -53,6 +56,20 @@ impl Answer {
         &mut self.body
     }
 
+    /// Puts a body of ours in place of what the backend has sent, and returns the head, to be made to fit. What
+    /// has not been read is given up.
+    pub(crate) fn replace_body(&mut self, body: Bytes) -> &mut response::Parts {
+        self.body = AnswerBody { held: Held::from_iter([body]), incoming: None, give_back: None };
+        self.body.held.retain(|chunk| !chunk.is_empty());
+        self.replaced = true;
+        &mut self.head
+    }
+
+    /// Returns whether the body is one of ours.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced
+    }
+
     pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
         (self.head, self.body)
     }
@@ -63,7 +80,7 @@ impl Answer {
 impl AnswerBody {
     /// Returns the connection to its pool once nothing more is to be read from it.
     fn settle(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.incoming.as_ref().is_none_or(Body::is_end_stream) {
             self.release();
         }
     }
@@ -99,7 +116,8 @@ impl Body for AnswerBody {
         if let Some(chunk) = self.held.pop() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.settle();
@@ -116,16 +134,16 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.incoming.is_end_stream()
+        self.held.is_empty() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        let rest = self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         if self.held.is_empty() {
-            return self.incoming.size_hint();
+            return rest;
         }
         // Of an announced length, what was read is missing now.
         let held: usize = self.held.iter().map(Bytes::len).sum();
-        let rest = self.incoming.size_hint();
         match rest.exact() {
             Some(rest) => SizeHint::with_exact(rest + held as u64),
             None => SizeHint::default(),

@@ -168,7 +168,7 @@ async fn a_value_that_makes_no_sense_is_refused_with_those_that_do() {
     let stage = plan().start();
 
     for (query, parameter, allowed) in [
-        ("format=xml", "format=\"xml\"", "unified, dmr, docker-model-runner, lemonade"),
+        ("format=xml", "format=\"xml\"", "unified, anthropic, anthropic-api, dmr, docker-model-runner"),
         ("available=maybe", "available=\"maybe\"", "true, false"),
         ("include_unavailable=1", "include_unavailable=\"1\"", "true, false"),
         ("type=model", "type=\"model\"", "llm, vlm, embeddings"),

@@ -38,4 +38,5 @@ mod streaming;
 mod support;
 mod timeouts;
 mod tls;
+mod translation;
 mod truncation;

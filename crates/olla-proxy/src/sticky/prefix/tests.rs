@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::route;
+use crate::{AnthropicClients, route, tongues::Tongues};
 
 const CHAT: &str = "/v1/chat/completions";
 
 static PROFILES: LazyLock<Profiles> = LazyLock::new(Profiles::builtin);
+static TONGUES: LazyLock<Tongues> = LazyLock::new(|| Tongues::new(&PROFILES, AnthropicClients::default()));
 
 /// Hashes with one secret, so that hashes can be compared.
 struct Bench {
@@ -27,7 +28,7 @@ impl Bench {
     }
 
     fn of_chunks(&self, path: &str, chunks: impl IntoIterator<Item = String>) -> Option<u64> {
-        let route = route::read(&Method::POST, &path.parse().unwrap(), &PROFILES).unwrap();
+        let route = route::read(&Method::POST, &path.parse().unwrap(), (&PROFILES, &TONGUES)).unwrap();
         let mut body = Replay::default();
         chunks.into_iter().for_each(|chunk| body.push(Bytes::from(chunk)));
         of(&body, Shape::of(&route)?, Digest::new(&self.secret, self.limit))

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use http::StatusCode;
-use olla_core::{Affinity, Failure, Outcome, Recorder, RequestRecord};
+use olla_core::{Affinity, Failure, Formats, Outcome, Recorder, RequestRecord};
 use tokio::sync::{
     Mutex as AsyncMutex,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -27,6 +27,7 @@ pub(crate) struct Note {
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<&'static str>,
     pub(crate) affinity: Option<Affinity>,
+    pub(crate) formats: Option<Formats>,
     /// Endpoint and failure of each attempt.
     pub(crate) attempts: Vec<(String, Option<Failure>)>,
     pub(crate) bytes_in: u64,
@@ -73,6 +74,7 @@ impl Recorder for Journal {
             status: record.status,
             error: record.error,
             affinity: record.affinity,
+            formats: record.formats,
             attempts: attempts.collect(),
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,

@@ -1,0 +1,96 @@
+//! When a body has taken too long.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use olla_core::{EjectionRules, Failure};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// When a body has taken too long. Zero durations mean no limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) stall: Duration,
+    /// From the start of the request.
+    pub(crate) deadline: Option<Instant>,
+    /// When the endpoint is left out for breaking off.
+    pub(crate) ejection: EjectionRules,
+}
+
+/// Watches for a stall with one lazy timer: it is only armed when there is nothing to forward, and
+/// looks at when the waiting began when it fires.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) limits: Limits,
+    /// Since when the backend has owed us a frame; a client that does not ask for one is not its fault.
+    waiting_since: Option<Instant>,
+    timer: Timer,
+}
+
+/// A timer that is made when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct Timer {
+    // alloc: once per response that makes us wait.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, waiting_since: None, timer: Timer::default() }
+    }
+
+    pub(super) fn saw_frame(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// A backend that never makes us wait is held to the deadline too; without one, no clock is read.
+    pub(super) fn is_past_deadline(&self) -> bool {
+        self.limits.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        loop {
+            let Some((at, failure)) = self.expiry() else { return Poll::Pending };
+            if self.timer.poll_until(at, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if at <= Instant::now() {
+                return Poll::Ready(failure);
+            }
+        }
+    }
+
+    fn expiry(&mut self) -> Option<(Instant, Failure)> {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let stall =
+            if self.limits.stall.is_zero() { None } else { waiting_since.checked_add(self.limits.stall) };
+        match (stall, self.limits.deadline) {
+            (Some(stall), Some(deadline)) if deadline < stall => Some((deadline, Failure::Deadline)),
+            (Some(stall), _) => Some((stall, Failure::Stall)),
+            (None, deadline) => deadline.map(|at| (at, Failure::Deadline)),
+        }
+    }
+}
+
+// === impl Timer ===
+
+impl Timer {
+    /// Fires at `at`, or at an earlier time that it was set for before: then the caller looks again.
+    pub(super) fn poll_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if at < sleep.deadline() {
+            sleep.as_mut().reset(at);
+        }
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if at > sleep.deadline() {
+            sleep.as_mut().reset(at);
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Which formats of conversation each kind speaks, made ready for the path of a request, and which clients are
+//! translated for.
+//!
+//! The one place that ties the formats of profiles to those of the translator: a further format is a row here.
+
+use olla_core::{Endpoint, Version};
+use olla_profiles::{Profile, Profiles, Spoken, Takes, Thoughts, WireFormat};
+use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation};
+
+use crate::settings::AnthropicClients;
+
+/// What all kinds speak.
+#[derive(Debug)]
+pub(crate) struct Tongues {
+    /// By kind; each the format to be translated into first.
+    kinds: Vec<Vec<Tongue>>,
+    anthropic: AnthropicClients,
+}
+
+/// One format as one kind speaks it.
+#[derive(Debug)]
+pub(crate) struct Tongue {
+    pub(crate) format: Format,
+    /// Where it is taken; `None` is the usual path.
+    path: Option<Box<str>>,
+    /// Where the tokens of such a request are counted, if that is elsewhere than usual.
+    counts_at: Option<Box<str>>,
+    since: Option<Version>,
+    pub(crate) abilities: Abilities,
+}
+
+/// The formats of backends, and the names that profiles have for them.
+const FORMATS: [(WireFormat, Format); 2] =
+    [(WireFormat::Chat, Format::Chat), (WireFormat::Messages, Format::Messages)];
+
+/// Prefixes for the clients of one dialect, which lead to all backends.
+const PREFIXES: [(&str, Dialect); 1] = [("anthropic", Dialect::Anthropic)];
+
+/// Returns the short name of a format.
+pub(crate) fn name(format: Format) -> &'static str {
+    match format {
+        Format::Responses => "responses",
+        Format::OllamaChat | Format::OllamaGenerate => "ollama",
+        format => FORMATS.iter().find(|(_, known)| *known == format).map_or("other", |(wire, _)| wire.name()),
+    }
+}
+
+// === impl Tongues ===
+
+impl Tongues {
+    pub(crate) fn new(profiles: &Profiles, anthropic: AnthropicClients) -> Self {
+        let of_kind = |profile: &Profile| {
+            let spoken = profile.formats().iter();
+            spoken.filter_map(|spoken| Tongue::of(profile, spoken)).collect()
+        };
+        Self { kinds: profiles.iter().map(of_kind).collect(), anthropic }
+    }
+
+    /// Returns how an endpoint speaks a format.
+    pub(crate) fn of(&self, endpoint: &Endpoint, format: Format) -> Option<&Tongue> {
+        self.all(endpoint).find(|tongue| tongue.format == format)
+    }
+
+    /// Returns the format into which requests of `client` are translated for an endpoint.
+    pub(crate) fn target(&self, endpoint: &Endpoint, client: Format) -> Option<&Tongue> {
+        let translates = client.dialect() != Dialect::Anthropic || self.anthropic.enabled;
+        let leads_there = |to: Format| to != client && Translation::between(client, to).is_some();
+        self.all(endpoint).find(|tongue| leads_there(tongue.format)).filter(|_| translates)
+    }
+
+    /// Returns whether requests of `client` are translated even for backends that speak its format.
+    pub(crate) fn rather_translates(&self, client: Format) -> bool {
+        client.dialect() == Dialect::Anthropic && self.anthropic.enabled && !self.anthropic.passthrough
+    }
+
+    /// Returns the dialect whose clients use a prefix, if it is one of these.
+    pub(crate) fn clients_of(&self, prefix: &str) -> Option<Dialect> {
+        let (_, dialect) = PREFIXES.iter().find(|(known, _)| *known == prefix)?;
+        (*dialect != Dialect::Anthropic || self.anthropic.enabled).then_some(*dialect)
+    }
+
+    /// Returns the largest body that clients of a dialect may send, bytes, where it is a limit of its own.
+    pub(crate) fn max_body_bytes(&self, dialect: Dialect) -> Option<u64> {
+        let limit = self.anthropic.max_message_bytes;
+        (dialect == Dialect::Anthropic && limit > 0).then_some(limit)
+    }
+
+    /// Returns all that an endpoint speaks, for all that is known of its version.
+    fn all(&self, endpoint: &Endpoint) -> impl Iterator<Item = &Tongue> {
+        let tongues = endpoint.kind.and_then(|kind| self.kinds.get(kind.position()));
+        let version = endpoint.live.version();
+        let old = move |since: Version| version.is_some_and(|version| version < since);
+        tongues.into_iter().flatten().filter(move |tongue| !tongue.since.is_some_and(old))
+    }
+}
+
+/// Returns the dialect whose clients use a prefix, whether they are served or not.
+pub(crate) fn dialect_of(prefix: &str) -> Option<Dialect> {
+    PREFIXES.iter().find(|(known, _)| *known == prefix).map(|(_, dialect)| *dialect)
+}
+
+// === impl Tongue ===
+
+impl Tongue {
+    fn of(profile: &Profile, spoken: &Spoken) -> Option<Self> {
+        let (wire, format) = FORMATS.into_iter().find(|(wire, _)| *wire == spoken.format)?;
+        let usual = wire.usual_path();
+        let moved = || profile.forward_path(usual).map(|path| Box::from(path.as_ref()));
+        let path = spoken.path.clone().or_else(moved);
+        let path = path.filter(|path| **path != *usual);
+        let counts_at = path.as_ref().map(|path| format!("{path}/count_tokens").into_boxed_str());
+        let counts_at = counts_at.filter(|path| profile.allows(path));
+        Some(Self { format, path, counts_at, since: spoken.since, abilities: abilities(&spoken.takes) })
+    }
+
+    /// Returns where the format is taken.
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or(self.format.path())
+    }
+
+    /// Returns where the tokens of such a request are counted, if that is elsewhere than usual.
+    pub(crate) fn counts_at(&self) -> Option<&str> {
+        self.counts_at.as_deref()
+    }
+}
+
+fn abilities(takes: &Takes) -> Abilities {
+    let mut abilities = Abilities::default();
+    let flags = [
+        (&mut abilities.stream_usage, takes.stream_usage),
+        (&mut abilities.top_k, takes.top_k),
+        (&mut abilities.parallel_switch, takes.parallel_tool_calls),
+        (&mut abilities.files, takes.files),
+        (&mut abilities.reasoning_effort, takes.reasoning_effort),
+        (&mut abilities.effort_none, takes.effort_none),
+        (&mut abilities.enable_thinking, takes.enable_thinking),
+        (&mut abilities.max_completion_tokens, takes.max_completion_tokens),
+        (&mut abilities.late_system, takes.late_system),
+        (&mut abilities.continues, takes.continue_final_message),
+        (&mut abilities.adaptive_thinking, takes.adaptive_thinking),
+    ];
+    for (ability, said) in flags {
+        *ability = said.unwrap_or(*ability);
+    }
+    abilities.stop_limit = takes.stop_sequences;
+    abilities.thoughts = match takes.thoughts {
+        None => abilities.thoughts,
+        Some(Thoughts::Reasoning) => ThoughtField::Reasoning,
+        Some(Thoughts::ThinkingBlocks) => ThoughtField::ThinkingBlocks,
+        Some(Thoughts::Nowhere) => ThoughtField::Nowhere,
+        Some(_) => ThoughtField::ReasoningContent,
+    };
+    abilities
+}
+
+#[cfg(test)]
+mod tests {
+    use olla_core::{Aliases, BaseUrl, EndpointSpec, FleetCell};
+
+    use super::*;
+
+    #[test]
+    fn every_format_has_a_row_and_the_same_path_on_both_sides() {
+        let of_backends = |to: &Format| Translation::between(Format::Responses, *to).is_some();
+        for format in Format::ALL.into_iter().filter(of_backends) {
+            let (wire, _) = FORMATS.into_iter().find(|(_, known)| *known == format).unwrap();
+            assert_eq!(wire.usual_path(), format.path());
+        }
+        assert_eq!(FORMATS.len(), WireFormat::ALL.len());
+    }
+
+    #[test]
+    fn a_kind_may_have_moved_what_it_speaks() {
+        let profiles = Profiles::builtin();
+        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        let mut spec = EndpointSpec::new("e", BaseUrl::parse("http://h").unwrap());
+        spec.kind = profiles.resolve("dmr");
+        let fleet = FleetCell::new(vec![spec], Aliases::default()).load();
+        let endpoint = &fleet.endpoints()[0];
+
+        assert_eq!(tongues.of(endpoint, Format::Chat).unwrap().path(), "/engines/v1/chat/completions");
+        let messages = tongues.of(endpoint, Format::Messages).unwrap();
+        assert_eq!(messages.path(), "/anthropic/v1/messages");
+        assert_eq!(messages.counts_at(), Some("/anthropic/v1/messages/count_tokens"));
+    }
+}

@@ -1,0 +1,261 @@
+//! A request in the words of another format, and the answer turned back.
+//!
+//! Planned when a candidate is chosen that does not take the client's format, and kept for the next one like it.
+//! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
+//! by [`Translated`](crate::body) as it flows.
+
+use std::{sync::Arc, time::Duration, time::SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use olla_core::{Endpoint, Failure, KindId};
+use olla_translate::{
+    Dialect, ErrorFacts, Format, ResponseTranslator, Stamp, Translation, Unreadable, Untranslatable,
+};
+use smallvec::SmallVec;
+use tokio::time::timeout;
+
+use crate::{
+    Error,
+    headers::{ANTHROPIC_VERSION, RETRY_AFTER_MS, X_API_KEY, X_SHOULD_RETRY, is_foreign},
+    inspect::NamedModel,
+    replay::Replay,
+    tongues::Tongue,
+    upstream::Answer,
+};
+
+/// What one request is in other formats, as far as that was asked.
+#[derive(Debug)]
+pub(crate) struct Plans<'r> {
+    client: Format,
+    body: &'r Replay,
+    made: SmallVec<[Made; 1]>,
+}
+
+/// A plan, or why there is none; kinds differ in what they take of one format.
+type Made = ((KindId, Format), Result<Arc<Plan>, Untranslatable>);
+
+/// A request in the words of another format.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    client: Format,
+    pub(crate) backend: Format,
+    body: Replay,
+    /// Whether the client waits for a stream.
+    pub(crate) streams: bool,
+    /// What was left out, ready to be a header.
+    pub(crate) dropped: Option<HeaderValue>,
+    pub(crate) response: ResponseTranslator,
+}
+
+/// The longest answer that is translated as a whole, bytes.
+const MAX_WHOLE: usize = 64 << 20;
+/// How much is read of an error, bytes.
+const MAX_ERROR: usize = 1 << 20;
+/// The longest that a backend may take to say more of its error.
+const LONGEST_ERROR: Duration = Duration::from_secs(10);
+
+/// What of a backend's response head is for a client that is answered in another format.
+const KEPT: [header::HeaderName; 3] = [header::RETRY_AFTER, RETRY_AFTER_MS, X_SHOULD_RETRY];
+
+// === impl Plans ===
+
+impl<'r> Plans<'r> {
+    pub(crate) fn new(client: Format, body: &'r Replay) -> Self {
+        Self { client, body, made: SmallVec::new() }
+    }
+
+    /// Returns the request in the words of a kind, or why there are none.
+    pub(crate) fn plan(&mut self, kind: KindId, tongue: &Tongue) -> Result<Arc<Plan>, Error> {
+        let key = (kind, tongue.format);
+        let made = match self.made.iter().find(|(known, _)| *known == key) {
+            Some((_, made)) => made.clone(),
+            None => {
+                let made = Plan::new(self.client, self.body, tongue).map(Arc::new);
+                self.made.push((key, made.clone()));
+                made
+            }
+        };
+        made.map_err(Error::Untranslatable)
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    // alloc: translation reads the whole body and writes another.
+    fn new(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let stamp = Stamp { seed: fastrand::u128(..), unix_seconds: since_1970.as_secs() };
+        let backend = tongue.format;
+        let Some(translation) = Translation::between(client, backend) else {
+            // Tongues offer no such target.
+            return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
+        };
+        let request = translation.plan(&body.slice(0..body.len()), &tongue.abilities, stamp)?;
+        let mut body = Replay::default();
+        body.push(request.body);
+        let dropped = Some(request.dropped).filter(|dropped| !dropped.is_empty());
+        let dropped = dropped.and_then(|dropped| HeaderValue::try_from(dropped.header_value()).ok());
+        Ok(Self { client, backend, body, streams: request.stream, dropped, response: request.response })
+    }
+
+    /// Returns the body, with another name in place of the model's.
+    pub(crate) fn body(&self, rename: Option<&str>) -> Replay {
+        let model = rename.and_then(|name| Some((name, NamedModel::find(&self.body)?)));
+        model.map_or_else(|| self.body.clone(), |(name, model)| model.rename(&self.body, name))
+    }
+
+    /// Makes the client's headers those of the new body: it has another type and length, and the answer has to be
+    /// read. What concerns the client's own format is of no use to the backend.
+    pub(crate) fn dress(&self, headers: &mut HeaderMap) {
+        let backend = self.backend.dialect();
+        let foreign: SmallVec<[_; 4]> =
+            headers.keys().filter(|name| is_foreign(name, backend)).cloned().collect();
+        for name in foreign {
+            headers.remove(name);
+        }
+        headers.remove(header::CONTENT_ENCODING);
+        let accept = if self.streams { backend.stream_content_type() } else { JSON };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        if backend == Dialect::Anthropic {
+            headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static(WRITTEN_VERSION));
+        }
+    }
+
+    /// Puts the client's key, where a backend gets it, to where that looks for it.
+    pub(crate) fn move_key(&self, headers: &mut HeaderMap) {
+        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+        match (self.backend.dialect(), headers.get(X_API_KEY), bearer) {
+            (Dialect::Anthropic, None, Some(key)) => {
+                if let Some(key) = secret(key) {
+                    headers.remove(header::AUTHORIZATION);
+                    headers.insert(X_API_KEY, key);
+                }
+            }
+            (Dialect::OpenAi | Dialect::Ollama, Some(key), None) => {
+                if let Some(key) = key.to_str().ok().and_then(|key| secret(&format!("Bearer {key}"))) {
+                    headers.remove(X_API_KEY);
+                    headers.insert(header::AUTHORIZATION, key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Turns a whole answer back. Cancel-safe: dropping the future drops the answer.
+    pub(crate) async fn turn_back(&self, answer: &mut Answer, stall: Duration) -> Result<(), Failure> {
+        let status = answer.status();
+        let (body, cut_off) = collect(answer, MAX_WHOLE, stall).await?;
+        if cut_off {
+            return Err(Failure::Unreadable);
+        }
+        let (turned, content_type) = match self.streams {
+            false => (self.response.whole(&body), JSON),
+            true => (self.response.whole_as_stream(&body), self.client.dialect().stream_content_type()),
+        };
+        match turned {
+            Ok(turned) => self.replace(answer, status, (content_type, turned)),
+            Err(Unreadable::Error { status, .. }) => {
+                let (status, turned) = self.response.error(status, &body);
+                self.replace(answer, code(status), (JSON, turned));
+            }
+            Err(_) => return Err(Failure::Unreadable),
+        }
+        Ok(())
+    }
+
+    /// Turns an answer that is no success back.
+    ///
+    /// A backend that refuses our own credentials is no fault of the client, whose key it has never seen.
+    pub(crate) async fn turn_error_back(&self, answer: &mut Answer, endpoint: &Endpoint) {
+        let status = answer.status();
+        let ours = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            && !endpoint.spec.forward_credentials;
+        let read = async { collect(answer, MAX_ERROR, Duration::ZERO).await };
+        // What cannot be read of it is left out: the status is the answer.
+        let body = match timeout(LONGEST_ERROR, read).await {
+            Ok(Ok((body, _))) => body,
+            Ok(Err(_)) | Err(_) => Bytes::new(),
+        };
+        let (status, turned) = if ours {
+            let message = format!(
+                "endpoint {:?} refused the credentials that Olla sends with status {}; check its `auth`",
+                endpoint.spec.name,
+                status.as_u16()
+            );
+            let facts =
+                ErrorFacts { status: 502, code: "backend_credentials", message: &message, request_id: None };
+            (502, self.client.dialect().error_body(&facts))
+        } else {
+            let status = if status.as_u16() < 400 { 502 } else { status.as_u16() };
+            self.response.error(status, &body)
+        };
+        self.replace(answer, code(status), (JSON, turned));
+    }
+
+    /// Makes a stream's head that of the client's format.
+    pub(crate) fn turn_head_back(&self, headers: &mut HeaderMap) {
+        keep(headers);
+        let content_type = self.client.dialect().stream_content_type();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+
+    fn replace(&self, answer: &mut Answer, status: StatusCode, (content_type, body): (&'static str, Bytes)) {
+        let head = answer.replace_body(body);
+        head.status = status;
+        keep(&mut head.headers);
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+
+    pub(crate) fn client_dialect(&self) -> Dialect {
+        self.client.dialect()
+    }
+}
+
+const JSON: &str = "application/json";
+/// The version of Anthropic's format that is written.
+const WRITTEN_VERSION: &str = "2023-06-01";
+
+fn keep(headers: &mut HeaderMap) {
+    let mut kept = HeaderMap::with_capacity(12);
+    for name in KEPT {
+        if let Some(value) = headers.remove(&name) {
+            kept.insert(name, value);
+        }
+    }
+    *headers = kept;
+}
+
+fn secret(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
+}
+
+/// Reads a body up to a limit, and tells whether there was more. `stall` is the longest silence; zero is any.
+async fn collect(answer: &mut Answer, limit: usize, stall: Duration) -> Result<(Bytes, bool), Failure> {
+    let mut read = BytesMut::new();
+    loop {
+        let frame = answer.body_mut().frame();
+        let frame = match stall.is_zero() {
+            true => frame.await,
+            false => timeout(stall, frame).await.map_err(|_| Failure::Stall)?,
+        };
+        let Some(frame) = frame else { return Ok((read.freeze(), false)) };
+        let Ok(chunk) = frame?.into_data() else { continue };
+        if chunk.len() > limit.saturating_sub(read.len()) {
+            return Ok((read.freeze(), true));
+        }
+        read.extend_from_slice(&chunk);
+    }
+}
