@@ -35,4 +35,5 @@ mod size_limits;
 mod slow_backend;
 mod smuggling;
 mod sticky;
+mod translation;
 mod warm;

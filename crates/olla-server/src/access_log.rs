@@ -1,8 +1,10 @@
 //! One log line for each finished request.
 
 use http::Uri;
-use olla_core::{Outcome, Recorder, RequestRecord};
+use olla_core::{Formats, Outcome, Recorder, RequestRecord};
 use tracing::{info, warn};
+
+use crate::stats::MESSAGES;
 
 /// Logs every request: at `info`, or at `warn` when it failed.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ impl Recorder for AccessLog {
                     model = record.model.as_deref(),
                     endpoint = last.map(|a| &*a.endpoint.spec.name),
                     attempts = record.attempts.len(),
+                    mode = record.formats.and_then(mode),
                     sticky = record.affinity.map(|a| a.outcome.as_str()),
                     ttft_ms = record.first_byte.map(|t| t.as_millis() as u64),
                     duration_ms = record.duration.as_millis() as u64,
@@ -54,6 +57,14 @@ impl Recorder for AccessLog {
             Outcome::Failure => line!(warn),
         }
     }
+}
+
+/// Says how a client of one format was served, where that is not a matter of course.
+fn mode(formats: Formats) -> Option<&'static str> {
+    if formats.is_translated() {
+        return Some("translation");
+    }
+    (formats.client == MESSAGES && formats.is_passed_on()).then_some("passthrough")
 }
 
 /// A request target whose secret query values are not shown.

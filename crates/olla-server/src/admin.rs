@@ -18,6 +18,7 @@ mod roster;
 mod standing;
 mod status;
 mod sticky;
+mod translators;
 mod version;
 mod vitals;
 
@@ -109,6 +110,7 @@ impl Admin {
             .route("/internal/ready", get(show_ready))
             .route("/internal/stats/models", get(show_model_stats))
             .route("/internal/stats/sticky", get(show_sticky))
+            .route("/internal/stats/translators", get(show_translators))
             .route("/internal/explain", get(show_explanation))
             .route("/internal/process", get(show_process))
             .route("/internal/discovery/refresh", post(run_refresh))
@@ -152,6 +154,10 @@ async fn show_model_stats(State(admin): State<Arc<Admin>>, RawQuery(query): RawQ
 
 async fn show_sticky(State(admin): State<Arc<Admin>>) -> Response {
     fresh(&sticky::document(&admin))
+}
+
+async fn show_translators(State(admin): State<Arc<Admin>>) -> Response {
+    fresh(&translators::document(admin.stats.translators(), SystemTime::now()))
 }
 
 async fn show_explanation(

@@ -110,6 +110,7 @@ fn proxy(
     options.retry = retry(&settings.proxy.retry);
     options.ejection = settings.proxy.ejection;
     options.sticky.clone_from(&settings.proxy.sticky);
+    options.anthropic = settings.anthropic;
     let settings::Queue { max_waiting, timeout } = settings.proxy.queue;
     options.queue = Queue { max_waiting, timeout };
     options.product = Product::new(VERSION);

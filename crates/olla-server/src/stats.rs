@@ -2,6 +2,8 @@
 //!
 //! Counters of endpoints and models live in the fleet and are kept by the proxy; nothing here repeats them.
 
+mod translators;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -13,6 +15,8 @@ use std::{
 };
 
 use olla_core::{AffinityOutcome, Outcome, Recorder, RequestRecord, Totals, TotalsView};
+
+pub(crate) use translators::{Figures, MESSAGES, Translators};
 
 /// How long a client that was sent away for asking too often is remembered.
 const LIMITED_FOR: Duration = Duration::from_secs(3600);
@@ -31,6 +35,7 @@ pub(crate) struct Stats {
     /// Of conversations, among answered requests.
     hits: AtomicU64,
     misses: AtomicU64,
+    translators: Translators,
     refused: Mutex<Refused>,
 }
 
@@ -79,6 +84,11 @@ impl Stats {
         Lookups { hits: self.hits.load(Relaxed), misses: self.misses.load(Relaxed) }
     }
 
+    /// Returns what became of conversations in each format of clients.
+    pub(crate) fn translators(&self) -> &Translators {
+        &self.translators
+    }
+
     fn refused(&self) -> MutexGuard<'_, Refused> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +102,7 @@ impl Recorder for Stats {
             Some(AffinityOutcome::Miss) => _ = self.misses.fetch_add(1, Relaxed),
             Some(AffinityOutcome::Disabled) | None => {}
         }
+        self.translators.record(record);
         if !record.attempts.is_empty() {
             self.totals.record(record.outcome, record.duration, record.bytes_out, now);
         } else if let Some(code) = record.error

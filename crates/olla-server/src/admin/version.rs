@@ -29,6 +29,7 @@ pub(super) fn document(admin: &Admin) -> Value {
                 "models": "/internal/status/models",
                 "model_stats": "/internal/stats/models",
                 "sticky_stats": "/internal/stats/sticky",
+                "translator_stats": "/internal/stats/translators",
                 "explain": "/internal/explain",
                 "process": "/internal/process",
                 "refresh": "/internal/discovery/refresh",

@@ -122,7 +122,7 @@ impl Entry<'_> {
         let kind = self.kind(report);
         let base = self.base(report);
         self.check_schedule(report);
-        let headers = self.headers(report);
+        let headers = self.headers(kind, report);
         let trust = self.trust(report);
         let filter = std::mem::take(&mut self.raw.model_filter);
         let models = models::resolve(std::mem::take(&mut self.raw.models), filter, &self.path, report);
@@ -243,8 +243,12 @@ impl Entry<'_> {
     }
 
     /// Returns the headers to send, credentials last, and whether the client's own are passed on.
-    fn headers(&self, report: &mut Report) -> (Arc<[auth::Header]>, bool) {
-        let mut headers = auth::headers(&self.raw, &self.path, &self.options.env, report);
+    fn headers(&self, kind: Option<KindId>, report: &mut Report) -> (Arc<[auth::Header]>, bool) {
+        let own = auth::headers(&self.raw, &self.path, &self.options.env, report);
+        let profile = kind.and_then(|kind| self.profiles?.get(kind));
+        let mut headers = profile.map(|profile| profile.headers.clone()).unwrap_or_default();
+        headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
+        headers.extend(own);
         if !self.has_auth {
             return (headers.into(), false);
         }

@@ -133,6 +133,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("model_registry.routing_strategy.options.discovery_timeout", One(TIMEOUT), "2s", "With `discovery`: the longest that a request waits for these listings."),
     key("model_aliases", Named(Entry { keys: ALIAS_KEYS, short: "models" }), "", "Virtual model names, each with the real names it stands for, best first, or with the keys below."),
 
+    key("translators.anthropic.enabled", One(FLAG), "true", "Serves clients of Anthropic's Messages at `/olla/anthropic`, and translates their requests for backends that speak another format."),
+    key("translators.anthropic.passthrough_enabled", One(FLAG), "true", "Passes their requests on unchanged to backends that speak Anthropic's dialect; otherwise these are asked in another format too, if they speak one."),
+    key("translators.anthropic.max_message_size", One(SIZE), "32MB", "Largest body of their requests; `0`: only `server.request_limits.max_body_size` counts."),
+
     key("logging.level", One(Scalar::choice(&["debug", "info", "warn", "warning", "error"])), "info", "Least severe log lines to write: `debug`, `info`, `warn` or `error`."),
     key("logging.format", One(Scalar::choice(&["json", "text"])), "json", "`json` or `text`. A terminal always gets text, unless the variable says otherwise."),
     key("logging.output", One(Scalar::choice(&["stdout", "file"])), "stdout", "`stdout`, or `file` for standard output and a file."),

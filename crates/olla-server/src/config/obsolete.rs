@@ -46,7 +46,7 @@ const KEYS: &[Obsolete] = &[
     gone("proxy.retry_backoff", "a retry goes to another endpoint at once"),
     gone("proxy.stream_buffer_size", "nothing is buffered"),
     gone("server.rate_limits.per_endpoint", ABSENT),
-    gone("translators", ABSENT),
+    gone("translators.anthropic.inspector", ABSENT),
 ];
 
 const UNMET: &[Unmet] = &[
@@ -64,12 +64,6 @@ const UNMET: &[Unmet] = &[
         path: "dashboard.gate_internal_api",
         asks: is_true,
         notice: "access to /internal is not gated in this version; keep the port away from strangers",
-    },
-    Unmet {
-        path: "translators.anthropic.enabled",
-        asks: is_true,
-        notice: "translation of the Anthropic API is not available in this version; \
-                 backends that speak it themselves are reached as they are",
     },
     Unmet {
         path: "translators.anthropic.inspector.enabled",
@@ -93,9 +87,6 @@ const VARIABLES: &[(&str, &str)] = &[
     ("OLLA_PROXY_ENGINE", "there is one engine"),
     ("OLLA_PROXY_PROFILE", "every response is passed on as it arrives"),
     ("OLLA_THEME", ABSENT),
-    ("OLLA_TRANSLATORS_ANTHROPIC_ENABLED", ABSENT),
-    ("OLLA_TRANSLATORS_ANTHROPIC_MAX_MESSAGE_SIZE", ABSENT),
-    ("OLLA_TRANSLATORS_ANTHROPIC_PASSTHROUGH_ENABLED", ABSENT),
 ];
 
 const fn gone(path: &'static str, instead: &'static str) -> Obsolete {

@@ -34,8 +34,21 @@ pub(crate) struct Raw {
     pub(crate) model_registry: ModelRegistry,
     #[serde(default)]
     pub(crate) model_aliases: BTreeMap<String, Alias>,
+    pub(crate) translators: Translators,
     pub(crate) logging: Logging,
     pub(crate) engineering: Engineering,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Translators {
+    pub(crate) anthropic: Anthropic,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Anthropic {
+    pub(crate) enabled: bool,
+    pub(crate) passthrough_enabled: bool,
+    pub(crate) max_message_size: u64,
 }
 
 #[derive(Debug, Deserialize)]

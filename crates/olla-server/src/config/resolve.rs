@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use olla_balancer::Balancer;
 use olla_core::{EjectionRules, Glob};
 use olla_profiles::{ProfileFilter, Profiles};
-use olla_proxy::{Fallback, Routing, Sticky};
+use olla_proxy::{AnthropicClients, Fallback, Routing, Sticky};
 
 use super::{
     LoadOptions, aliases, endpoints,
@@ -44,6 +44,11 @@ pub(crate) fn settings(
         },
         routing: routing(&raw.model_registry.routing_strategy, lists_models, report),
         aliases: aliases::resolve(raw.model_aliases, report),
+        anthropic: AnthropicClients {
+            enabled: raw.translators.anthropic.enabled,
+            passthrough: raw.translators.anthropic.passthrough_enabled,
+            max_message_bytes: raw.translators.anthropic.max_message_size,
+        },
         logging: logging(raw.logging, &options.env, report),
         show_nerdstats: raw.engineering.show_nerdstats,
     }

@@ -69,7 +69,7 @@ discovery:
         problems,
         "\
 config.yaml:2: endpoints[0].url: must not hold credentials; use an `auth` block instead
-config.yaml:4: endpoints[0].type: unknown kind \"olama\"; known are auto, docker-model-runner, lemonade, litellm, llamacpp, lm-studio, lmdeploy, ollama, omlx, openai-compatible, sglang, vllm, vllm-mlx
+config.yaml:4: endpoints[0].type: unknown kind \"olama\"; known are auto, anthropic, docker-model-runner, lemonade, litellm, llamacpp, lm-studio, lmdeploy, ollama, omlx, openai-compatible, sglang, vllm, vllm-mlx
     help: did you mean `ollama`?
 config.yaml:5: endpoints[0].check_interval: must be at least 1s
 config.yaml:6: endpoints[0].check_timeout: must be shorter than `check_interval`, but 2s is not shorter than 500ms

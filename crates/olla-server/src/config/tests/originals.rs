@@ -23,10 +23,9 @@ dashboard: {enabled: true, gate_internal_api: true}
 model_registry.enable_unifier: models are merged over all endpoints whatever this says
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
 dashboard.gate_internal_api: access to /internal is not gated in this version; keep the port away from strangers
-translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 translators.anthropic.inspector.enabled: the Anthropic inspector is not available in this version; nothing is written to disk
 settings of earlier versions that change nothing and can be removed
-    dashboard, translators: not available in this version
+    dashboard, translators.anthropic.inspector: not available in this version
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
     model_registry.enable_unifier: models are listed once for all endpoints that have them
     model_registry.type: models are always kept in memory
@@ -51,9 +50,8 @@ fn the_file_of_the_original_loads_with_notices_only() {
         notices(&loaded),
         "\
 dashboard.enabled: the dashboard is not available in this version; see /internal/status
-translators.anthropic.enabled: translation of the Anthropic API is not available in this version; backends that speak it themselves are reached as they are
 settings of earlier versions that change nothing and can be removed
-    dashboard, server.rate_limits.per_endpoint, translators: not available in this version
+    dashboard, server.rate_limits.per_endpoint, translators.anthropic.inspector: not available in this version
     discovery.health_check.initial_delay: endpoints are checked as soon as the port is open
     discovery.refresh_interval: use `check_interval` of each endpoint
     discovery.type: endpoints come from the list; `discovery.local` adds those found on this machine
