@@ -177,7 +177,8 @@ async fn models_are_listed_as_the_dialect_has_them() {
     let page = olla.get("/olla/anthropic/v1/models").await.json();
     let one = olla.get("/olla/anthropic/v1/models/claude-local").await.json();
 
-    let ids: Vec<_> = page["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    let ids: Vec<_> =
+        page["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
     assert_eq!((ids, &page["has_more"]), (vec!["claude-local", MODEL], &json!(false)));
     assert_eq!(one["type"], "model");
 }
