@@ -13,6 +13,7 @@ mod drain;
 mod ejection;
 mod embed;
 mod errors;
+mod explain;
 mod failover;
 mod headers;
 mod http2;
