@@ -16,6 +16,10 @@ build:
 test *arguments='--workspace':
     cargo test --locked {{arguments}}
 
+# Every fuzz target for this many seconds; for one: just fuzz 3600 -p olla-proxy --lib fuzz_json
+fuzz seconds='5' *arguments='--workspace fuzz_':
+    OLLA_FUZZ_SECONDS={{seconds}} cargo test --locked {{arguments}}
+
 # Formatting and clippy, warnings denied.
 lint:
     cargo fmt --all --check

@@ -126,7 +126,7 @@ mod tests {
         let run = || {
             let tried = RefCell::new(vec![]);
             within(&Budget::brief(2_000, LONG), "self", &["word"], |input| {
-                tried.borrow_mut().push(input.to_vec())
+                tried.borrow_mut().push(input.to_vec());
             });
             tried.into_inner()
         };

@@ -1,7 +1,5 @@
 //! Paths and URLs that nobody would write; see `olla_fuzz`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use http::uri::PathAndQuery;
 use olla_core::{BaseUrl, Glob, PathRules, has_dot_segment};
 use olla_fuzz::fuzz;

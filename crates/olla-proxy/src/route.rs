@@ -210,4 +210,27 @@ mod tests {
         assert!(route("/olla/ollama/api/show").unwrap().replayable);
         assert!(!route("/olla/litellm/key/generate").unwrap().replayable);
     }
+
+    /// A request target.
+    #[test]
+    fn fuzz_route() {
+        let words = [
+            "/olla/", "proxy", "vllm", "/v1/", "..", "%2e", "%2f", "//", "?", "#", "http://h", "\\", "*", " ",
+        ];
+        let profiles = Profiles::builtin();
+        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        olla_fuzz::fuzz("route", &words, |input| {
+            let uri: Uri = std::str::from_utf8(input).ok()?.parse().ok()?;
+            let route = read(&Method::POST, &uri, (&profiles, &tongues)).ok()?;
+
+            let whole = uri.path_and_query()?.as_str();
+            let rest = route.rest.as_str();
+            assert!(rest.starts_with('/') && !has_dot_segment(route.rest.path()), "{whole:?}");
+            let joined = format!("{}{rest}", prefix_of(&uri));
+            assert!(
+                joined == whole || joined.replacen("/?", "?", 1) == whole || joined == format!("{whole}/")
+            );
+            Some((format!("{:?}", route.scope), route.operation, route.rest.query().is_some()))
+        });
+    }
 }

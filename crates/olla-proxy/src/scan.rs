@@ -8,6 +8,8 @@
 //! backends: JSON parsers, and the forms of FastAPI, on which vLLM, SGLang, LiteLLM and their kin are built
 //! (Go's `FormValue` would take the first).
 
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod multipart;
 mod parameters;

@@ -11,6 +11,8 @@ mod document;
 mod endpoints;
 mod env;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod models;
 mod obsolete;

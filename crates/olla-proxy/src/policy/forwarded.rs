@@ -21,8 +21,10 @@ impl<'h> Chain<'h> {
     /// Reads `X-Forwarded-For` or `Forwarded`, in however many lines they come (RFC 9110 §5.3). Lines that are
     /// no text name one hop that is not known.
     pub(crate) fn read(name: HeaderName, headers: &'h HeaderMap) -> Self {
+        let may_quote = name == header::FORWARDED;
         let lines = headers.get_all(&name).iter().map(|line| line.to_str().unwrap_or_default());
-        let hops = lines.flat_map(|line| split(line, b',')).map(str::trim).collect();
+        let hops =
+            lines.flat_map(|line| split(line, b',', may_quote && !is_torn(line))).map(str::trim).collect();
         Self { name, hops }
     }
 
@@ -67,7 +69,7 @@ fn address(node: &str) -> Option<IpAddr> {
 
 /// Returns what an element says of something: `for=…` of `for="[2001:db8::1]:80";proto=https`.
 fn said_of(element: &str, name: &str) -> Option<String> {
-    let mut pairs = split(element, b';').filter_map(|pair| pair.split_once('='));
+    let mut pairs = split(element, b';', true).filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
     let value = value.trim();
     match value.strip_prefix('"') {
@@ -77,8 +79,14 @@ fn said_of(element: &str, name: &str) -> Option<String> {
     }
 }
 
-/// Splits a text at a separator that stands outside of quotes. A quote that never ends goes to the end.
-fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+/// Returns whether a quote is opened and never closed: a client may send one in the hope that the proxy before us
+/// puts the client's address behind it, where nobody would see it.
+fn is_torn(line: &str) -> bool {
+    line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1
+}
+
+/// Splits a text at a separator, which may have to stand outside of quotes.
+fn split(text: &str, separator: u8, may_quote: bool) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -87,7 +95,7 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' => escaped = quoted,
-                b'"' => quoted = !quoted,
+                b'"' => quoted = may_quote && !quoted,
                 _ => return byte == separator && !quoted,
             }
             false
@@ -132,13 +140,23 @@ mod tests {
         let lines = [
             r#"for=192.0.2.43;proto=http, For="[2001:db8:cafe::17]:4711""#,
             r#"proto="a,b;for=6.6.6.6";by=203.0.113.43; for=198.51.100.17"#,
-            r#"for=unknown, for="_hidden", proto=http, for="6.6.6.6"#,
+            r#"for=unknown, for="_hidden", proto=http"#,
         ];
 
         assert_eq!(
             addresses(header::FORWARDED, &lines),
-            ["?", "?", "?", "?", "198.51.100.17", "2001:db8:cafe::17", "192.0.2.43"]
+            ["?", "?", "?", "198.51.100.17", "2001:db8:cafe::17", "192.0.2.43"]
         );
+    }
+
+    #[test]
+    fn an_open_quote_hides_nothing_behind_it() {
+        for name in [X_FORWARDED_FOR, header::FORWARDED] {
+            let hop = if name == X_FORWARDED_FOR { "203.0.113.7" } else { "for=203.0.113.7" };
+
+            assert_eq!(addresses(name.clone(), &[&format!("\", {hop}")]), ["203.0.113.7", "?"]);
+            assert_eq!(addresses(name, &[&format!("for=\"x, {hop}")])[0], "203.0.113.7");
+        }
     }
 
     #[test]
@@ -164,9 +182,37 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_or_added_between_separators(text in "[a;,\"\\\\ =]{0,24}") {
-            let parts: Vec<_> = split(&text, b',').collect();
+            for may_quote in [false, true] {
+                let parts: Vec<_> = split(&text, b',', may_quote).collect();
 
-            prop_assert_eq!(parts.join(","), text);
+                prop_assert_eq!(parts.join(","), &*text);
+            }
         }
+    }
+
+    /// Lines of either header.
+    #[test]
+    fn fuzz_forwarded() {
+        let words =
+            ["for=", "For=", ";", ",", "\"", "\\", "[2001:db8::1]", ":80", "192.0.2.1", "proto=http", " "];
+        olla_fuzz::fuzz("forwarded", &words, |input| {
+            let lines: Vec<_> = input
+                .split(|byte| *byte == b'\n')
+                .filter_map(|line| HeaderValue::from_bytes(line).ok())
+                .collect();
+            [X_FORWARDED_FOR, header::FORWARDED].map(|name| {
+                let headers: HeaderMap = lines.iter().map(|line| (name.clone(), line.clone())).collect();
+                let chain = Chain::read(name.clone(), &headers);
+                let addresses: Vec<_> = chain.addresses().collect();
+                let nearest: Vec<_> = addresses.iter().take(2).collect();
+                // Pieces of a torn line may not fit together.
+                if let Some(cut) = chain.cut(2).filter(|_| !chain.hops.iter().any(|hop| hop.contains('"'))) {
+                    let headers = HeaderMap::from_iter([(name.clone(), cut)]);
+                    let again: Vec<_> = Chain::read(name, &headers).addresses().collect();
+                    assert!(again.iter().eq(nearest), "{again:?}");
+                }
+                (addresses.len().min(8), addresses.iter().flatten().count().min(8))
+            })
+        });
     }
 }

@@ -134,4 +134,41 @@ mod tests {
         assert_eq!(at("http://[2001:db8::1]/v1/x").as_deref(), Some("/olla/vllm/v1/x"));
         assert_eq!(at("http://[2001:db8::2]:8000/v1/x"), None);
     }
+
+    /// A `Location` of a backend with a base path.
+    #[test]
+    fn fuzz_location() {
+        let words = [
+            "http://",
+            "https://",
+            "//",
+            "/",
+            "h:1",
+            "@",
+            "\\",
+            "..",
+            "/base",
+            "?",
+            "#",
+            "evil.example",
+            ":",
+            "\t",
+            "[::1]",
+            "javascript:",
+            "/v1/",
+        ];
+        let base = BaseUrl::parse("http://h:1/base").unwrap();
+        olla_fuzz::fuzz("location", &words, |input| {
+            let value = HeaderValue::from_bytes(input).ok()?;
+
+            let told = for_client(&value, &base, "/olla/vllm")?;
+
+            let text = told.to_str().unwrap();
+            let leads_elsewhere =
+                text.trim_start().starts_with("//") || text.split(['/', '?', '#']).next()?.contains(':');
+            assert!(!leads_elsewhere && !text.contains('\\'), "{text:?}");
+            assert!(!text.starts_with('/') || text.starts_with("/olla/vllm/"), "{text:?}");
+            Some((text.starts_with('/'), text.len().min(16)))
+        });
+    }
 }

@@ -136,4 +136,39 @@ mod tests {
             span(&text);
         }
     }
+
+    /// Lines of a response head.
+    #[test]
+    fn fuzz_retry_after() {
+        let words = [
+            "retry-after: ",
+            "retry-after-ms: ",
+            "x-ratelimit-remaining-tokens: 0\n",
+            "x-ratelimit-reset-tokens: ",
+            "6m0.5s",
+            "20ms",
+            "1e300",
+            "-0",
+            "NaN",
+            "inf",
+            "Tue, 24 Nov 2026 10:02:00 GMT",
+            "\n",
+        ];
+        olla_fuzz::fuzz("retry_after", &words, |input| {
+            let mut headers = HeaderMap::new();
+            for line in input.split(|byte| *byte == b'\n') {
+                let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+                let (name, value) = (HeaderName::from_bytes(&line[..colon]), &line[colon + 1..]);
+                if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value.trim_ascii())) {
+                    headers.append(name, value);
+                }
+            }
+            let pauses = [429, 503, 200].map(|status| {
+                let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_514_400);
+                asked_for(StatusCode::from_u16(status).ok()?, &headers, now)
+            });
+            assert!(pauses.iter().flatten().all(|pause| *pause <= LONGEST && !pause.is_zero()));
+            pauses.map(|pause| pause.map(|pause| pause.as_secs().min(64)))
+        });
+    }
 }

@@ -359,4 +359,4 @@ impl Unit {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -175,10 +175,10 @@ fn what_is_nested_too_deeply_is_not_looked_into_and_hides_nothing_else() {
 
 /// What there is to be found, read from a tree.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Oracle(Facts);
+pub(in crate::scan) struct Oracle(Facts);
 
 impl Oracle {
-    fn of(body: &Map<String, Value>) -> Facts {
+    pub(in crate::scan) fn of(body: &Map<String, Value>) -> Facts {
         let mut oracle = Self::default();
         oracle.0.stream = body.get("stream").and_then(Value::as_bool);
         for key in ["messages", "prompt", "input", "system", "instructions"] {

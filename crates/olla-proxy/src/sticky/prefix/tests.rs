@@ -28,6 +28,10 @@ impl Bench {
     }
 
     fn of_chunks(&self, path: &str, chunks: impl IntoIterator<Item = String>) -> Option<u64> {
+        self.of_bytes(path, chunks.into_iter().map(String::into_bytes))
+    }
+
+    fn of_bytes(&self, path: &str, chunks: impl IntoIterator<Item = Vec<u8>>) -> Option<u64> {
         let route = route::read(&Method::POST, &path.parse().unwrap(), (&PROFILES, &TONGUES)).unwrap();
         let mut body = Replay::default();
         chunks.into_iter().for_each(|chunk| body.push(Bytes::from(chunk)));
@@ -307,4 +311,39 @@ proptest! {
 
         prop_assert_ne!(hashes[0], hashes[1]);
     }
+}
+
+/// The first byte chooses a path, the second is the size of the chunks, the rest is a body.
+#[test]
+fn fuzz_conversation() {
+    let words = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"messages\":[",
+        "\"system\":",
+        "\"role\":\"user\"",
+        "\"content\":",
+        "\"text\":\"x\"",
+        "\"input\":",
+        "\"prompt\":",
+        "null",
+        "\\u0000",
+        ",",
+        "[[[[[[[[[[[[[[[[",
+    ];
+    let bench = Bench::new();
+    let paths = [CHAT, "/v1/messages", "/v1/responses", "/v1/completions", "/olla/proxy/api/generate"];
+    olla_fuzz::fuzz("conversation", &words, |input| {
+        let [path, size, body @ ..] = input else { return None };
+        let (path, body) = (paths[usize::from(*path) % paths.len()], String::from_utf8_lossy(body));
+        let cut: Vec<_> = body.as_bytes().chunks(usize::from(*size).max(1)).collect();
+        let text = |bytes: &[u8]| bytes.to_vec();
+
+        let whole = bench.of_bytes(path, [text(body.as_bytes())]);
+
+        assert_eq!(bench.of_bytes(path, cut.into_iter().map(text)), whole);
+        whole.map(|_| (path.len(), body.len().min(64)))
+    });
 }

@@ -141,15 +141,55 @@ proptest! {
 
     #[test]
     fn hyper_serves_no_request_that_was_not_seen(bytes in bytes(), piece in 1usize..200) {
-        let (mut framing, mut seen, mut passed) = (Framing::default(), 0, bytes);
-        for byte in passed.chunks_mut(1) {
-            let before = framing.place;
-            framing.inspect(byte);
-            seen += usize::from(before == Place::Field && !matches!(framing.place, Place::Field | Place::Unwatched));
-        }
+        let (seen, passed) = seen(bytes);
 
         prop_assert!(served(&passed, piece) <= seen, "{:?}", String::from_utf8_lossy(&passed));
     }
+}
+
+/// The first byte is the size of the pieces, the rest what a client sends.
+#[test]
+fn fuzz_framing() {
+    let words = [
+        "\r\n",
+        "\n",
+        "\r",
+        ":",
+        " ",
+        "GET / HTTP/1.1\r\n",
+        "host: h\r\n",
+        "content-length: 5\r\n",
+        "transfer-encoding: chunked\r\n",
+        "5\r\nhello\r\n",
+        "0\r\n\r\n",
+        ";x=\"y\"",
+        "\0",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "connection: close\r\n",
+        "HTTP/1.0",
+    ];
+    olla_fuzz::fuzz("framing", &words, |input| {
+        let (piece, bytes) = input.split_first()?;
+        let piece = usize::from(*piece).max(1);
+        let (seen, passed) = seen(bytes.to_vec());
+
+        assert_eq!(inspected(bytes, piece), passed);
+        let served = served(&passed, piece);
+        assert!(served <= seen, "hyper has served a request that was not seen");
+        Some((seen.min(8), served, passed != bytes))
+    });
+}
+
+/// Returns how many heads were seen to their end, and what hyper gets.
+fn seen(mut bytes: Vec<u8>) -> (usize, Vec<u8>) {
+    let (mut framing, mut seen) = (Framing::default(), 0);
+    for byte in bytes.chunks_mut(1) {
+        let before = framing.place;
+        framing.inspect(byte);
+        seen +=
+            usize::from(before == Place::Field && !matches!(framing.place, Place::Field | Place::Unwatched));
+    }
+    (seen, bytes)
 }
 
 #[test]
