@@ -72,7 +72,8 @@ def test_the_stream_helper_collects_the_same_message(over_chat):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_tool_is_called_and_its_result_sent_back(over_chat, streamed):
     client = sdk(over_chat)
-    asked = {"model": "llama3.2:3b", "max_tokens": 50, "messages": HELLO, "tools": WEATHER}
+    question = {"role": "user", "content": "Please call the tool."}
+    asked = {"model": "llama3.2:3b", "max_tokens": 50, "messages": [question], "tools": WEATHER}
     if streamed:
         with client.messages.stream(**asked) as stream:
             answer = stream.get_final_message()
@@ -84,7 +85,7 @@ def test_a_tool_is_called_and_its_result_sent_back(over_chat, streamed):
     result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "sunny there"}]}
     final = client.messages.create(
         model="llama3.2:3b", max_tokens=50,
-        messages=[*HELLO, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}],
+        messages=[question, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}],
     )
     assert final.stop_reason == "end_turn"
 
@@ -115,7 +116,7 @@ def test_errors_are_those_of_the_sdk(over_chat):
 def test_llamacpp_says_the_same_passed_on_and_translated(olla, translating):
     def told(server):
         raw = sdk(server).messages.with_raw_response.create(
-            model=TINY, max_tokens=8, temperature=0, messages=HELLO,
+            model=TINY, max_tokens=8, messages=HELLO, extra_body={"temperature": 0},
         )
         return raw.headers["x-olla-mode"], raw.parse()
 
@@ -140,8 +141,13 @@ def test_a_stream_of_llamacpp_is_translated(translating):
 @pytest.mark.parametrize("server", ["olla", "translating"])
 def test_litellm_answers_passed_on_and_translated(request, server):
     client = sdk(request.getfixturevalue(server))
-    answer = client.messages.create(model="gpt-4", max_tokens=20, messages=HELLO)
-    with client.messages.stream(model="gpt-4", max_tokens=20, messages=HELLO) as stream:
-        streamed = stream.get_final_message()
 
-    assert answer.content[0].text == "Hello from gpt-4" == streamed.content[0].text
+    answer = client.messages.create(model="gpt-4", max_tokens=20, messages=HELLO)
+
+    assert answer.content[0].text == "Hello from gpt-4"
+
+
+def test_a_stream_of_litellm_is_translated(translating):
+    # LiteLLM itself leaves the beginning out when it streams the answer of a mock as messages.
+    with sdk(translating).messages.stream(model="gpt-4", max_tokens=20, messages=HELLO) as stream:
+        assert stream.get_final_message().content[0].text == "Hello from gpt-4"

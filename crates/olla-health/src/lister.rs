@@ -119,7 +119,6 @@ impl<F: Fetch> Lister<F> {
     /// Replaces the endpoint's models, learns more about them, and returns how many it has now.
     async fn adopt(&mut self, endpoint: &Endpoint, profile: &Profile, listed: Listed) -> usize {
         let Listed { models, in_memory } = listed;
-        version::refresh(&self.shared.client, endpoint, profile).await;
         self.answers.retain(profile.id, &models);
         // Requests for a new model need not wait until all questions about it are answered.
         let mut changed = self.publish(profile, models.clone());
@@ -132,6 +131,7 @@ impl<F: Fetch> Lister<F> {
         if self.answers.complete(&asking, &models).await {
             changed |= self.publish(profile, models);
         }
+        version::refresh(&self.shared.client, endpoint, profile).await;
         let models = self.shared.endpoint(self.id).map_or(0, |endpoint| endpoint.models.len());
         if changed {
             info!(endpoint = &*endpoint.spec.name, models, "models listed");

@@ -207,9 +207,11 @@ impl Plan {
     }
 
     fn replace(&self, answer: &mut Answer, status: StatusCode, (content_type, body): (&'static str, Bytes)) {
+        let length = HeaderValue::from(body.len());
         let head = answer.replace_body(body);
         head.status = status;
         keep(&mut head.headers);
+        head.headers.insert(header::CONTENT_LENGTH, length);
         head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
 

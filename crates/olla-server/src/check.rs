@@ -126,7 +126,7 @@ Olla Configuration Validation
 [WARN] config.yaml  loaded from config.yaml (1 notice(s))
          - settings of earlier versions that change nothing and can be removed
                proxy.engine: there is one engine
-[OK]   profiles     12 profile(s) loaded
+[OK]   profiles     13 profile(s) loaded
 [WARN] endpoints    1 endpoint(s) configured (1 notice(s))
          - endpoint vllm-gpu-1-443: certificates are not checked (tls.insecure_skip_verify), so that anyone on \
 the way can read and change the traffic

@@ -208,7 +208,7 @@ async fn an_answer_about_the_only_model_is_not_asked_for_where_there_are_several
 
     stage.net.serve(1, "/v1/models", Reply::ok(r#"{"data":[{"id":"a"},{"id":"b"}]}"#));
     seconds(61).await;
-    assert_eq!(stage.net.asked(1, "/props").len(), 1);
+    assert_eq!(stage.net.asked(1, "/props").len(), 3, "once for the model, and for the version each time");
     assert_eq!(model(&stage, "a").context_length, None);
 }
 

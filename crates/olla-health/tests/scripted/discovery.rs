@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use olla_core::{Failure, Glob, Model, Status};
+use olla_core::{Failure, Glob, Model, Status, Version};
 use olla_health::{ListingFailure, MonitorSettings};
 use olla_profiles::Profiles;
 
@@ -293,4 +293,18 @@ async fn a_model_url_that_spells_out_the_usual_path_keeps_the_usual_query() {
     stage.start().await;
 
     assert_eq!(stage.models(0), ["openai/*"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_version_is_asked_for_with_the_models() {
+    let stage = Stage::new(vec![spec(1)]);
+    stage.healthy(1, &["a"]);
+    stage.net.serve(1, "/api/version", Reply::ok(r#"{"version":"0.13.5"}"#));
+
+    stage.start().await;
+    assert_eq!(stage.endpoint(0).live.version(), Version::parse("0.13.5"));
+
+    stage.net.serve(1, "/api/version", Reply::status(404));
+    stage.monitor.refresh().await;
+    assert_eq!(stage.endpoint(0).live.version(), None);
 }

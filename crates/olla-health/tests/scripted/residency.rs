@@ -142,8 +142,8 @@ async fn a_kind_that_does_not_tell_is_not_asked() {
     seconds(12).await;
 
     assert_eq!(loaded(&stage), [None]);
-    let known = stage.net.asked(1, "/health").len() + stage.net.asked(1, "/v1/models").len();
-    assert_eq!(stage.net.count(1), known);
+    let known = ["/health", "/v1/models", "/version"].map(|path| stage.net.asked(1, path).len());
+    assert_eq!(stage.net.count(1), known.iter().sum::<usize>());
 }
 
 #[tokio::test(start_paused = true)]

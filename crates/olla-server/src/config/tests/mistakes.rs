@@ -57,7 +57,7 @@ config.yaml:19: model_aliases.empty: has no model to stand for
 config.yaml:20: model_aliases. padded: the name of an alias begins or ends with a blank
 config.yaml:21: model_aliases.blank[1]: is blank instead of the name of a model
 config.yaml:22: nonsense: unknown key
-    help: known keys here: server, proxy, endpoints, discovery, model_registry, model_aliases, logging, engineering
+    help: known keys here: server, proxy, endpoints, discovery, model_registry, model_aliases, translators, logging, engineering
 OLLA_SERVER_IDLE_TIMEOUT: server.idle_timeout: expected a duration such as 300ms, 30s, 1m30s, or a number of seconds, found \"soon\"
 "
     );

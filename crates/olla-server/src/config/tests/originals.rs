@@ -74,6 +74,6 @@ fn the_profiles_of_the_original_load_with_one_notice() {
 
     let loaded = load(&LoadOptions { profiles: Some(original), ..options }).unwrap();
 
-    assert_eq!(loaded.profiles.iter().count(), 12);
+    assert_eq!(loaded.profiles.iter().count(), 13);
     assert_eq!(loaded.notices.len(), 1);
 }
