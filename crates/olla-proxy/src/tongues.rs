@@ -45,6 +45,11 @@ pub(crate) fn name(format: Format) -> &'static str {
     }
 }
 
+/// Returns whether profiles say which kinds speak a format.
+pub(crate) fn is_spoken(format: Format) -> bool {
+    FORMATS.iter().any(|(_, known)| *known == format)
+}
+
 // === impl Tongues ===
 
 impl Tongues {

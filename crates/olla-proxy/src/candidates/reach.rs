@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::{
     Error,
     route::{Route, Scope},
-    tongues::{Tongue, Tongues},
+    tongues::{self, Tongue, Tongues},
 };
 
 /// Which endpoints a route may reach at all.
@@ -99,6 +99,8 @@ impl<'a> Reach<'a> {
         let Some(format) = self.route.format else { return forwarded().or_else(|| self.counts_at(endpoint)) };
         match self.tongues.of(endpoint, format) {
             Some(tongue) => Some(Cow::Borrowed(tongue.path())),
+            // Formats of clients only have no tongues; the paths of the profile say who takes them.
+            None if !tongues::is_spoken(format) => forwarded(),
             // What the profile does not say, the endpoint may.
             None => endpoint.spec.allow_paths.allow(path).then_some(Cow::Borrowed(path)),
         }

@@ -23,7 +23,10 @@ async fn an_endpoint_without_any_model_is_explained_like_others() {
     };
     let (tell, told) = mpsc::channel();
 
-    thread::spawn(move || tell.send(proxy.explain(&question)));
+    thread::spawn(move || {
+        // Nobody listens any more only where the test has failed already.
+        let _ = tell.send(proxy.explain(&question));
+    });
 
     let explanation = told.recv_timeout(PATIENCE).expect("no lock is taken twice");
     let without = &explanation.considered[1];

@@ -71,7 +71,7 @@ async fn a_backend_that_only_chats_answers_a_message() {
     ))
     .await;
     let stage = over_chat(&[&backend]).start();
-    let mut request = message(&json!({"top_k": 5, "metadata": {"user_id": "u"}}));
+    let mut request = message(&json!({"top_k": 5, "metadata": {"user_id": "u".repeat(65)}}));
     *request.uri_mut() = format!("{MESSAGES}?beta=true").parse().unwrap();
     for (name, value) in [
         ("x-api-key", "sk-client"),
