@@ -37,6 +37,8 @@ pub(crate) struct NamedModel {
     pub(crate) name: Arc<str>,
     span: Range<u64>,
     encoding: Encoding,
+    /// Whether blanks stand around the name in the body.
+    padded: bool,
 }
 
 /// Longest model name, in bytes. What is longer is none.
@@ -148,9 +150,15 @@ impl NamedModel {
             return None;
         }
         let raw = body.slice(span.clone());
-        let name = encoding.decode(&raw)?;
-        let name = name.trim();
-        (!name.is_empty() && name.len() <= MAX_NAME).then(|| Self { name: name.into(), span, encoding })
+        let written = encoding.decode(&raw)?;
+        let name = written.trim();
+        let padded = name.len() < written.len();
+        (!name.is_empty() && name.len() <= MAX_NAME).then(|| Self {
+            name: name.into(),
+            span,
+            encoding,
+            padded,
+        })
     }
 
     /// Finds the model that a JSON body names.
@@ -158,6 +166,11 @@ impl NamedModel {
         let mut scanner = Scanner::new(&HeaderMap::new());
         scanner.feed(&body.slice(0..body.len()));
         Self::read(scanner.finish().model?, body)
+    }
+
+    /// Returns the body with the name that was looked up, where it is not quite the one that stands there.
+    pub(crate) fn tidied(&self, body: &Replay) -> Option<Replay> {
+        self.padded.then(|| self.rename(body, &self.name))
     }
 
     /// Returns the body with another name in this one's place.

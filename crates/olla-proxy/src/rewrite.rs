@@ -127,7 +127,8 @@ impl Outbound {
     fn body_for(&self, rename: Option<&str>) -> Replay {
         match (rename, &self.model) {
             (Some(name), Some(model)) => model.rename(&self.body, name),
-            _ => self.body.clone(),
+            (None, Some(model)) => model.tidied(&self.body).unwrap_or_else(|| self.body.clone()),
+            (_, None) => self.body.clone(),
         }
     }
 

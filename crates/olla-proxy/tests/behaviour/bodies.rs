@@ -121,6 +121,16 @@ async fn json_is_found_under_any_type_and_under_none() {
 }
 
 #[tokio::test]
+async fn a_name_between_blanks_reaches_the_backend_without_them() {
+    let (stage, backends) = stage().await;
+
+    let told = stage.ask(post("/v1/completions", None, r#"{"model": " whisper-1\t", "n": 1}"#)).await;
+
+    assert_eq!(told.header("x-olla-endpoint"), Some("a"));
+    assert_eq!(backends[0].heard_one().body, r#"{"model": "whisper-1", "n": 1}"#);
+}
+
+#[tokio::test]
 async fn a_body_that_is_none_of_these_has_no_model() {
     let (stage, _backends) = stage().await;
 
