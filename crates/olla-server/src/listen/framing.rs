@@ -144,18 +144,22 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
+/// Returns the value of a field line with this name, which ends with its colon.
+fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let (begin, value) = line.split_at_checked(name.len())?;
+    // Most lines have no colon there.
+    (begin.last() == Some(&b':') && begin.eq_ignore_ascii_case(name)).then(|| value.trim_ascii())
+}
+
 // === impl Head ===
 
 impl Head {
     /// Reads a field line. Returns whether it agrees with those before.
     fn read(&mut self, line: &[u8], is_whole: bool) -> bool {
-        let Some(colon) = memchr(b':', line) else { return true };
-        let (name, value) = line.split_at(colon);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        if name.eq_ignore_ascii_case(b"content-length") {
+        if let Some(value) = value_of(line, b"content-length:") {
             return is_whole && !self.is_chunked && self.has_length(value);
         }
-        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        if let Some(value) = value_of(line, b"transfer-encoding:") {
             let is_first = self.length.is_none() && !self.is_chunked;
             self.is_chunked = true;
             return is_whole && is_first && value.eq_ignore_ascii_case(b"chunked");
