@@ -30,6 +30,7 @@ mod queue;
 mod rate_limit;
 mod records;
 mod rediscovery;
+mod reference;
 mod routing;
 mod scope;
 mod stale;

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
 };
 
@@ -68,7 +68,7 @@ impl Plan {
     }
 
     pub(crate) fn over_urls(urls: &[&str]) -> Self {
-        let kind = Profiles::builtin().resolve("vllm");
+        let kind = profiles().resolve("vllm");
         let specs: Vec<_> = ('a'..='z')
             .zip(urls)
             .map(|(name, url)| {
@@ -95,7 +95,7 @@ impl Plan {
 
     /// Makes an endpoint one of another kind.
     pub(crate) fn kind(&mut self, endpoint: usize, kind: &str) {
-        self.specs[endpoint].kind = Some(Profiles::builtin().resolve(kind).unwrap());
+        self.specs[endpoint].kind = Some(profiles().resolve(kind).unwrap());
     }
 
     pub(crate) fn models(&mut self, endpoint: usize, names: &[&str]) {
@@ -116,7 +116,7 @@ impl Plan {
             endpoint.live.checkup().settled = true;
         }
         let journal = Arc::new(Journal::new());
-        let mut proxy = Proxy::builder(Arc::clone(&fleet), Arc::new(Profiles::builtin()))
+        let mut proxy = Proxy::builder(Arc::clone(&fleet), profiles())
             .settings(self.settings)
             .recorder(Arc::clone(&journal) as _);
         if let Some(limits) = self.rates.and_then(RateLimits::new) {
@@ -233,6 +233,12 @@ impl Told {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(self.text()).unwrap()
     }
+}
+
+/// The kinds of backends, read once for all tests.
+fn profiles() -> Arc<Profiles> {
+    static PROFILES: LazyLock<Arc<Profiles>> = LazyLock::new(|| Arc::new(Profiles::builtin()));
+    Arc::clone(&PROFILES)
 }
 
 /// A chat request for [`MODEL`].
