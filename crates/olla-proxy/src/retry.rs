@@ -15,7 +15,7 @@ mod timing;
 use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
-use olla_balancer::{Lease, Pinned};
+use olla_balancer::{Hint, Lease, Pinned};
 use olla_core::{Endpoint, Failure, Placement};
 use olla_translate::{Dialect, Progress};
 use tokio::time::{Instant, timeout_at};
@@ -86,7 +86,9 @@ pub(crate) async fn run(
     (candidates, manner): (&Candidates<'_>, Manner),
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
-    let mut choice = Choice::new(shared, &candidates.list, (outbound.body_bytes(), manner));
+    let mut hint = Hint::default();
+    (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
+    let mut choice = Choice::new(shared, &candidates.list, hint);
     let sending = Sending { shared, upstream, outbound, candidates, manner };
     let mut plans = outbound.route().format.map(|client| Plans::new(client, outbound.body()));
     let (mut best, mut unable) = (None, None);
@@ -182,8 +184,11 @@ impl<'s> Sending<'s, '_> {
 
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
         let again = || outbound.request(endpoint, passage).ok();
+        let ticket: &Ticket = ticket;
+        // Found to be down since it was chosen.
+        let is_hopeless = || !endpoint.live.is_routable() && choice.has_alternative(ticket);
         let asked = (request, again);
-        let mut exchange = pin!(self.exchange((endpoint, placement), asked, (passage, &timing)));
+        let mut exchange = pin!(self.exchange((endpoint, placement), asked, is_hopeless, (passage, &timing)));
         let deadline = shared.settings.timeouts.deadline(ticket);
         let mut look = timing.look(None);
         let ended = loop {
@@ -208,12 +213,13 @@ impl<'s> Sending<'s, '_> {
     async fn exchange(
         &self,
         (endpoint, placement): (&Arc<Endpoint>, Option<&Placement>),
-        (request, again): (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        sending: (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        is_hopeless: impl Fn() -> bool,
         (passage, timing): (&Passage<'_>, &Timing),
     ) -> Result<Answered, Failure> {
         let Self { shared, manner, .. } = *self;
         let policy = SendPolicy { head_timeout: timing.head, replayable: manner.replayable };
-        let mut answer = self.upstream.send(endpoint, request, again, policy).await?;
+        let mut answer = self.upstream.send(endpoint, sending, is_hopeless, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if self.is_poor(&answer) {
             return Ok(Answered::poor(answer));

@@ -8,12 +8,14 @@ mod connect;
 mod pool;
 mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use olla_core::{Endpoint, Failure, Target, TlsTrust};
+use hyper::client::conn::http1::SendRequest;
+use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
+use tokio::time::timeout;
 
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
@@ -64,12 +66,13 @@ impl Upstream {
     /// Sends a request to an endpoint and returns its response head.
     ///
     /// A pooled connection that the backend has closed in the meantime is replaced by a fresh one, once,
-    /// when the request may be sent twice or has not been sent at all.
+    /// when the request may be sent twice or has not been sent at all. A connection that `is_hopeless` is waited
+    /// for no longer.
     pub(crate) async fn send(
         &self,
         endpoint: &Arc<Endpoint>,
-        mut request: Request<ReplayBody>,
-        again: impl FnOnce() -> Option<Request<ReplayBody>>,
+        (mut request, again): (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        is_hopeless: impl Fn() -> bool,
         policy: SendPolicy,
     ) -> Result<Answer, Failure> {
         if let Some(pooled) = self.pool.take(endpoint.id) {
@@ -82,11 +85,25 @@ impl Upstream {
                 Err((failure, _)) => return Err(failure),
             }
         }
-        let spec = &endpoint.spec;
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
-        let sender = Box::pin(self.connector.connect(&spec.base, &spec.trust)).await?;
+        let sender = Box::pin(self.connect(&endpoint.spec, is_hopeless)).await?;
         let fresh = Pooled::fresh(sender, self.pool.home(endpoint.id));
         fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| failure)
+    }
+
+    async fn connect(
+        &self,
+        spec: &EndpointSpec,
+        is_hopeless: impl Fn() -> bool,
+    ) -> Result<SendRequest<ReplayBody>, Failure> {
+        let mut connecting = pin!(self.connector.connect(&spec.base, &spec.trust));
+        loop {
+            match timeout(LOOK, connecting.as_mut()).await {
+                Ok(ended) => return ended,
+                Err(_) if is_hopeless() => return Err(Failure::Unreachable),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Asks for one small document over a connection of its own, and reads at most `limit_bytes` of body.
@@ -137,5 +154,7 @@ async fn read_up_to(mut body: AnswerBody, limit_bytes: usize) -> Result<(Bytes, 
     Ok((read.freeze(), false))
 }
 
+/// Time between two looks at whether a connection is worth waiting for.
+const LOOK: Duration = Duration::from_secs(1);
 /// An upper bound for a caller that sets no time limit of its own.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);

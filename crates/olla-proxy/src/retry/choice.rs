@@ -13,14 +13,12 @@ use olla_core::{Live, Place};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::Manner;
 use crate::{clock, error::Jam, shared::Shared, ticket::Ticket};
 
 /// The choices of one request.
 pub(super) struct Choice<'c> {
     shared: &'c Shared,
     list: &'c [Candidate<'c>],
-    manner: Manner,
     tried: Tried,
     hint: Hint,
     /// When it stops waiting for room; set when it begins to.
@@ -38,14 +36,8 @@ const MAX_RACES: usize = 100;
 // === impl Choice ===
 
 impl<'c> Choice<'c> {
-    pub(super) fn new(
-        shared: &'c Shared,
-        list: &'c [Candidate<'c>],
-        (prompt_bytes, manner): (u64, Manner),
-    ) -> Self {
-        let mut hint = Hint::default();
-        (hint.prompt_bytes, hint.pinned) = (prompt_bytes, manner.pinned);
-        Self { shared, list, manner, tried: Tried::default(), hint, patience: None, jam: None }
+    pub(super) fn new(shared: &'c Shared, list: &'c [Candidate<'c>], hint: Hint) -> Self {
+        Self { shared, list, tried: Tried::default(), hint, patience: None, jam: None }
     }
 
     /// Chooses the candidate to try next, each at most once; waits for room where that is all that is missing.
@@ -87,8 +79,7 @@ impl<'c> Choice<'c> {
     /// Returns whether somebody else who is well could be asked now, if the attempt under way were given up.
     pub(super) fn has_alternative(&self, ticket: &Ticket) -> bool {
         let now = clock::now();
-        self.manner.replayable
-            && self.shared.settings.retry.on_failure
+        self.shared.settings.retry.on_failure
             && self.may_try(ticket)
             && self.shared.budget.has_some(now)
             && self.untried().any(|candidate| candidate.is_well(now) && !candidate.is_full())

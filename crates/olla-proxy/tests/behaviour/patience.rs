@@ -177,6 +177,31 @@ async fn a_request_that_has_to_wait_for_others_is_not_taken_for_lost() {
 }
 
 #[tokio::test]
+async fn a_connection_is_waited_for_no_longer_once_its_endpoint_is_found_to_be_down() {
+    stop_the_clock();
+    // It accepts connections and says nothing to a TLS handshake.
+    let mute = Backend::scripted(|mut conn| async move {
+        conn.report();
+        conn.closed().await;
+        conn.report();
+    })
+    .await;
+    let other = Backend::answering(ok("{}")).await;
+    let stage = Plan::over_urls(&[&mute.url().replace("http:", "https:"), &other.url()]).start();
+
+    let asked = ask(&stage, crate::support::chat());
+    mute.reported().await;
+    pass(secs(5)).await;
+    assert!(!asked.is_finished(), "it may be slow");
+    stage.endpoint(0).live.set_status(Status::Offline);
+    pass(secs(2)).await;
+
+    mute.reported().await;
+    assert_eq!(asked.await.unwrap(), (StatusCode::OK, "b".into()));
+    assert_eq!(stage.journal.only().await.attempts[0], ("a".into(), Some(Failure::Unreachable)));
+}
+
+#[tokio::test]
 async fn requests_at_a_backend_that_is_found_to_hang_follow_the_first() {
     stop_the_clock();
     let (moody, other) = (prompted(STREAM).await, Backend::answering(STREAM).await);
