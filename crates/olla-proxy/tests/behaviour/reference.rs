@@ -174,7 +174,7 @@ impl Script {
                 },
             }
         }
-        self.unserved(attempts, poor)
+        self.unserved(attempts, &poor)
     }
 
     fn served(&self, mut attempts: Vec<(String, Option<Failure>)>, candidate: usize, act: Act) -> Course {
@@ -190,7 +190,7 @@ impl Script {
     fn unserved(
         &self,
         mut attempts: Vec<(String, Option<Failure>)>,
-        poor: Vec<(usize, usize, Failure)>,
+        poor: &[(usize, usize, Failure)],
     ) -> Course {
         let order = [Failure::Status(429), Failure::Status(503)];
         let worth = |failure: &Failure| match failure {
@@ -246,11 +246,11 @@ impl Script {
         for (backend, act) in backends.iter().zip(&self.acts) {
             assert!(backend.connections() <= 1, "{act:?} was asked more than once");
         }
-        seen(told, note)
+        seen(&told, note)
     }
 }
 
-fn seen(told: Told, note: Note) -> Course {
+fn seen(told: &Told, note: Note) -> Course {
     let by = told.header("x-olla-endpoint").map(|name| "abcd".find(name).unwrap());
     Course {
         attempts: note.attempts,
