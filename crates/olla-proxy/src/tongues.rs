@@ -40,7 +40,8 @@ const PREFIXES: [(&str, Dialect); 1] = [("anthropic", Dialect::Anthropic)];
 pub(crate) fn name(format: Format) -> &'static str {
     match format {
         Format::Responses => "responses",
-        Format::OllamaChat | Format::OllamaGenerate => "ollama",
+        Format::OllamaChat => "ollama_chat",
+        Format::OllamaGenerate => "ollama_generate",
         format => FORMATS.iter().find(|(_, known)| *known == format).map_or("other", |(wire, _)| wire.name()),
     }
 }
