@@ -1,11 +1,14 @@
 //! A slow backend delays nobody.
 
+use std::time::Duration;
+
 use olla_sim::{Fault, Kind, Scope};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     client::chat,
     engines::{self, MODEL, engine, entry},
-    olla::Setup,
+    olla::{PATIENCE, Setup},
 };
 
 #[tokio::test]
@@ -21,7 +24,18 @@ async fn a_backend_that_hangs_delays_neither_the_port_nor_the_others() {
     let olla = Setup::config(&config).start().await;
     olla.endpoint_when("good", |entry| entry["models_count"] == 1).await;
 
-    let waiting = olla.get("/internal/ready").await;
+    // Its models are known a moment before its first check has ended.
+    let settled = async {
+        loop {
+            let waiting = olla.get("/internal/ready").await;
+            if !waiting.text().contains("good") {
+                return waiting;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waiting = timeout(PATIENCE, settled).await.expect("its first check ends");
+
     assert_eq!((waiting.status, &waiting.json()["status"]), (503, &"starting".into()));
     assert_eq!(waiting.json()["reason"], "waiting for the first check of: slow");
     let answer = olla.post("/v1/chat/completions", &chat(MODEL)).await;
