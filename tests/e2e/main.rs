@@ -28,6 +28,7 @@ mod nothing;
 mod olla;
 mod patience;
 mod protocols;
+mod queue;
 mod rate_limits;
 mod recovery;
 mod rediscovery;
