@@ -38,8 +38,8 @@ pub(crate) struct Patience {
     pub(crate) stall: Duration,
 }
 
-/// Reads a stream up to its first output, and puts what was read back. Cancel-safe: dropping the future drops
-/// the answer, which cancels it.
+/// Reads a stream up to its first output, and puts what was read back. Returns `Nothing` when it is handed on
+/// without any. Cancel-safe: dropping the future drops the answer, which cancels it.
 pub(crate) async fn hold(
     answer: &mut Answer,
     dialect: Dialect,
@@ -51,7 +51,7 @@ pub(crate) async fn hold(
     let mut timer = pin!(sleep_until(until));
     let progress = loop {
         if held.len() >= MAX_CHUNKS || bytes >= MAX_BYTES {
-            break Progress::Output;
+            break Progress::Nothing;
         }
         let silent = if stall.is_zero() { None } else { heard.checked_add(stall) };
         timer.as_mut().reset(silent.map_or(until, |silent| silent.min(until)));
@@ -60,12 +60,12 @@ pub(crate) async fn hold(
             frame = answer.body_mut().frame() => frame,
             () = &mut timer => match silent {
                 Some(silent) if silent < until => return Err(Failure::Stall),
-                _ => break Progress::Output,
+                _ => break Progress::Nothing,
             },
         };
         heard = Instant::now();
         match frame {
-            None => break Progress::Output,
+            None => break Progress::Nothing,
             Some(Err(failure)) => return Err(failure),
             Some(Ok(frame)) => {
                 let Ok(chunk) = frame.into_data() else { continue };

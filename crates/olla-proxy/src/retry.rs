@@ -248,12 +248,10 @@ impl<'s> Sending<'s, '_> {
         }
         let patience = Patience { until: timing.hold_until(Instant::now()), stall };
         let dialect = passage.plan.as_ref().map_or(manner.dialect, |plan| plan.backend.dialect());
-        if opening::hold(&mut answer, dialect, patience).await? == Progress::Error {
-            return Ok(Answered::Poor(answer, Failure::ErrorEvent));
-        }
-        if let Some(placement) = placement.filter(|placement| !placement.live.is_cold()) {
-            let took = timing.begun.elapsed();
-            placement.live.has_started(self.outbound.body_bytes(), timing.in_flight, took);
+        match opening::hold(&mut answer, dialect, patience).await? {
+            Progress::Error => return Ok(Answered::Poor(answer, Failure::ErrorEvent)),
+            Progress::Output => timing.learn(placement, self.outbound.body_bytes()),
+            Progress::Nothing => {}
         }
         Ok(Answered::Good(answer))
     }

@@ -38,7 +38,10 @@ pub(crate) fn of_head(
 
 /// Learns from a response that has begun well.
 pub(crate) fn of_start(endpoint: &Endpoint) {
-    endpoint.live.response_started(clock::now());
+    // As nearly always, it says nothing new.
+    if endpoint.live.outlier().is_ejected() {
+        endpoint.live.response_started(clock::now());
+    }
 }
 
 /// Learns from a response that has come to its end. The client's mistakes are no fault of the backend, and show

@@ -17,11 +17,13 @@ use crate::{clock, opening, rewrite::Outbound, shared::Shared, ticket::Ticket};
 /// What is expected of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
-    pub(super) begun: Instant,
+    begun: Instant,
     /// Limit from the sending to the response head.
     pub(super) head: Duration,
     /// Requests at the endpoint, this one included.
-    pub(super) in_flight: u32,
+    in_flight: u32,
+    /// Whether the model was there to answer at once, as far as is known.
+    is_ready: bool,
     /// By when a stream has usually brought some output, with a wide margin, where that is known.
     usual: Option<Duration>,
     /// Time between two looks at whether the endpoint has been found to hang; `None` where nothing is expected.
@@ -56,6 +58,7 @@ impl Timing {
                 Some(_) | None => configured,
             },
             in_flight,
+            is_ready: ready.is_some(),
             usual: floor.zip(slowest).map(|(floor, slowest)| slowest.saturating_mul(MARGIN).max(floor)),
             pace: floor.filter(|_| ready.is_some()),
         }
@@ -75,6 +78,14 @@ impl Timing {
         let live = &lease.endpoint().live;
         let hangs = || matches!(live.checkup().ejected_for, Some(Failure::SlowStart | Failure::HeadTimeout));
         self.usual.is_some() || (live.outlier().standing(clock::now()) != Standing::Good && hangs())
+    }
+
+    /// Learns from a stream that has just brought its first output.
+    pub(super) fn learn(&self, placement: Option<&Placement>, prompt_bytes: u64) {
+        // How long a model took to be loaded is no measure for others.
+        if let Some(placement) = placement.filter(|_| self.is_ready) {
+            placement.live.has_started(prompt_bytes, self.in_flight, self.begun.elapsed());
+        }
     }
 
     /// Returns until when a stream may be held back that has begun `now`.

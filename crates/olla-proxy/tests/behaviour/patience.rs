@@ -31,7 +31,7 @@ fn stop_the_clock() {
 /// Lets this much time pass, and everybody notice.
 async fn pass(time: Duration) {
     tokio::time::advance(time).await;
-    for _ in 0..100 {
+    for _ in 0..1000 {
         yield_now().await;
     }
 }
@@ -109,6 +109,40 @@ async fn a_cold_load_of_ninety_seconds_survives() {
         assert_eq!(asked.await.unwrap(), (StatusCode::OK, "a".into()));
         assert!(other.heard().is_empty());
         tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn what_a_load_took_or_was_never_seen_is_no_measure_for_others() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n";
+    stop_the_clock();
+    // Its head comes at once, and its output too late to be held for.
+    let early = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send(HEAD).await;
+        conn.report();
+        conn.cue().await;
+        conn.send("data: [DONE]\n\n").await;
+    })
+    .await;
+    let (loading, other) = (prompted(STREAM).await, Backend::answering(STREAM).await);
+    for (backend, is_cold) in [(&early, false), (&loading, true)] {
+        let stage = Plan::over(&[backend, &other]).start();
+        let model = std::sync::Arc::clone(&stage.endpoint(0).model_live[0]);
+        for _ in 0..10 {
+            if is_cold {
+                model.set_cold();
+            }
+            let asked = ask(&stage, stream());
+            backend.reported().await;
+            pass(Duration::from_millis(1)).await;
+            pass(secs(20)).await;
+            model.set_loaded(Residency::default());
+            backend.cue();
+            assert_eq!(asked.await.unwrap().0, StatusCode::OK);
+        }
+
+        assert_eq!(model.slowest_start(0, 1), None, "cold: {is_cold}");
     }
 }
 
