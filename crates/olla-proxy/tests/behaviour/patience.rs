@@ -12,29 +12,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::support::{Backend, Plan, Stage, ok, post};
+use crate::support::{Backend, Plan, Stage, ok, pass, post, stop_the_clock};
 
 const STREAM: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 14\r\n\r\ndata: [DONE]\n\n";
-
-/// Stops the clock. It does not move by itself either while the runtime waits for a socket, since the runtime
-/// always has something to do.
-fn stop_the_clock() {
-    tokio::time::pause();
-    tokio::spawn(async {
-        loop {
-            yield_now().await;
-        }
-    });
-}
-
-/// Lets this much time pass, and everybody notice.
-async fn pass(time: Duration) {
-    tokio::time::advance(time).await;
-    for _ in 0..1000 {
-        yield_now().await;
-    }
-}
 
 /// Returns whether a request ends without any more time passing.
 async fn ends(asked: &JoinHandle<(StatusCode, String)>) -> bool {

@@ -21,3 +21,22 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 pub(crate) fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
+
+/// Stops the clock. It does not move by itself either while the runtime waits for a socket, since the runtime
+/// always has something to do.
+pub(crate) fn stop_the_clock() {
+    tokio::time::pause();
+    tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Lets this much time pass, and everybody notice.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::advance(time).await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}

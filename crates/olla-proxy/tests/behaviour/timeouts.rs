@@ -4,7 +4,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use olla_core::{Failure, Outcome, Status};
 
-use crate::support::{Backend, Plan, Stage, chat, millis, ok, soon};
+use crate::support::{Backend, Plan, Stage, chat, millis, ok, pass, soon, stop_the_clock};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n";
 
@@ -48,11 +48,12 @@ async fn a_stream_that_stalls_is_cut_off_and_says_so() {
 
 #[tokio::test]
 async fn a_slow_stream_that_keeps_flowing_is_no_stall() {
+    stop_the_clock();
     let backend = Backend::scripted(|mut conn| async move {
         conn.request().await;
         conn.send("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n").await;
         for _ in 0..8 {
-            tokio::time::sleep(millis(60)).await;
+            conn.cue().await;
             conn.send("x").await;
         }
         conn.closed().await;
@@ -61,8 +62,19 @@ async fn a_slow_stream_that_keeps_flowing_is_no_stall() {
     let mut plan = plan(&backend);
     plan.settings.timeouts.stall = millis(400);
     let stage = plan.start();
+    backend.cue();
+    let mut body = stage.open(chat()).await.into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "x");
 
-    assert_eq!(stage.ask(chat()).await.text(), "xxxxxxxx", "longer than the limit in all, never at once");
+    // Longer than the limit in all, never at once.
+    for _ in 0..7 {
+        let pause = async {
+            pass(millis(300)).await;
+            backend.cue();
+        };
+        let (piece, ()) = tokio::join!(body.frame(), pause);
+        assert_eq!(piece.unwrap().unwrap().into_data().unwrap(), "x");
+    }
 }
 
 #[tokio::test]
