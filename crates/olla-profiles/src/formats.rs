@@ -16,6 +16,8 @@ pub enum WireFormat {
     Chat,
     /// `messages`: Anthropic's Messages.
     Messages,
+    /// `responses`: OpenAI's Responses. Requests are passed on in it, and not translated into it.
+    Responses,
 }
 
 /// A format that a kind speaks.
@@ -89,7 +91,7 @@ pub enum Thoughts {
 
 impl WireFormat {
     /// Every format, the one that is rather translated into first.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
 
     /// Returns the name in profiles.
     #[must_use]
@@ -97,6 +99,7 @@ impl WireFormat {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Responses => "responses",
         }
     }
 
@@ -106,6 +109,7 @@ impl WireFormat {
         match self {
             Self::Chat => "/v1/chat/completions",
             Self::Messages => "/v1/messages",
+            Self::Responses => "/v1/responses",
         }
     }
 }

@@ -518,9 +518,12 @@ fn a_kind_speaks_the_formats_it_names_or_else_those_whose_paths_are_forwarded() 
         kind(&profiles, name).formats().iter().map(|spoken| spoken.format.name()).collect()
     };
 
-    assert_eq!(spoken("lm-studio"), ["chat", "messages"], "from its paths");
+    assert_eq!(spoken("lm-studio"), ["chat", "messages", "responses"], "from its paths");
     assert_eq!(spoken("lmdeploy"), ["chat"]);
-    assert_eq!(spoken("openai-compatible"), ["chat"]);
+    assert_eq!(spoken("openai-compatible"), ["chat", "responses"]);
+    for stateless in ["ollama", "llamacpp", "litellm"] {
+        assert_eq!(spoken(stateless), ["chat", "messages"], "{stateless}");
+    }
     assert_eq!(spoken("anthropic"), ["messages"]);
     let moved = kind(&profiles, "dmr").speaks(WireFormat::Messages).unwrap();
     assert_eq!(moved.path.as_deref(), Some("/anthropic/v1/messages"));
@@ -554,7 +557,7 @@ fn mistakes_in_formats_are_named() {
     assert_eq!(
         problems(file),
         [
-            r#"0.yaml:4: api.formats[0]: must be one of chat, messages; did you mean "chat"?"#,
+            r#"0.yaml:4: api.formats[0]: must be one of chat, messages, responses; did you mean "chat"?"#,
             r#"0.yaml:4: api.formats[1].takes.topk: is not a key of a profile; did you mean "top_k"?"#,
             "0.yaml:4: api.formats[1].takes.thoughts: must be one of reasoning_content, reasoning, \
              thinking_blocks, nowhere",

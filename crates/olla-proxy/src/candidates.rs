@@ -3,7 +3,7 @@
 mod pairs;
 mod reach;
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use olla_balancer::Candidate;
 use olla_core::{Endpoint, Fleet, Preference, Status};
@@ -126,6 +126,13 @@ impl<'f> Candidates<'f> {
         let list: SmallVec<_> =
             endpoints.iter().map(|e| Candidate { endpoint: e, placement: None, rank: 0 }).collect();
         Self { rename: SmallVec::from_elem(None, list.len()), list, decision }
+    }
+
+    /// Leaves only some.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Candidate<'_>) -> bool) {
+        let (list, rename) = (mem::take(&mut self.list), mem::take(&mut self.rename));
+        let kept = list.into_iter().zip(rename).filter(|(candidate, _)| keep(candidate));
+        (self.list, self.rename) = kept.unzip();
     }
 
     /// Leaves out endpoints that must not be asked for the model, which they are not known to have.

@@ -159,6 +159,14 @@ pub enum Error {
     /// No backend that is there takes what the request says, in its own format or another.
     #[error(transparent)]
     Untranslatable(#[from] Untranslatable),
+    /// The request goes on from a response that nobody has.
+    #[error("Previous response with id '{id}' not found. {}", kept(*kept_for))]
+    ResponseNotFound {
+        /// The id.
+        id: Box<str>,
+        /// How long responses are kept that nobody goes on from, zero for ever; `None` if none are kept.
+        kept_for: Option<Duration>,
+    },
     /// Every attempt failed before a response.
     #[error("{attempts} attempt(s) failed; the last, at endpoint {endpoint:?}: {failure}")]
     Upstream {
@@ -190,6 +198,31 @@ pub enum Jam {
         /// How long that is.
         limit: Duration,
     },
+}
+
+/// Says how long responses are kept.
+fn kept(idle_ttl: Option<Duration>) -> String {
+    let how = match idle_ttl {
+        None => "Olla keeps no responses (translators.responses.store)".to_owned(),
+        Some(Duration::ZERO) => {
+            "Olla keeps responses in memory only (translators.responses.store_size)".to_owned()
+        }
+        Some(idle_ttl) => format!(
+            "Olla keeps responses in memory only, and for {} after their last use \
+             (translators.responses.store_ttl)",
+            in_words(idle_ttl)
+        ),
+    };
+    format!("{how}; send the items of the conversation in input")
+}
+
+/// Writes a time as the configuration does.
+fn in_words(time: Duration) -> String {
+    match (time.subsec_nanos(), time.as_secs()) {
+        (0, seconds) if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        (0, seconds) if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ => format!("{time:?}"),
+    }
 }
 
 /// Why nobody has a model.
@@ -249,6 +282,7 @@ impl Error {
             | Self::BodyBroken
             | Self::BadParameter { .. }
             | Self::ModelLacks { .. }
+            | Self::ResponseNotFound { .. }
             | Self::Untranslatable(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -289,6 +323,8 @@ impl Error {
             Self::Busy { .. } => "endpoints_busy",
             Self::KindUnavailable { .. } => "kind_unavailable",
             Self::NoEndpoint { .. } => "no_endpoint",
+            // The code that OpenAI's own API has for it.
+            Self::ResponseNotFound { .. } => "previous_response_not_found",
             Self::Untranslatable(error) => error.code(),
             Self::Upstream { failure, .. } => failure.as_str(),
         }

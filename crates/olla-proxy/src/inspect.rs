@@ -14,6 +14,7 @@ use crate::{
     Error,
     policy::size::MAX_BODY_KEY,
     replay::Replay,
+    responses::Turn,
     route::Route,
     scan::{Encoding, Facts, Found, FoundModel, Scanner},
     settings::Limits,
@@ -29,6 +30,10 @@ pub(crate) struct Inbound {
     pub(crate) needs: Needs,
     /// Whether it asks for a stream.
     pub(crate) streams: bool,
+    /// Where it names an earlier response.
+    previous: Option<Range<u64>>,
+    /// Its part in a conversation of Responses.
+    pub(crate) turn: Option<Box<Turn>>,
 }
 
 /// The model a request names, and where and how the body does.
@@ -137,7 +142,25 @@ impl Inbound {
     fn new((head, route): (request::Parts, Route), body: Replay, found: Found) -> Self {
         let (needs, streams) = (needs(&route, &found.facts), streams(&route, &found.facts));
         let model = found.model.and_then(|model| NamedModel::read(model, &body));
-        Self { head, route, body, model, needs, streams }
+        Self { head, route, body, model, needs, streams, previous: found.previous, turn: None }
+    }
+
+    /// Returns the id of the response that the request goes on from.
+    pub(crate) fn previous_response(&self) -> Option<Box<str>> {
+        let span = self.previous.clone().filter(|span| span.end - span.start <= MAX_RAW_NAME)?;
+        let raw = self.body.slice(span);
+        Encoding::Json.decode(&raw).filter(|id| !id.is_empty()).map(Box::from)
+    }
+
+    /// Puts another JSON body in place of this one, as if the client had sent that.
+    pub(crate) fn replace_json(&mut self, body: Bytes) {
+        let mut scanner = Scanner::new(&HeaderMap::new());
+        scanner.feed(&body);
+        let found = scanner.finish();
+        self.body = Replay::default();
+        self.body.push(body);
+        (self.needs, self.previous) = (needs(&self.route, &found.facts), found.previous);
+        self.model = found.model.and_then(|model| NamedModel::read(model, &self.body));
     }
 }
 
@@ -231,7 +254,7 @@ mod tests {
 
     fn route(head: &request::Parts) -> Route {
         let profiles = olla_profiles::Profiles::builtin();
-        let tongues = crate::tongues::Tongues::new(&profiles, crate::AnthropicClients::default());
+        let tongues = crate::tongues::Tongues::new(&profiles, &crate::Settings::default());
         crate::route::read(&head.method, &head.uri, (&profiles, &tongues)).unwrap()
     }
 

@@ -48,6 +48,7 @@ mod render;
 mod replay;
 mod request_id;
 mod respond;
+mod responses;
 mod retry;
 mod rewrite;
 mod route;
@@ -71,7 +72,7 @@ pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
 pub use rediscovery::Rediscover;
 pub use settings::{
-    AnthropicClients, Fallback, Limits, Product, Queue, Retry, Routing, Settings, Sticky, Timeouts,
+    AnthropicClients, Fallback, Limits, Product, Queue, Responses, Retry, Routing, Settings, Sticky, Timeouts,
 };
 pub use sticky::SessionsView;
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

@@ -22,8 +22,8 @@ use tower_service::Service;
 
 use crate::{
     Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
-    policy::Crowd, rediscovery::Rediscoverer, request_id, retry::Budget, serve::serve, shared::Shared,
-    sticky::Sessions, ticket::Ticket, tongues::Tongues,
+    policy::Crowd, rediscovery::Rediscoverer, request_id, responses::Memory, retry::Budget, serve::serve,
+    shared::Shared, sticky::Sessions, ticket::Ticket, tongues::Tongues,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -180,7 +180,8 @@ impl ProxyBuilder {
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
         let crowd = Crowd::new(self.settings.limits.max_in_flight);
         let budget = Budget::new(self.settings.retry.budget_percent);
-        let tongues = Tongues::new(&self.profiles, self.settings.anthropic);
+        let tongues = Tongues::new(&self.profiles, &self.settings);
+        let responses = Memory::of(&self.settings.responses);
         let sessions = self.settings.sticky.clone().map(Sessions::new);
         let shared = Shared {
             fleet: self.fleet,
@@ -195,6 +196,7 @@ impl ProxyBuilder {
             budget,
             crowd,
             sessions,
+            responses,
             waiting: AtomicUsize::new(0),
         };
         Proxy { shared: Arc::new(shared), upstream }

@@ -85,6 +85,11 @@ impl Replay {
         }
     }
 
+    /// Returns all bytes, shared with the body where they lie in one chunk.
+    pub(crate) fn whole(&self) -> Bytes {
+        self.slice(0..self.len)
+    }
+
     /// Returns a reader of all bytes.
     pub(crate) fn reader(&self) -> ReplayReader<'_> {
         ReplayReader { chunks: &self.chunks, offset: 0 }

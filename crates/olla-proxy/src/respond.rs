@@ -14,6 +14,7 @@ use crate::{
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
+    responses::Rest,
     retry::Served,
     rewrite::seconds,
     route,
@@ -34,7 +35,7 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 enum Content {
     Own { document: Bytes, is_estimate: bool },
-    Served(Box<(Served, Told)>),
+    Served(Box<(Served, Told, Option<Rest>)>),
 }
 
 /// What Olla tells the client of how it routed the request.
@@ -71,8 +72,8 @@ impl Reply {
         }
     }
 
-    pub(crate) fn served(served: Served, told: Told) -> Self {
-        Self { content: Content::Served(Box::new((served, told))), quota: None }
+    pub(crate) fn served(served: Served, told: Told, rest: Option<Rest>) -> Self {
+        Self { content: Content::Served(Box::new((served, told, rest))), quota: None }
     }
 
     /// Tells the client what is left of its rate.
@@ -118,7 +119,11 @@ fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
 
 /// The backend's status, headers and body, less what concerns only its connection or secrets, plus
 /// `X-Olla-*`.
-fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) -> Response<Body> {
+fn forward(
+    (served, told, rest): (Served, Told, Option<Rest>),
+    shared: &Shared,
+    mut ticket: Ticket,
+) -> Response<Body> {
     let Served { answer, lease, plan, retry_after } = served;
     let flowing = plan.as_ref().filter(|_| !answer.is_replaced());
     let (mut head, body) = answer.into_parts();
@@ -148,10 +153,18 @@ fn forward((served, told): (Served, Told), shared: &Shared, mut ticket: Ticket) 
     if let Some(plan) = flowing {
         let translator = plan.response.clone().stream();
         let translated = Translated::new(body, translator, (ticket, lease), (limits, head.status));
+        let translated = match rest {
+            Some(Rest::Response(keeping)) => translated.keeping(keeping),
+            Some(Rest::Home(_)) | None => translated,
+        };
         return Response::from_parts(head, Body::translated(translated));
     }
     let (status, announce_in) = (head.status, told.stream_dialect(&head));
     let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
+    let tracked = match rest {
+        Some(Rest::Home(sighting)) => tracked.sighting(sighting),
+        Some(Rest::Response(_)) | None => tracked,
+    };
     Response::from_parts(head, Body::tracked(tracked))
 }
 

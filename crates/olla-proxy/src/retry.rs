@@ -90,7 +90,8 @@ pub(crate) async fn run(
     (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
     let mut choice = Choice::new(shared, &candidates.list, hint);
     let sending = Sending { shared, upstream, outbound, candidates, manner };
-    let mut plans = outbound.route().format.map(|client| Plans::new(client, outbound.body()));
+    let mut plans =
+        outbound.route().format.map(|client| Plans::new(client, outbound.body(), outbound.turn()));
     let (mut best, mut unable) = (None, None);
     while let Some(mut lease) = choice.next(ticket).await {
         let passage = match sending.passage(&lease, plans.as_mut()) {

@@ -16,6 +16,7 @@ use crate::{
     inspect::{Inbound, NamedModel},
     policy::{Asker, forwarded},
     replay::{Replay, ReplayBody},
+    responses::Turn,
     route::Route,
     settings::Product,
     translate::Plan,
@@ -41,6 +42,7 @@ pub(crate) struct Outbound {
     body: Replay,
     model: Option<NamedModel>,
     streams: bool,
+    turn: Option<Box<Turn>>,
 }
 
 // === impl Outbound ===
@@ -48,7 +50,7 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
     pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, route, body, model, streams, .. } = inbound;
+        let Inbound { head, route, body, model, streams, turn, .. } = inbound;
         let request::Parts { mut headers, uri, .. } = head;
         let host = headers.remove(header::HOST);
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
@@ -68,7 +70,7 @@ impl Outbound {
         if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
             headers.insert(X_MODEL, value);
         }
-        Self { route, headers, credentials, body, model, streams }
+        Self { route, headers, credentials, body, model, streams, turn }
     }
 
     /// Returns the request for one endpoint.
@@ -144,6 +146,15 @@ impl Outbound {
 
     pub(crate) fn body(&self) -> &Replay {
         &self.body
+    }
+
+    /// Returns its part in a conversation of Responses.
+    pub(crate) fn turn(&self) -> Option<&Turn> {
+        self.turn.as_deref()
+    }
+
+    pub(crate) fn into_turn(self) -> Option<Box<Turn>> {
+        self.turn
     }
 
     pub(crate) fn route(&self) -> &Route {

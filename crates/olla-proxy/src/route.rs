@@ -127,11 +127,11 @@ fn as_target(rest: &str) -> Result<PathAndQuery, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::AnthropicClients;
+    use crate::settings::Settings;
 
     fn route(target: &str) -> Result<Route, Error> {
         let profiles = Profiles::builtin();
-        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        let tongues = Tongues::new(&profiles, &Settings::default());
         read(&Method::POST, &target.parse().unwrap(), (&profiles, &tongues))
     }
 
@@ -218,7 +218,7 @@ mod tests {
             "/olla/", "proxy", "vllm", "/v1/", "..", "%2e", "%2f", "//", "?", "#", "http://h", "\\", "*", " ",
         ];
         let profiles = Profiles::builtin();
-        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        let tongues = Tongues::new(&profiles, &Settings::default());
         olla_fuzz::fuzz("route", &words, |input| {
             let uri: Uri = std::str::from_utf8(input).ok()?.parse().ok()?;
             let route = read(&Method::POST, &uri, (&profiles, &tongues)).ok()?;

@@ -28,6 +28,8 @@ pub(crate) use prompt::Facts;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) model: Option<FoundModel>,
+    /// Where a JSON body names an earlier response, quotes included.
+    pub(crate) previous: Option<Range<u64>>,
     /// What else counts for the choice of a backend. Of a form nothing does.
     pub(crate) facts: Facts,
 }
@@ -98,9 +100,10 @@ impl Scanner {
     pub(crate) fn finish(self) -> Found {
         let (span, encoding) = match self.form {
             _ if self.json.is_object() => {
-                let (span, facts) = self.json.finish();
+                let (span, previous, facts) = self.json.finish();
                 return Found {
                     model: span.map(|span| FoundModel { span, encoding: Encoding::Json }),
+                    previous,
                     facts,
                 };
             }
@@ -108,7 +111,7 @@ impl Scanner {
             Form::Multipart(form) => (form.finish(), Encoding::Plain),
             Form::Urlencoded(form) => (form.finish(), Encoding::Percent),
         };
-        Found { model: span.map(|span| FoundModel { span, encoding }), facts: Facts::default() }
+        Found { model: span.map(|span| FoundModel { span, encoding }), ..Found::default() }
     }
 }
 

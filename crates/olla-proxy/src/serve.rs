@@ -16,6 +16,7 @@ use crate::{
     rediscovery,
     render::Refusal,
     respond::{Reply, Told},
+    responses::Turn,
     retry::{self, Manner},
     rewrite::Outbound,
     route,
@@ -67,8 +68,9 @@ where
     }
     shared.reach(&route).offered(&fleet)?;
     let own_limit = shared.tongues.max_body_bytes(route.dialect);
-    let inbound = inspect::read(request, route, (&shared.settings.limits, own_limit)).await?;
+    let mut inbound = inspect::read(request, route, (&shared.settings.limits, own_limit)).await?;
     ticket.read_body(&inbound);
+    Turn::begin(shared.responses.as_ref(), &mut inbound)?;
     match Count::of(&inbound, shared) {
         None => forward((shared, upstream), inbound, asker, ticket).await,
         Some(count) => count.settle(forward((shared, upstream), inbound, asker, ticket).await, shared),
@@ -87,16 +89,20 @@ async fn forward(
         needs: &inbound.needs,
     };
     let (fleet, rediscovery) = rediscovery::settle(shared, &asked).await;
-    let candidates = candidates::resolve(&fleet, &asked, shared.settings.routing, rediscovery)
+    let mut candidates = candidates::resolve(&fleet, &asked, shared.settings.routing, rediscovery)
         .map_err(|error| Refusal::routing(error, shared.settings.routing, &inbound))?;
     let told = Told::new(&inbound, candidates.decision.clone());
+    if let Some(turn) = &inbound.turn {
+        turn.narrow(&mut candidates, &asked.reach)?;
+    }
     let session = shared.sessions.as_ref().map(|s| s.recognise(&inbound, asker.client, &candidates));
     let manner = Manner::new(&inbound.route, session.as_ref().and_then(Session::pinned));
     let outbound = Outbound::new(inbound, asker, &shared.settings.product);
     match retry::run((shared, upstream), &outbound, (&candidates, manner), ticket).await {
         Ok(served) => {
             let session = session.map(|session| session.settle(&served, &candidates, ticket));
-            Ok(Reply::served(served, told.with_session(session)))
+            let rest = outbound.into_turn().and_then(|turn| turn.settle(&served));
+            Ok(Reply::served(served, told.with_session(session), rest))
         }
         Err(error) => Err(Refusal::after_routing(error, told)),
     }

@@ -32,6 +32,8 @@ pub struct Settings {
     pub sticky: Option<Sticky>,
     /// How clients of Anthropic's Messages are served.
     pub anthropic: AnthropicClients,
+    /// How clients of OpenAI's Responses are served.
+    pub responses: Responses,
     /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
     pub product: Product,
 }
@@ -157,6 +159,22 @@ pub struct AnthropicClients {
     pub max_message_bytes: u64,
 }
 
+/// How clients of OpenAI's Responses are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Responses {
+    /// Whether their requests are passed on as they are to backends that speak Responses. Otherwise these are asked
+    /// in another format, if they speak one. Default true.
+    pub passthrough: bool,
+    /// Whether translated responses are kept in memory, and those of backends that speak Responses are found again,
+    /// so that requests can go on from them (`previous_response_id`). Default true.
+    pub store: bool,
+    /// The most that is kept, bytes; beyond, what nobody has gone on from for the longest is forgotten. Default
+    /// 64 MiB.
+    pub store_bytes: u64,
+    /// A response is forgotten when nobody has gone on from it for this long; zero: never. Default 24 h.
+    pub idle_ttl: Duration,
+}
+
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
@@ -179,6 +197,7 @@ impl Default for Settings {
             ejection: EjectionRules::default(),
             sticky: None,
             anthropic: AnthropicClients::default(),
+            responses: Responses::default(),
             product: Product::new(env!("CARGO_PKG_VERSION")),
         }
     }
@@ -265,6 +284,19 @@ impl Default for Queue {
 impl Default for AnthropicClients {
     fn default() -> Self {
         Self { enabled: true, passthrough: true, max_message_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+// === impl Responses ===
+
+impl Default for Responses {
+    fn default() -> Self {
+        Self {
+            passthrough: true,
+            store: true,
+            store_bytes: 64 * 1024 * 1024,
+            idle_ttl: Duration::from_secs(24 * 60 * 60),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use olla_profiles::Profiles;
 
 use crate::{
     RateLimits, Settings, TrustedProxies, candidates::Reach, policy::Crowd, rediscovery::Rediscoverer,
-    retry::Budget, route::Route, sticky::Sessions, ticket::Recorders, tongues::Tongues,
+    responses::Memory, retry::Budget, route::Route, sticky::Sessions, ticket::Recorders, tongues::Tongues,
 };
 
 /// What all workers share.
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) crowd: Option<Arc<Crowd>>,
     pub(crate) sessions: Option<Sessions>,
+    pub(crate) responses: Option<Arc<Memory>>,
     /// Requests that wait for room.
     pub(crate) waiting: AtomicUsize,
 }

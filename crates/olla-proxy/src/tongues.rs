@@ -7,7 +7,7 @@ use olla_core::{Endpoint, Version};
 use olla_profiles::{Profile, Profiles, Spoken, Takes, Thoughts, WireFormat};
 use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation};
 
-use crate::settings::AnthropicClients;
+use crate::settings::{AnthropicClients, Settings};
 
 /// What all kinds speak.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Tongues {
     /// By kind; each the format to be translated into first.
     kinds: Vec<Vec<Tongue>>,
     anthropic: AnthropicClients,
+    /// Whether requests of Responses are passed on.
+    passes_responses: bool,
 }
 
 /// One format as one kind speaks it.
@@ -30,8 +32,11 @@ pub(crate) struct Tongue {
 }
 
 /// The formats of backends, and the names that profiles have for them.
-const FORMATS: [(WireFormat, Format); 2] =
-    [(WireFormat::Chat, Format::Chat), (WireFormat::Messages, Format::Messages)];
+const FORMATS: [(WireFormat, Format); 3] = [
+    (WireFormat::Chat, Format::Chat),
+    (WireFormat::Messages, Format::Messages),
+    (WireFormat::Responses, Format::Responses),
+];
 
 /// Prefixes for the clients of one dialect, which lead to all backends.
 const PREFIXES: [(&str, Dialect); 1] = [("anthropic", Dialect::Anthropic)];
@@ -39,7 +44,6 @@ const PREFIXES: [(&str, Dialect); 1] = [("anthropic", Dialect::Anthropic)];
 /// Returns the short name of a format.
 pub(crate) fn name(format: Format) -> &'static str {
     match format {
-        Format::Responses => "responses",
         Format::OllamaChat => "ollama_chat",
         Format::OllamaGenerate => "ollama_generate",
         format => FORMATS.iter().find(|(_, known)| *known == format).map_or("other", |(wire, _)| wire.name()),
@@ -54,12 +58,16 @@ pub(crate) fn is_spoken(format: Format) -> bool {
 // === impl Tongues ===
 
 impl Tongues {
-    pub(crate) fn new(profiles: &Profiles, anthropic: AnthropicClients) -> Self {
+    pub(crate) fn new(profiles: &Profiles, settings: &Settings) -> Self {
         let of_kind = |profile: &Profile| {
             let spoken = profile.formats().iter();
             spoken.filter_map(|spoken| Tongue::of(profile, spoken)).collect()
         };
-        Self { kinds: profiles.iter().map(of_kind).collect(), anthropic }
+        Self {
+            kinds: profiles.iter().map(of_kind).collect(),
+            anthropic: settings.anthropic,
+            passes_responses: settings.responses.passthrough,
+        }
     }
 
     /// Returns how an endpoint speaks a format.
@@ -76,7 +84,14 @@ impl Tongues {
 
     /// Returns whether requests of `client` are translated even for backends that speak its format.
     pub(crate) fn rather_translates(&self, client: Format) -> bool {
-        client.dialect() == Dialect::Anthropic && self.anthropic.enabled && !self.anthropic.passthrough
+        match client {
+            Format::Responses => !self.passes_responses,
+            _ => {
+                client.dialect() == Dialect::Anthropic
+                    && self.anthropic.enabled
+                    && !self.anthropic.passthrough
+            }
+        }
     }
 
     /// Returns the dialect whose clients use a prefix, if it is one of these.
@@ -167,7 +182,8 @@ mod tests {
 
     #[test]
     fn every_format_has_a_row_and_the_same_path_on_both_sides() {
-        let of_backends = |to: &Format| Translation::between(Format::Responses, *to).is_some();
+        let of_backends =
+            |to: &Format| Translation::between(Format::OllamaChat, *to).is_some() || *to == Format::Responses;
         for format in Format::ALL.into_iter().filter(of_backends) {
             let (wire, _) = FORMATS.into_iter().find(|(_, known)| *known == format).unwrap();
             assert_eq!(wire.usual_path(), format.path());
@@ -178,7 +194,7 @@ mod tests {
     #[test]
     fn a_kind_may_have_moved_what_it_speaks() {
         let profiles = Profiles::builtin();
-        let tongues = Tongues::new(&profiles, AnthropicClients::default());
+        let tongues = Tongues::new(&profiles, &Settings::default());
         let mut spec = EndpointSpec::new("e", BaseUrl::parse("http://h").unwrap());
         spec.kind = profiles.resolve("dmr");
         let fleet = FleetCell::new(vec![spec], Aliases::default()).load();

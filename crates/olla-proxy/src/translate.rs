@@ -4,7 +4,10 @@
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
-use std::{sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, SystemTime},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,6 +16,7 @@ use olla_core::{Endpoint, Failure, KindId};
 use olla_translate::{
     Dialect, ErrorFacts, Format, ResponseTranslator, Stamp, Translation, Unreadable, Untranslatable,
 };
+use rustls::crypto::{SecureRandom, ring};
 use smallvec::SmallVec;
 use tokio::time::timeout;
 
@@ -21,6 +25,7 @@ use crate::{
     headers::{ANTHROPIC_VERSION, RETRY_AFTER_MS, X_API_KEY, X_SHOULD_RETRY, is_foreign},
     inspect::NamedModel,
     replay::Replay,
+    responses::Turn,
     tongues::Tongue,
     upstream::Answer,
 };
@@ -30,6 +35,7 @@ use crate::{
 pub(crate) struct Plans<'r> {
     client: Format,
     body: &'r Replay,
+    turn: Option<&'r Turn>,
     made: SmallVec<[Made; 1]>,
 }
 
@@ -62,8 +68,8 @@ const KEPT: [header::HeaderName; 3] = [header::RETRY_AFTER, RETRY_AFTER_MS, X_SH
 // === impl Plans ===
 
 impl<'r> Plans<'r> {
-    pub(crate) fn new(client: Format, body: &'r Replay) -> Self {
-        Self { client, body, made: SmallVec::new() }
+    pub(crate) fn new(client: Format, body: &'r Replay, turn: Option<&'r Turn>) -> Self {
+        Self { client, body, turn, made: SmallVec::new() }
     }
 
     /// Returns the request in the words of a kind, or why there are none.
@@ -72,7 +78,11 @@ impl<'r> Plans<'r> {
         let made = match self.made.iter().find(|(known, _)| *known == key) {
             Some((_, made)) => made.clone(),
             None => {
-                let made = Plan::new(self.client, self.body, tongue).map(Arc::new);
+                let mut made = Plan::new(self.client, self.body, tongue);
+                if let (Some(turn), Ok(plan)) = (self.turn, &mut made) {
+                    turn.announce(&mut plan.response);
+                }
+                let made = made.map(Arc::new);
                 self.made.push((key, made.clone()));
                 made
             }
@@ -87,13 +97,13 @@ impl Plan {
     // alloc: translation reads the whole body and writes another.
     fn new(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let stamp = Stamp { seed: fastrand::u128(..), unix_seconds: since_1970.as_secs() };
+        let stamp = Stamp { seed: unguessable(), unix_seconds: since_1970.as_secs() };
         let backend = tongue.format;
         let Some(translation) = Translation::between(client, backend) else {
             // Tongues offer no such target.
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
-        let request = translation.plan(&body.slice(0..body.len()), &tongue.abilities, stamp)?;
+        let request = translation.plan(&body.whole(), &tongue.abilities, stamp)?;
         let mut body = Replay::default();
         body.push(request.body);
         let dropped = Some(request.dropped).filter(|dropped| !dropped.is_empty());
@@ -223,6 +233,17 @@ impl Plan {
 const JSON: &str = "application/json";
 /// The version of Anthropic's format that is written.
 const WRITTEN_VERSION: &str = "2023-06-01";
+
+/// Returns a random number from the system: who could guess the id of a response could go on from it.
+fn unguessable() -> u128 {
+    static SYSTEM: LazyLock<&dyn SecureRandom> = LazyLock::new(|| ring::default_provider().secure_random);
+    let mut bytes = [0; 16];
+    match SYSTEM.fill(&mut bytes) {
+        Ok(()) => u128::from_ne_bytes(bytes),
+        // No system of today fails here; an answer with an id that is merely unlikely is better than none.
+        Err(_) => fastrand::u128(..),
+    }
+}
 
 fn keep(headers: &mut HeaderMap) {
     let mut kept = HeaderMap::with_capacity(12);

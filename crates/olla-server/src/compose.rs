@@ -111,6 +111,7 @@ fn proxy(
     options.ejection = settings.proxy.ejection;
     options.sticky.clone_from(&settings.proxy.sticky);
     options.anthropic = settings.anthropic;
+    options.responses = settings.responses;
     let settings::Queue { max_waiting, timeout } = settings.proxy.queue;
     options.queue = Queue { max_waiting, timeout };
     options.product = Product::new(VERSION);

@@ -16,6 +16,10 @@ pub(crate) struct Asked {
     pub(crate) prompt_tokens: u64,
     /// Whether a stream should end with the figures of usage, where a dialect leaves the choice.
     pub(crate) stream_usage: bool,
+    /// Whether the answer is kept, so that a request can go on from it; only Responses tell.
+    pub(crate) kept: bool,
+    /// The answer that this one goes on from; only Responses have one.
+    pub(crate) previous: Option<Box<str>>,
     /// How long ago the request was sent.
     pub(crate) elapsed: Duration,
 }

@@ -10,5 +10,5 @@ mod stream;
 pub use history::ResponseChain;
 pub(crate) use item::Namespaced;
 pub(crate) use request::read as read_request;
-pub(crate) use response::write as write_response;
+pub(crate) use response::{id, write as write_response};
 pub(crate) use stream::StreamWriter;

@@ -116,6 +116,8 @@ impl Translation {
             namespaces: request.namespaces,
             prompt_tokens,
             stream_usage: request.stream_usage,
+            kept: false,
+            previous: None,
             elapsed: Duration::ZERO,
         };
         Ok(TranslatedRequest {

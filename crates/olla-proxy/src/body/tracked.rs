@@ -16,7 +16,7 @@ use super::{
     custody::Custody,
     watch::{Limits, Watch},
 };
-use crate::{render, respond::private, ticket::Ticket, upstream::AnswerBody};
+use crate::{render, respond::private, responses::Sighting, ticket::Ticket, upstream::AnswerBody};
 
 /// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Tracked {
     tail: Tail,
     /// Looks for an error within the stream, until there is one.
     errors: Option<ErrorWatch>,
+    /// Looks for the id of a response, until there is one.
+    sighting: Option<Box<Sighting>>,
     state: State,
 }
 
@@ -63,12 +65,18 @@ impl Tracked {
             announce_in,
             tail: Tail::new(),
             errors: announce_in.map(ErrorWatch::new),
+            sighting: None,
             state: State::Flowing,
         };
         if tracked.body.is_end_stream() {
             tracked.end();
         }
         tracked
+    }
+
+    /// Looks for the id of a response too.
+    pub(crate) fn sighting(self, sighting: Box<Sighting>) -> Self {
+        Self { sighting: Some(sighting), ..self }
     }
 
     fn end(&mut self) {
@@ -138,6 +146,9 @@ impl Body for Tracked {
                 if let Some(data) = frame.data_ref() {
                     self.custody.sent(data.len());
                     self.tail.push(data);
+                    if self.sighting.as_mut().is_some_and(|sighting| sighting.feed(data)) {
+                        self.sighting = None;
+                    }
                     if self.errors.is_some() {
                         let data = data.clone();
                         self.look_for_error(&data);

@@ -19,7 +19,7 @@ use super::{
     custody::Custody,
     watch::{Limits, Timer, Watch},
 };
-use crate::{ticket::Ticket, upstream::AnswerBody};
+use crate::{responses::Keeping, ticket::Ticket, upstream::AnswerBody};
 
 /// The longest that a client hears nothing of a stream that has begun: prompts can take minutes to read, and
 /// clients and proxies on the way give silent connections up.
@@ -37,6 +37,8 @@ pub(crate) struct Translated {
     /// When the client last heard something.
     heard_at: Instant,
     silence: Timer,
+    /// Keeps the response, once it is complete.
+    keeping: Option<Box<Keeping>>,
     out: BytesMut,
     state: State,
 }
@@ -69,8 +71,23 @@ impl Translated {
             watch: Watch::new(limits),
             heard_at: Instant::now(),
             silence: Timer::default(),
+            keeping: None,
             out,
             state: State::Flowing,
+        }
+    }
+
+    /// Keeps the response once it is complete, before the client hears of that.
+    pub(crate) fn keeping(self, keeping: Box<Keeping>) -> Self {
+        Self { keeping: Some(keeping), ..self }
+    }
+
+    fn keep_if_complete(&mut self) {
+        if self.translator.outcome() == Outcome::Complete
+            && let Some(keeping) = self.keeping.take()
+            && let Some(output) = self.translator.output()
+        {
+            keeping.keep(&output);
         }
     }
 
@@ -98,6 +115,7 @@ impl Translated {
 
     fn feed(&mut self, data: &[u8]) {
         self.translator.feed(data, &mut self.out);
+        self.keep_if_complete();
         if self.translator.outcome() == Outcome::Failed && !self.custody.has_told_error() {
             self.custody.tells_error();
         }
@@ -107,6 +125,7 @@ impl Translated {
     fn finish(&mut self) {
         if self.translator.outcome() == Outcome::Open {
             self.translator.finish(&mut self.out);
+            self.keep_if_complete();
             if self.translator.outcome() != Outcome::Complete {
                 self.custody.breaks(Failure::Truncated);
                 self.state = State::Announced(Failure::Truncated);

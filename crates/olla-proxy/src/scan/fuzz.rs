@@ -67,7 +67,7 @@ fn scan(body: &[u8], size: usize) -> (bool, Option<Range<u64>>, Facts) {
     let mut scanner = json::Scanner::default();
     body.chunks(size).for_each(|chunk| scanner.feed(chunk));
     let is_object = scanner.is_object();
-    let (span, facts) = scanner.finish();
+    let (span, _, facts) = scanner.finish();
     (is_object, span, facts)
 }
 

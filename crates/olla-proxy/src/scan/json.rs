@@ -38,6 +38,7 @@ pub(crate) struct Scanner {
     word: Word,
     unit: Unit,
     model: Option<Range<u64>>,
+    previous: Option<Range<u64>>,
     facts: Facts,
 }
 
@@ -56,6 +57,8 @@ enum Text {
     Other,
     Key,
     Model,
+    /// The id of an earlier response.
+    Previous,
     /// Text of the prompt.
     Prompt,
     /// The type of a part.
@@ -117,9 +120,10 @@ impl Scanner {
         !matches!(self.state, State::Start | State::Other)
     }
 
-    /// Returns where the last string for the model stands, quotes included, and what else was found.
-    pub(crate) fn finish(self) -> (Option<Range<u64>>, Facts) {
-        (self.model, self.facts)
+    /// Returns where the last string for the model stands, and that for an earlier response, quotes included, and
+    /// what else was found.
+    pub(crate) fn finish(self) -> (Option<Range<u64>>, Option<Range<u64>>, Facts) {
+        (self.model, self.previous, self.facts)
     }
 
     fn start(&mut self, chunk: &[u8], at: usize) -> usize {
@@ -207,6 +211,7 @@ impl Scanner {
         match slot {
             // As a model it is none, and it hides an earlier one.
             Slot::Model if first != b'"' => self.model = None,
+            Slot::Previous if first != b'"' => self.previous = None,
             Slot::Stream => {
                 self.facts.stream = match first {
                     b't' => Some(true),
@@ -225,6 +230,7 @@ impl Scanner {
             (_, true) => Text::Key,
             (_, false) => match self.value(b'"') {
                 Slot::Model => Text::Model,
+                Slot::Previous => Text::Previous,
                 Slot::Prompt | Slot::Text => Text::Prompt,
                 Slot::Type => Text::Type,
                 Slot::Nothing | Slot::Stream | Slot::Tools | Slot::Images | Slot::Way => Text::Other,
@@ -293,7 +299,7 @@ impl Scanner {
         match self.string {
             Text::Key | Text::Type => self.word.push(text),
             Text::Prompt => self.text_bytes += text.len() as u64,
-            Text::Other | Text::Model => {}
+            Text::Other | Text::Model | Text::Previous => {}
         }
     }
 
@@ -302,6 +308,7 @@ impl Scanner {
             Text::Other => {}
             Text::Key => self.slot = self.word.end(last, |key| self.here.place.slot(key)),
             Text::Model => self.model = Some(self.string_start..end),
+            Text::Previous => self.previous = Some(self.string_start..end),
             Text::Prompt => self.facts.add_text(self.text_bytes + last.len() as u64),
             Text::Type => self.word.end(last, |kind| self.facts.add_part(kind)),
         }

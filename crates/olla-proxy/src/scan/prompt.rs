@@ -44,6 +44,8 @@ pub(super) enum Slot {
     Nothing,
     Model,
     Stream,
+    /// The id of an earlier response.
+    Previous,
     /// A list of tools.
     Tools,
     /// A list of images.
@@ -59,7 +61,7 @@ pub(super) enum Slot {
 }
 
 /// The longest key or name of a type, in bytes.
-pub(super) const LONGEST_WORD: usize = "instructions".len();
+pub(super) const LONGEST_WORD: usize = "previous_response_id".len();
 
 // === impl Place ===
 
@@ -71,6 +73,7 @@ impl Place {
             (Self::Root, b"stream") => Slot::Stream,
             (Self::Root, b"tools" | b"functions") => Slot::Tools,
             (Self::Root, b"messages" | b"prompt" | b"input" | b"system" | b"instructions") => Slot::Prompt,
+            (Self::Root, b"previous_response_id") => Slot::Previous,
             // Ollama has them beside the prompt and in messages.
             (Self::Root | Self::Parts, b"images") => Slot::Images,
             (Self::Parts, b"type") => Slot::Type,
@@ -93,9 +96,13 @@ impl Slot {
             Self::Images if is_array => Place::Images,
             Self::Prompt | Self::Way => Place::Parts,
             Self::Text => Place::Text,
-            Self::Nothing | Self::Model | Self::Stream | Self::Tools | Self::Images | Self::Type => {
-                Place::Other
-            }
+            Self::Nothing
+            | Self::Model
+            | Self::Stream
+            | Self::Previous
+            | Self::Tools
+            | Self::Images
+            | Self::Type => Place::Other,
         }
     }
 }

@@ -70,6 +70,11 @@ impl Answer {
         self.replaced
     }
 
+    /// Returns the body where it is one of ours.
+    pub(crate) fn replaced_body(&self) -> Option<&Bytes> {
+        self.body.held.last().filter(|_| self.replaced)
+    }
+
     pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
         (self.head, self.body)
     }

@@ -31,6 +31,7 @@ mod rate_limit;
 mod records;
 mod rediscovery;
 mod reference;
+mod responses;
 mod routing;
 mod scope;
 mod stale;

@@ -137,6 +137,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("translators.anthropic.passthrough_enabled", One(FLAG), "true", "Passes their requests on unchanged to backends that speak Anthropic's dialect; otherwise these are asked in another format too, if they speak one."),
     key("translators.anthropic.max_message_size", One(SIZE), "32MB", "Largest body of their requests; `0`: only `server.request_limits.max_body_size` counts."),
 
+    key("translators.responses.passthrough_enabled", One(FLAG), "true", "Passes requests of OpenAI's Responses on unchanged to backends that speak that format; otherwise these are asked in another one, if they speak one."),
+    key("translators.responses.store", One(FLAG), "true", "Keeps translated responses in memory, and remembers which backend has made the others, so that requests can go on from them (`previous_response_id`)."),
+    key("translators.responses.store_size", One(NONZERO_SIZE), "64MB", "The most that is kept; beyond, what nobody has gone on from for the longest is forgotten."),
+    key("translators.responses.store_ttl", One(DURATION), "24h", "A response is forgotten when nobody has gone on from it for this long; `0` for never."),
+
     key("logging.level", One(Scalar::choice(&["debug", "info", "warn", "warning", "error"])), "info", "Least severe log lines to write: `debug`, `info`, `warn` or `error`."),
     key("logging.format", One(Scalar::choice(&["json", "text"])), "json", "`json` or `text`. A terminal always gets text, unless the variable says otherwise."),
     key("logging.output", One(Scalar::choice(&["stdout", "file"])), "stdout", "`stdout`, or `file` for standard output and a file."),

@@ -42,6 +42,7 @@ pub(crate) struct Raw {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Translators {
     pub(crate) anthropic: Anthropic,
+    pub(crate) responses: Responses,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +50,14 @@ pub(crate) struct Anthropic {
     pub(crate) enabled: bool,
     pub(crate) passthrough_enabled: bool,
     pub(crate) max_message_size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Responses {
+    pub(crate) passthrough_enabled: bool,
+    pub(crate) store: bool,
+    pub(crate) store_size: u64,
+    pub(crate) store_ttl: Duration,
 }
 
 #[derive(Debug, Deserialize)]

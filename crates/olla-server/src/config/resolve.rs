@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use olla_balancer::Balancer;
 use olla_core::{EjectionRules, Glob};
 use olla_profiles::{ProfileFilter, Profiles};
-use olla_proxy::{AnthropicClients, Fallback, Routing, Sticky};
+use olla_proxy::{AnthropicClients, Fallback, Responses, Routing, Sticky};
 
 use super::{
     LoadOptions, aliases, endpoints,
@@ -48,6 +48,12 @@ pub(crate) fn settings(
             enabled: raw.translators.anthropic.enabled,
             passthrough: raw.translators.anthropic.passthrough_enabled,
             max_message_bytes: raw.translators.anthropic.max_message_size,
+        },
+        responses: Responses {
+            passthrough: raw.translators.responses.passthrough_enabled,
+            store: raw.translators.responses.store,
+            store_bytes: raw.translators.responses.store_size,
+            idle_ttl: raw.translators.responses.store_ttl,
         },
         logging: logging(raw.logging, &options.env, report),
         show_nerdstats: raw.engineering.show_nerdstats,

@@ -6,7 +6,7 @@ use http::{HeaderName, Method, StatusCode};
 use ipnet::IpNet;
 use olla_balancer::Balancer;
 use olla_core::{Aliases, EjectionRules, EndpointSpec};
-use olla_proxy::{AnthropicClients, Routing, Sticky};
+use olla_proxy::{AnthropicClients, Responses, Routing, Sticky};
 use serde::Deserialize;
 
 /// Everything that can be configured.
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) aliases: Aliases,
     /// How clients of Anthropic's Messages are served.
     pub(crate) anthropic: AnthropicClients,
+    /// How clients of OpenAI's Responses are served.
+    pub(crate) responses: Responses,
     /// What is logged, how, and where to.
     pub(crate) logging: Logging,
     /// Logs memory and task figures at exit.

@@ -15,6 +15,7 @@ mod mistakes;
 mod models;
 mod originals;
 mod pages;
+mod responses;
 mod routing;
 mod sticky;
 mod urls;

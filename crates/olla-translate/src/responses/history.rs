@@ -29,6 +29,20 @@ record! {
     }
 }
 
+record! {
+    /// What matters of an answer here.
+    struct WireAnswer<'a> {
+        output: Option<&'a RawValue> = "output",
+    }
+}
+
+record! {
+    /// The last event of a stream.
+    struct WireEvent<'a> {
+        response: Option<WireAnswer<'a>> = "response",
+    }
+}
+
 // === impl ResponseChain ===
 
 impl ResponseChain {
@@ -44,16 +58,20 @@ impl ResponseChain {
     }
 
     /// Returns the body with the items of the conversation so far before its own, and without
-    /// `previous_response_id`. `items` is what [`ResponseChain::items`] has returned for that response.
+    /// `previous_response_id`. `turns` are what [`ResponseChain::items`] has returned for each of its turns, the
+    /// first one first.
     ///
     /// # Errors
     ///
     /// If the body is no JSON object.
-    pub fn expand(body: &[u8], items: &[u8]) -> Result<Bytes, Untranslatable> {
+    pub fn expand(body: &[u8], turns: &[&[u8]]) -> Result<Bytes, Untranslatable> {
         let wire = parse(body)?;
-        let mut out = BytesMut::with_capacity(body.len() + items.len());
+        let own = own(wire.input)?;
+        let lists: Vec<_> = turns.iter().map(|turn| inner(turn)).chain([&*own]).collect();
+        let mut out =
+            BytesMut::with_capacity(body.len() + turns.iter().map(|turn| turn.len()).sum::<usize>());
         let mut object = Object::open(&mut out);
-        joined(&[inner(items), &own(wire.input)?], object.key("input"));
+        joined(&lists, object.key("input"));
         if let Some(store) = wire.store {
             object.flag("store", store);
         }
@@ -64,8 +82,8 @@ impl ResponseChain {
         Ok(out.freeze())
     }
 
-    /// Returns the items of the conversation after an answer, as a JSON array: those of the request, expanded,
-    /// and `output`, the items of the answer as a JSON array.
+    /// Returns the items of one turn, as a JSON array: those of the request, as the client sent it, and `output`,
+    /// the items of the answer as a JSON array.
     ///
     /// # Errors
     ///
@@ -75,6 +93,20 @@ impl ResponseChain {
         let mut out = BytesMut::with_capacity(body.len() + output.len());
         joined(&[&own(wire.input)?, inner(output)], &mut out);
         Ok(out.freeze())
+    }
+
+    /// Returns the items of an answer, as a JSON array: of a whole one, or of one that was written as a stream.
+    #[must_use]
+    pub fn output(answer: &[u8]) -> Option<Bytes> {
+        let output = match serde_json::from_slice::<WireAnswer<'_>>(answer) {
+            Ok(whole) => whole.output,
+            Err(_) => {
+                let at = memchr::memmem::rfind(answer, b"\ndata: ")?;
+                let last: WireEvent<'_> = serde_json::from_slice(answer.get(at + 7..)?).ok()?;
+                last.response?.output
+            }
+        };
+        output.map(|items| Bytes::copy_from_slice(items.get().as_bytes()))
     }
 }
 
@@ -121,30 +153,51 @@ mod tests {
         serde_json::from_slice(bytes).unwrap()
     }
 
+    const ITEM: &str = r#"{"type":"message","role":"assistant","content":"Hello"}"#;
+
     #[test]
-    fn a_conversation_is_kept_and_continued() {
+    fn a_conversation_is_kept_turn_by_turn_and_continued() {
         let first = json!({ "model": "m", "input": "Hi", "store": true }).to_string();
-        let output = br#"[ {"type":"message","role":"assistant","content":"Hello"} ]"#;
-
-        let items = ResponseChain::items(first.as_bytes(), output).unwrap();
         let second = json!({ "model": "m", "previous_response_id": "resp_1", "input": [{ "role": "user", "content": "And?" }] });
-        let chain = ResponseChain::read(second.to_string().as_bytes()).unwrap();
-        let expanded = ResponseChain::expand(second.to_string().as_bytes(), &items).unwrap();
+        let second = second.to_string();
 
-        assert_eq!(chain, ResponseChain { previous: Some("resp_1".into()), store: true });
+        let turns = [
+            ResponseChain::items(first.as_bytes(), format!("[ {ITEM} ]").as_bytes()).unwrap(),
+            ResponseChain::items(second.as_bytes(), b"[]").unwrap(),
+        ];
+        let third = json!({ "model": "m", "previous_response_id": "resp_2", "input": "So?" }).to_string();
+        let chain = ResponseChain::read(third.as_bytes()).unwrap();
+        let expanded = ResponseChain::expand(third.as_bytes(), &[&turns[0], &turns[1]]).unwrap();
+
+        assert_eq!(chain, ResponseChain { previous: Some("resp_2".into()), store: true });
         let conversation = json!([
             { "role": "user", "content": "Hi" },
             { "type": "message", "role": "assistant", "content": "Hello" },
             { "role": "user", "content": "And?" },
+            { "role": "user", "content": "So?" },
         ]);
         assert_eq!(value(&expanded), json!({ "model": "m", "input": conversation }));
-        assert_eq!(value(&ResponseChain::items(&expanded, b"[]").unwrap()), conversation);
+    }
+
+    #[test]
+    fn the_items_of_an_answer_are_found_whole_or_streamed() {
+        let whole = format!(r#"{{"id":"resp_1","output":[{ITEM}],"store":true}}"#);
+        let stream = format!(
+            "event: x\ndata: {{}}\n\nevent: response.completed\ndata: {{\"type\":\"y\",\"response\":{whole}}}\n\n"
+        );
+
+        for answer in [&whole, &stream] {
+            assert_eq!(ResponseChain::output(answer.as_bytes()).unwrap(), format!("[{ITEM}]"));
+        }
+        for none in ["", "{}", "data: {}", "\ndata: {"] {
+            assert_eq!(ResponseChain::output(none.as_bytes()), None);
+        }
     }
 
     #[test]
     fn what_cannot_be_chained_is_refused() {
         for body in ["", "[]", r#"{"input":7}"#, r#"{"input":{"a":1}}"#] {
-            assert!(ResponseChain::expand(body.as_bytes(), b"[]").is_err(), "{body}");
+            assert!(ResponseChain::expand(body.as_bytes(), &[]).is_err(), "{body}");
         }
         assert_eq!(
             ResponseChain::read(br#"{"store":false}"#).unwrap(),

@@ -51,7 +51,7 @@ pub(super) fn frame(standing: Standing<'_>, items: &[u8], asked: &Asked, mut bod
         (Standing::Ended(..), Some(_)) => "incomplete",
         (Standing::Ended(..), None) => "completed",
     };
-    body.text("id", &asked.stamp.id("resp_")).text("object", "response");
+    body.text("id", &id(asked)).text("object", "response");
     body.number("created_at", asked.stamp.unix_seconds).text("status", status).flag("background", false);
     match standing {
         Standing::Failed(failure) => {
@@ -74,8 +74,12 @@ pub(super) fn frame(standing: Standing<'_>, items: &[u8], asked: &Asked, mut bod
     output.put_u8(b'[');
     output.put_slice(items);
     output.put_u8(b']');
-    body.flag("parallel_tool_calls", true).null("previous_response_id");
-    body.json("reasoning", r#"{"effort":null,"summary":null}"#).flag("store", false).null("temperature");
+    body.flag("parallel_tool_calls", true);
+    match &asked.previous {
+        Some(previous) => body.text("previous_response_id", previous),
+        None => body.null("previous_response_id"),
+    };
+    body.json("reasoning", r#"{"effort":null,"summary":null}"#).flag("store", asked.kept).null("temperature");
     body.json("text", r#"{"format":{"type":"text"}}"#).text("tool_choice", "auto").json("tools", "[]");
     body.null("top_p").text("truncation", "disabled");
     match standing {
@@ -85,6 +89,11 @@ pub(super) fn frame(standing: Standing<'_>, items: &[u8], asked: &Asked, mut bod
         }
     }
     body.null("user");
+}
+
+/// Returns the id of the response.
+pub(crate) fn id(asked: &Asked) -> String {
+    asked.stamp.id("resp_")
 }
 
 /// Returns the reason why a response is incomplete.

@@ -30,6 +30,23 @@ impl ResponseTranslator {
         self.asked.elapsed = elapsed;
     }
 
+    /// Tells a client of Responses that its answer is kept, and what it goes on from.
+    pub fn keep(&mut self, previous: Option<&str>) {
+        (self.asked.kept, self.asked.previous) = (true, previous.map(Box::from));
+    }
+
+    /// Returns whether the answer is to be kept.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        self.asked.kept
+    }
+
+    /// Returns the id that the answer has for a client of Responses.
+    #[must_use]
+    pub fn response_id(&self) -> String {
+        responses::id(&self.asked)
+    }
+
     /// Translates a whole answer.
     ///
     /// # Errors

@@ -7,7 +7,22 @@ use serde_json::{Map, Value, json};
 fn scan(body: &[u8], chunk: usize) -> (Option<Range<u64>>, Facts) {
     let mut scanner = Scanner::default();
     body.chunks(chunk.max(1)).for_each(|c| scanner.feed(c));
-    scanner.finish()
+    let (model, _, facts) = scanner.finish();
+    (model, facts)
+}
+
+#[test]
+fn an_earlier_response_is_found_where_one_is_named() {
+    let previous = |body: &str| {
+        let mut scanner = Scanner::default();
+        body.as_bytes().chunks(3).for_each(|chunk| scanner.feed(chunk));
+        scanner.finish().1.map(|span| body[span.start as usize..span.end as usize].to_owned())
+    };
+
+    assert_eq!(previous(r#"{"input":"x","previous_response_id": "resp_1"}"#).as_deref(), Some("\"resp_1\""));
+    for none in [r#"{"previous_response_id":null}"#, r#"{"x":{"previous_response_id":"a"}}"#, "{}"] {
+        assert_eq!(previous(none), None);
+    }
 }
 
 fn name(body: &str) -> Option<String> {

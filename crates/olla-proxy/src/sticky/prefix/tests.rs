@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{AnthropicClients, route, tongues::Tongues};
+use crate::{Settings, route, tongues::Tongues};
 
 const CHAT: &str = "/v1/chat/completions";
 
 static PROFILES: LazyLock<Profiles> = LazyLock::new(Profiles::builtin);
-static TONGUES: LazyLock<Tongues> = LazyLock::new(|| Tongues::new(&PROFILES, AnthropicClients::default()));
+static TONGUES: LazyLock<Tongues> = LazyLock::new(|| Tongues::new(&PROFILES, &Settings::default()));
 
 /// Hashes with one secret, so that hashes can be compared.
 struct Bench {
