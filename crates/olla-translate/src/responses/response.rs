@@ -24,12 +24,15 @@ pub(super) enum Standing<'s> {
 pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) {
     let mut items = BytesMut::new();
     let (mut number, mut written) = (0, 0);
-    for block in &response.blocks {
+    let mut blocks = response.blocks.iter().peekable();
+    while let Some(block) = blocks.next() {
         let Some(item) = Item::of(block, asked, number) else { continue };
         if number > 0 {
             items.put_u8(b',');
         }
-        item.write(Status::Completed, asked, &mut Object::open(&mut items));
+        let status =
+            if blocks.peek().is_none() { Status::of_last(&response.stop) } else { Status::Completed };
+        item.write(status, asked, &mut Object::open(&mut items));
         number += 1;
         written += item.length();
     }

@@ -19,6 +19,8 @@ pub(crate) struct StreamWriter {
     begun: bool,
     sequence: u64,
     open: Option<Item<'static>>,
+    /// Whether the open item has ended. What comes next tells whether it is complete.
+    ended: bool,
     /// How many items are done, and they themselves: the last event tells them all once more.
     items: u32,
     done: BytesMut,
@@ -30,7 +32,16 @@ pub(crate) struct StreamWriter {
 impl StreamWriter {
     /// Begins with what the request asked for.
     pub(crate) fn new(asked: Asked) -> Self {
-        Self { asked, begun: false, sequence: 0, open: None, items: 0, done: BytesMut::new(), written: 0 }
+        Self {
+            asked,
+            begun: false,
+            sequence: 0,
+            open: None,
+            ended: false,
+            items: 0,
+            done: BytesMut::new(),
+            written: 0,
+        }
     }
 
     /// Writes the beginning, before the backend has said anything. A second time nothing.
@@ -46,11 +57,18 @@ impl StreamWriter {
 
     /// Writes an event.
     pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
+        if self.ended && !matches!(event, Event::Ping) {
+            let status = match event {
+                Event::Finish { stop, .. } => Status::of_last(stop),
+                _ => Status::Completed,
+            };
+            self.item_stop(status, out);
+        }
         match event {
             Event::Start { .. } => self.begin(out),
             Event::BlockStart { head, .. } => self.item_start(*head, out),
             Event::BlockDelta { delta, .. } => self.item_delta(*delta, out),
-            Event::BlockStop { .. } => self.item_stop(out),
+            Event::BlockStop { .. } => self.ended = self.open.is_some(),
             Event::Finish { stop, usage } => self.finish(stop, *usage, out),
             Event::Ping if self.begun => out.put_slice(b": ping\n\n"),
             Event::Ping => {}
@@ -129,14 +147,15 @@ impl StreamWriter {
         self.open = Some(item);
     }
 
-    fn item_stop(&mut self, out: &mut BytesMut) {
+    fn item_stop(&mut self, status: Status, out: &mut BytesMut) {
+        self.ended = false;
         let Some(item) = self.open.take() else { return };
         self.contents_done(&item, out);
         if self.items > 0 {
             self.done.put_u8(b',');
         }
         let from = self.done.len();
-        item.write(Status::Completed, &self.asked, &mut Object::open(&mut self.done));
+        item.write(status, &self.asked, &mut Object::open(&mut self.done));
         self.written += item.length();
         let mut event = event("response.output_item.done", &mut self.sequence, out);
         event.number("output_index", u64::from(self.items));

@@ -117,7 +117,11 @@ impl<'a> WireItem<'a> {
                 self.action.map(|action| action.get().into()),
                 ToolKind::Function,
             ),
-            _ => (self.name, self.arguments, ToolKind::Function),
+            _ => {
+                // Backends read these as JSON, and nothing is none.
+                let arguments = self.arguments.filter(|arguments| !arguments.trim().is_empty());
+                (self.name, arguments.or_else(|| Some("{}".into())), ToolKind::Function)
+            }
         };
         let name = name.unwrap_or_default();
         Content::ToolUse(ToolUse {

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::incomplete;
 use crate::{
     asked::Asked,
-    canonical::{Content, ToolKind},
+    canonical::{Content, Stop, ToolKind},
     json::Object,
     responses::item::Seal,
 };
@@ -32,6 +33,8 @@ pub(in crate::responses) enum Said<'i> {
 pub(in crate::responses) enum Status {
     InProgress,
     Completed,
+    /// The answer was cut off within it.
+    Incomplete,
 }
 
 // === impl Item ===
@@ -65,7 +68,7 @@ impl<'i> Item<'i> {
 
     /// Writes the item. One in progress has no contents yet.
     pub(in crate::responses) fn write(&self, status: Status, asked: &Asked, item: &mut Object<'_>) {
-        let done = status == Status::Completed;
+        let done = status != Status::InProgress;
         let text = if done { &*self.text } else { "" };
         item.text("id", &self.id);
         match &self.said {
@@ -98,7 +101,7 @@ impl<'i> Item<'i> {
                 };
                 item.text("type", word).text("status", status.as_str()).text("call_id", id);
                 asked.call_name(name, item);
-                let bare = done && *kind == ToolKind::Function && text.is_empty();
+                let bare = status == Status::Completed && *kind == ToolKind::Function && text.is_empty();
                 item.text(key, if bare { "{}" } else { text });
             }
         }
@@ -128,10 +131,16 @@ impl Said<'_> {
 // === impl Status ===
 
 impl Status {
+    /// Returns how the last item of an answer stands.
+    pub(in crate::responses) fn of_last(stop: &Stop<'_>) -> Self {
+        if incomplete(stop).is_some() { Self::Incomplete } else { Self::Completed }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::InProgress => "in_progress",
             Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
         }
     }
 }
