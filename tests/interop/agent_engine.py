@@ -15,8 +15,8 @@ SHELL = "Bash"
 class AgentEngine:
     """A chat-only server on a free port, in threads of this process."""
 
-    def __init__(self, command: str):
-        self.command = command
+    def __init__(self, command: str, shell: str = SHELL, argument: str = "command"):
+        self.command, self.shell, self.argument = command, shell, argument
         self.requests: list[dict] = []
         engine = self
 
@@ -64,11 +64,11 @@ class AgentEngine:
         offered = [tool["function"]["name"] for tool in body.get("tools", [])]
         if results:
             return {"content": f"The tool said: {text(results[-1]['content'])}"}, "stop"
-        if SHELL not in offered:
+        if self.shell not in offered:
             return {"content": "ok"}, "stop"
-        arguments = json.dumps({"command": self.command, "description": "Says a word"})
+        arguments = json.dumps({self.argument: self.command, "description": "Says a word"})
         call = {"index": 0, "id": "call_1", "type": "function",
-                "function": {"name": SHELL, "arguments": arguments}}
+                "function": {"name": self.shell, "arguments": arguments}}
         return {"tool_calls": [call]}, "tool_calls"
 
     def stop(self) -> None:
