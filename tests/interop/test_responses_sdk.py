@@ -119,6 +119,15 @@ def test_what_was_not_stored_is_not_found(client):
     assert f"Previous response with id '{first.id}' not found." in caught.value.message
 
 
+def test_a_kept_response_is_retrieved_and_deleted(client):
+    first = client.responses.create(model=MODEL, input="one")
+
+    assert client.responses.retrieve(first.id).output_text == "ok"
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(first.id)
+
+
 def test_an_error_has_the_shape_of_the_api(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model=MODEL, input="one", background=True)

@@ -6,6 +6,7 @@
 //! known may be known to any backend of this format, and to no other.
 
 mod memory;
+mod reading;
 mod sighting;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::{
 };
 pub(crate) use memory::Memory;
 use memory::{Kept, Known, Owner};
+pub(crate) use reading::answer;
 pub(crate) use sighting::Sighting;
 
 /// One request's part in a conversation of Responses.
@@ -101,7 +103,7 @@ impl Turn {
                 let Some(turns) = memory.conversation(self.owner, last) else {
                     return Ok(Whereabouts::Unknown);
                 };
-                let turns: Vec<&[u8]> = turns.iter().map(|turn| &*turn.items).collect();
+                let turns: Vec<&[u8]> = turns.iter().flat_map(|turn| [&*turn.input, output(turn)]).collect();
                 inbound.replace_json(ResponseChain::expand(&self.body.whole(), &turns)?);
                 Ok(Whereabouts::Here)
             }
@@ -153,24 +155,30 @@ impl Turn {
         let Some(whole) = served.answer.replaced_body() else {
             return Some(Rest::Response(Box::new(keeping)));
         };
-        if let Some(output) = ResponseChain::output(whole) {
-            keeping.keep(&output);
-        }
+        keeping.keep(whole);
         None
     }
+}
+
+/// What the model has said in a turn.
+fn output(turn: &Kept) -> &[u8] {
+    ResponseChain::output(&turn.response).unwrap_or_default()
 }
 
 // === impl Keeping ===
 
 impl Keeping {
-    /// Keeps the response, which has these items. What is too large for the memory is left out.
-    pub(crate) fn keep(self, output: &[u8]) {
+    /// Keeps the response that an answer holds or, of a stream, its end. What is too large for the memory is left
+    /// out.
+    pub(crate) fn keep(self, answer: &[u8]) {
         let Self { turn, id } = self;
         let Some(memory) = &turn.memory else { return };
+        let Some(response) = ResponseChain::response(answer) else { return };
         // The request has been read before; it has input.
-        let Ok(items) = ResponseChain::items(&turn.body.whole(), output) else { return };
+        let Ok(input) = ResponseChain::input(&turn.body.whole()) else { return };
         let previous = turn.previous.filter(|previous| previous.whereabouts == Whereabouts::Here);
-        let kept = Kept { previous: previous.map(|previous| previous.id), items: Box::from(&*items) };
+        let previous = previous.map(|previous| previous.id);
+        let kept = Kept { previous, input: Box::from(&*input), response: Box::from(response) };
         memory.put(turn.owner, &id, Known::Kept(Arc::new(kept)));
     }
 }

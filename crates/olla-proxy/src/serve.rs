@@ -16,7 +16,7 @@ use crate::{
     rediscovery,
     render::Refusal,
     respond::{Reply, Told},
-    responses::Turn,
+    responses::{self, Turn},
     retry::{self, Manner},
     rewrite::Outbound,
     route,
@@ -64,6 +64,9 @@ where
     let known = (&*shared.profiles, &shared.tongues);
     let route = route::read(request.method(), request.uri(), known)?;
     if let Some(document) = listing::answer(&request, &shared.reach(&route), &fleet)? {
+        return Ok(Reply::own(document));
+    }
+    if let Some(document) = responses::answer(&request, &route, shared.responses.as_deref()) {
         return Ok(Reply::own(document));
     }
     shared.reach(&route).offered(&fleet)?;

@@ -85,9 +85,8 @@ impl Translated {
     fn keep_if_complete(&mut self) {
         if self.translator.outcome() == Outcome::Complete
             && let Some(keeping) = self.keeping.take()
-            && let Some(output) = self.translator.output()
         {
-            keeping.keep(&output);
+            keeping.keep(&self.out);
         }
     }
 

@@ -45,8 +45,10 @@ pub(crate) enum Known {
 pub(crate) struct Kept {
     /// The response that it goes on from.
     pub(crate) previous: Option<Box<str>>,
-    /// What the client and the model have said, as a JSON array.
-    pub(crate) items: Box<[u8]>,
+    /// What the client has said, as a JSON array.
+    pub(crate) input: Box<[u8]>,
+    /// The response.
+    pub(crate) response: Box<[u8]>,
 }
 
 /// What an entry takes besides its texts, about, bytes.
@@ -78,6 +80,15 @@ impl Memory {
         self.cache.get(&Key { owner, id: id.into() })
     }
 
+    /// Forgets a response that is kept here, and returns whether there was one.
+    pub(super) fn forget(&self, owner: Owner, id: &str) -> bool {
+        let is_kept = matches!(self.find(owner, id), Some(Known::Kept(_)));
+        if is_kept {
+            self.cache.invalidate(&Key { owner, id: id.into() });
+        }
+        is_kept
+    }
+
     /// Returns the turns of the conversation that ends with this one, the first one first; `None` if one has been
     /// forgotten. Looking them up keeps them all.
     pub(super) fn conversation(&self, owner: Owner, last: Arc<Kept>) -> Option<Vec<Arc<Kept>>> {
@@ -105,7 +116,9 @@ impl fmt::Debug for Memory {
 
 fn bytes(key: &Key, known: &Known) -> usize {
     let turn = match known {
-        Known::Kept(turn) => turn.items.len() + turn.previous.as_ref().map_or(0, |id| id.len()),
+        Known::Kept(turn) => {
+            turn.input.len() + turn.response.len() + turn.previous.as_ref().map_or(0, |id| id.len())
+        }
         Known::At(_) => 0,
     };
     ENTRY_BYTES + key.id.len() + turn
@@ -125,8 +138,8 @@ mod tests {
     use super::*;
 
     fn turn(previous: Option<&str>, bytes: usize) -> Known {
-        let items = vec![b' '; bytes].into_boxed_slice();
-        Known::Kept(Arc::new(Kept { previous: previous.map(Box::from), items }))
+        let input = vec![b' '; bytes].into_boxed_slice();
+        Known::Kept(Arc::new(Kept { previous: previous.map(Box::from), input, response: Box::default() }))
     }
 
     fn turns(memory: &Memory, id: &str) -> Option<usize> {

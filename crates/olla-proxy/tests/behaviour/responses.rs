@@ -158,6 +158,32 @@ async fn a_response_is_for_those_with_the_same_credentials() {
 }
 
 #[tokio::test]
+async fn a_kept_response_can_be_read_and_deleted_by_its_owner() {
+    let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+    let stage = over(&[(&backend, "lmdeploy")]).start();
+    let first = stage.ask(ask("one", &json!({}))).await;
+    let path = format!("/v1/responses/{}", id(&first));
+    let request = |method: &str, key: Option<&'static str>| {
+        let mut request = Request::builder().method(method).uri(&path).body(Full::default()).unwrap();
+        request.headers_mut().extend(key.map(|key| (AUTHORIZATION, HeaderValue::from_static(key))));
+        request
+    };
+
+    assert_eq!(stage.ask(request("GET", None)).await.json(), first.json());
+    assert_eq!(stage.ask(request("GET", Some("Bearer you"))).await.status, 404);
+    assert_eq!(stage.ask(request("DELETE", Some("Bearer you"))).await.status, 404);
+    let deleted = json!({"id": id(&first), "object": "response", "deleted": true});
+    assert_eq!(stage.ask(request("DELETE", None)).await.json(), deleted);
+
+    assert_eq!(stage.ask(request("GET", None)).await.status, 404);
+    assert_eq!(
+        refusal(&stage.ask(going_on("two", &id(&first))).await).1,
+        json!("previous_response_not_found")
+    );
+    assert_eq!(backend.heard().len(), 1);
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_off_is_not_kept() {
     let half = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\n\
                 data: {\"choices\":[{\"delta\":{\"content\":\"well\"}}]}\n\n";

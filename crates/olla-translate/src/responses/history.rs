@@ -1,9 +1,10 @@
 //! `previous_response_id`: what a request goes on from, and what the next one may go on from.
 //!
-//! Whoever keeps responses keeps the items of a conversation, and nothing else: this adds them to a request, and
-//! takes the new ones from it and its answer.
+//! Whoever keeps responses keeps the items of each request beside them: this takes both from a request and its
+//! answer, and adds them to the next request.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use memchr::memmem;
 
 use crate::{
     Untranslatable,
@@ -30,8 +31,8 @@ record! {
 }
 
 record! {
-    /// What matters of an answer here.
-    struct WireAnswer<'a> {
+    /// What matters of a response here.
+    struct WireResponse<'a> {
         output: Option<&'a RawValue> = "output",
     }
 }
@@ -39,7 +40,7 @@ record! {
 record! {
     /// The last event of a stream.
     struct WireEvent<'a> {
-        response: Option<WireAnswer<'a>> = "response",
+        response: Option<&'a RawValue> = "response",
     }
 }
 
@@ -58,8 +59,8 @@ impl ResponseChain {
     }
 
     /// Returns the body with the items of the conversation so far before its own, and without
-    /// `previous_response_id`. `turns` are what [`ResponseChain::items`] has returned for each of its turns, the
-    /// first one first.
+    /// `previous_response_id`. `turns` are JSON arrays: what [`ResponseChain::input`] and
+    /// [`ResponseChain::output`] have returned for each of its turns, the first one first.
     ///
     /// # Errors
     ///
@@ -82,33 +83,39 @@ impl ResponseChain {
         Ok(out.freeze())
     }
 
-    /// Returns the items of one turn, as a JSON array: those of the request, as the client sent it, and `output`,
-    /// the items of the answer as a JSON array.
+    /// Returns the items of a request, as the client sent it, as a JSON array.
     ///
     /// # Errors
     ///
     /// If the body is no JSON object.
-    pub fn items(body: &[u8], output: &[u8]) -> Result<Bytes, Untranslatable> {
-        let wire = parse(body)?;
-        let mut out = BytesMut::with_capacity(body.len() + output.len());
-        joined(&[&own(wire.input)?, inner(output)], &mut out);
+    pub fn input(body: &[u8]) -> Result<Bytes, Untranslatable> {
+        let mut out = BytesMut::new();
+        joined(&[&own(parse(body)?.input)?], &mut out);
         Ok(out.freeze())
     }
 
-    /// Returns the items of an answer, as a JSON array: of a whole one, or of one that was written as a stream.
+    /// Returns the items of a response, as a JSON array.
     #[must_use]
-    pub fn output(answer: &[u8]) -> Option<Bytes> {
-        let output = match serde_json::from_slice::<WireAnswer<'_>>(answer) {
-            Ok(whole) => whole.output,
-            Err(_) => {
-                let at = memchr::memmem::rfind(answer, b"\ndata: ")?;
-                let last: WireEvent<'_> = serde_json::from_slice(answer.get(at + 7..)?).ok()?;
-                last.response?.output
-            }
-        };
-        output.map(|items| Bytes::copy_from_slice(items.get().as_bytes()))
+    pub fn output(response: &[u8]) -> Option<&[u8]> {
+        let response: WireResponse<'_> = serde_json::from_slice(response).ok()?;
+        response.output.map(|items| items.get().as_bytes())
+    }
+
+    /// Returns the response that an answer holds: a whole one, or one that was written as a stream.
+    #[must_use]
+    pub fn response(answer: &[u8]) -> Option<&[u8]> {
+        if answer.first() == Some(&b'{') {
+            return Some(answer);
+        }
+        // Its last event tells it all.
+        let at = memmem::rfind(answer, DATA)?;
+        let event: WireEvent<'_> = serde_json::from_slice(answer.get(at + DATA.len()..)?).ok()?;
+        event.response.map(|response| response.get().as_bytes())
     }
 }
+
+/// What comes before the data of an event.
+const DATA: &[u8] = b"\ndata: ";
 
 fn parse(body: &[u8]) -> Result<WireRequest<'_>, Untranslatable> {
     serde_json::from_slice(body).map_err(|error| Untranslatable::json(&error))
@@ -153,45 +160,44 @@ mod tests {
         serde_json::from_slice(bytes).unwrap()
     }
 
-    const ITEM: &str = r#"{"type":"message","role":"assistant","content":"Hello"}"#;
+    const RESPONSE: &str =
+        r#"{"id":"resp_1","output":[{"role":"assistant","content":"Hello"}],"store":true}"#;
 
     #[test]
     fn a_conversation_is_kept_turn_by_turn_and_continued() {
         let first = json!({ "model": "m", "input": "Hi", "store": true }).to_string();
         let second = json!({ "model": "m", "previous_response_id": "resp_1", "input": [{ "role": "user", "content": "And?" }] });
-        let second = second.to_string();
 
         let turns = [
-            ResponseChain::items(first.as_bytes(), format!("[ {ITEM} ]").as_bytes()).unwrap(),
-            ResponseChain::items(second.as_bytes(), b"[]").unwrap(),
+            ResponseChain::input(first.as_bytes()).unwrap(),
+            Bytes::from_static(ResponseChain::output(RESPONSE.as_bytes()).unwrap()),
         ];
-        let third = json!({ "model": "m", "previous_response_id": "resp_2", "input": "So?" }).to_string();
-        let chain = ResponseChain::read(third.as_bytes()).unwrap();
-        let expanded = ResponseChain::expand(third.as_bytes(), &[&turns[0], &turns[1]]).unwrap();
+        let second = second.to_string();
+        let chain = ResponseChain::read(second.as_bytes()).unwrap();
+        let expanded = ResponseChain::expand(second.as_bytes(), &[&turns[0], &turns[1]]).unwrap();
 
-        assert_eq!(chain, ResponseChain { previous: Some("resp_2".into()), store: true });
+        assert_eq!(chain, ResponseChain { previous: Some("resp_1".into()), store: true });
         let conversation = json!([
             { "role": "user", "content": "Hi" },
-            { "type": "message", "role": "assistant", "content": "Hello" },
+            { "role": "assistant", "content": "Hello" },
             { "role": "user", "content": "And?" },
-            { "role": "user", "content": "So?" },
         ]);
         assert_eq!(value(&expanded), json!({ "model": "m", "input": conversation }));
     }
 
     #[test]
-    fn the_items_of_an_answer_are_found_whole_or_streamed() {
-        let whole = format!(r#"{{"id":"resp_1","output":[{ITEM}],"store":true}}"#);
+    fn the_response_in_an_answer_is_found_whole_or_streamed() {
         let stream = format!(
-            "event: x\ndata: {{}}\n\nevent: response.completed\ndata: {{\"type\":\"y\",\"response\":{whole}}}\n\n"
+            "event: x\ndata: {{}}\n\nevent: response.completed\ndata: {{\"type\":\"y\",\"response\":{RESPONSE}}}\n\n"
         );
 
-        for answer in [&whole, &stream] {
-            assert_eq!(ResponseChain::output(answer.as_bytes()).unwrap(), format!("[{ITEM}]"));
+        for answer in [RESPONSE, &stream] {
+            assert_eq!(ResponseChain::response(answer.as_bytes()), Some(RESPONSE.as_bytes()));
         }
-        for none in ["", "{}", "data: {}", "\ndata: {"] {
-            assert_eq!(ResponseChain::output(none.as_bytes()), None);
+        for none in ["", "data: {}", "\ndata: {", "\ndata: {}"] {
+            assert_eq!(ResponseChain::response(none.as_bytes()), None);
         }
+        assert_eq!(ResponseChain::output(b"{}"), None);
     }
 
     #[test]

@@ -81,15 +81,6 @@ impl StreamWriter {
         self.done.len() + self.open.as_ref().map_or(0, Item::length)
     }
 
-    /// Returns the items of the output that are done, as a JSON array.
-    pub(crate) fn output(&self) -> BytesMut {
-        let mut output = BytesMut::with_capacity(self.done.len() + 2);
-        output.put_u8(b'[');
-        output.put_slice(&self.done);
-        output.put_u8(b']');
-        output
-    }
-
     fn item_start(&mut self, head: Head<'_>, out: &mut BytesMut) {
         let said = match head {
             Head::Text => Said::Message,

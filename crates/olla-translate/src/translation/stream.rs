@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::{Backend, Translation};
 use crate::{
@@ -153,16 +153,6 @@ impl StreamTranslator {
     #[must_use]
     pub const fn usage(&self) -> Option<Usage> {
         self.usage
-    }
-
-    /// Returns the items of the output so far, as a JSON array, for a client of Responses: what
-    /// [`ResponseChain::items`](crate::ResponseChain::items) takes.
-    #[must_use]
-    pub fn output(&self) -> Option<Bytes> {
-        match &self.writer {
-            Writer::Responses(writer) => Some(writer.output().freeze()),
-            Writer::Messages(_) | Writer::Chat(_) | Writer::Ollama(_) => None,
-        }
     }
 
     fn fail(&mut self, message: &str, code: &str, out: &mut BytesMut) {
