@@ -46,7 +46,7 @@ impl Dialect {
         let ErrorFacts { status, code, message, request_id } = *facts;
         let mut json = match self {
             Self::OpenAi => json!({
-                "error": { "message": message, "type": openai_type(status), "param": null, "code": code }
+                "error": { "message": message, "type": openai_type(status), "param": openai_param(code), "code": code }
             }),
             Self::Anthropic => json!({
                 "type": "error",
@@ -70,6 +70,11 @@ fn openai_type(status: u16) -> &'static str {
         500.. => "server_error",
         _ => "invalid_request_error",
     }
+}
+
+/// The field of the request that a code is about.
+fn openai_param(code: &str) -> Option<&'static str> {
+    (code == "previous_response_not_found").then_some("previous_response_id")
 }
 
 fn anthropic_type(status: u16) -> &'static str {

@@ -112,7 +112,9 @@ async fn what_is_not_kept_is_not_found_and_the_error_is_that_of_the_api() {
     assert_eq!(unkept.json()["store"], json!(false));
 
     for unknown in [id(&unkept), "resp_of_yesterday".to_owned()] {
-        let (status, code, message) = refusal(&stage.ask(going_on("two", &unknown)).await);
+        let told = stage.ask(going_on("two", &unknown)).await;
+        assert_eq!(told.json()["error"]["param"], json!("previous_response_id"));
+        let (status, code, message) = refusal(&told);
         assert_eq!((status, code), (400, json!("previous_response_not_found")));
         assert!(
             message.starts_with(&format!("Previous response with id '{unknown}' not found.")),
