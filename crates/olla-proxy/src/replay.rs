@@ -2,15 +2,11 @@
 
 use std::{
     io::{self, Read},
-    pin::Pin,
-    task::{Context, Poll},
+    ops::Range,
 };
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
-
-use std::{convert::Infallible, ops::Range};
 
 type Chunks = SmallVec<[Bytes; 4]>;
 
@@ -24,13 +20,6 @@ const JOINED: usize = 64 * 1024;
 pub(crate) struct Replay {
     chunks: Chunks,
     len: u64,
-}
-
-/// One sending of a [`Replay`], or of nothing.
-#[derive(Debug)]
-pub(crate) struct ReplayBody {
-    chunks: smallvec::IntoIter<[Bytes; 4]>,
-    remaining: u64,
 }
 
 /// Reads a [`Replay`] chunk by chunk.
@@ -63,9 +52,9 @@ impl Replay {
         self.len
     }
 
-    /// Returns a body that sends all chunks.
-    pub(crate) fn body(&self) -> ReplayBody {
-        ReplayBody { remaining: self.len, chunks: self.chunks.clone().into_iter() }
+    /// Returns the bytes, in the chunks that they are kept in.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| &**chunk)
     }
 
     /// Returns the bytes of `range`, shared with the body where they lie in one chunk.
@@ -139,39 +128,6 @@ impl Read for ReplayReader<'_> {
     }
 }
 
-// === impl ReplayBody ===
-
-impl ReplayBody {
-    /// Returns a body without a byte.
-    pub(crate) fn empty() -> Self {
-        Replay::default().body()
-    }
-}
-
-impl Body for ReplayBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let chunk = self.chunks.next();
-        if let Some(chunk) = &chunk {
-            self.remaining -= chunk.len() as u64;
-        }
-        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.remaining == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,22 +178,5 @@ mod tests {
         assert_eq!(body.len(), 200_000);
         let expected: String = (0..200_000_u32).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
         assert!(text(&body) == expected);
-    }
-
-    #[test]
-    fn a_body_ends_after_its_last_chunk() {
-        let long = "x".repeat(SMALL);
-        let mut body = Replay::default();
-        body.push(Bytes::from_static(b"ab"));
-        body.push(Bytes::from(long));
-        let mut body = body.body();
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-
-        for _ in 0..2 {
-            assert!(!body.is_end_stream());
-            assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
-        }
-
-        assert!(body.is_end_stream());
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     clock,
     error::Jam,
     opening::{self, Patience},
-    replay::ReplayBody,
+    replay::Replay,
     respond::is_open_stream,
     rewrite::{Outbound, Passage},
     route::Route,
@@ -184,12 +184,11 @@ impl<'s> Sending<'s, '_> {
         debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
-        let again = || outbound.request(endpoint, passage).ok();
         let ticket: &Ticket = ticket;
         // Found to be down since it was chosen.
         let is_hopeless = || !endpoint.live.is_routable() && choice.has_alternative(ticket);
-        let asked = (request, again);
-        let mut exchange = pin!(self.exchange((endpoint, placement), asked, is_hopeless, (passage, &timing)));
+        let exchange = self.exchange((endpoint, placement), &request, is_hopeless, (passage, &timing));
+        let mut exchange = pin!(exchange);
         let deadline = shared.settings.timeouts.deadline(ticket);
         let mut look = timing.look(None);
         let ended = loop {
@@ -214,13 +213,13 @@ impl<'s> Sending<'s, '_> {
     async fn exchange(
         &self,
         (endpoint, placement): (&Arc<Endpoint>, Option<&Placement>),
-        sending: (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        request: &Request<Replay>,
         is_hopeless: impl Fn() -> bool,
         (passage, timing): (&Passage<'_>, &Timing),
     ) -> Result<Answered, Failure> {
         let Self { shared, manner, .. } = *self;
         let policy = SendPolicy { head_timeout: timing.head, replayable: manner.replayable };
-        let mut answer = self.upstream.send(endpoint, sending, is_hopeless, policy).await?;
+        let mut answer = self.upstream.send(endpoint, request, is_hopeless, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if self.is_poor(&answer) {
             return Ok(Answered::poor(answer));

@@ -15,7 +15,7 @@ use crate::{
     },
     inspect::{Inbound, NamedModel},
     policy::{Asker, forwarded},
-    replay::{Replay, ReplayBody},
+    replay::Replay,
     responses::Turn,
     route::Route,
     settings::Product,
@@ -57,7 +57,7 @@ impl Outbound {
         let host = authority(&uri).or(host);
         headers::remove_hop_by_hop(&mut headers);
         headers.remove(header::CONTENT_LENGTH);
-        // hyper says how long a body is, but not that there is none; some servers insist (RFC 9110 §8.6).
+        // How long a body is, is said when it is sent; that there is none, some servers insist on (RFC 9110 §8.6).
         if body.len() == 0 && matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
@@ -78,13 +78,13 @@ impl Outbound {
         &self,
         endpoint: &Endpoint,
         passage: &Passage<'_>,
-    ) -> Result<Request<ReplayBody>, Error> {
+    ) -> Result<Request<Replay>, Error> {
         let spec = &endpoint.spec;
         let body = match &passage.plan {
             Some(plan) => plan.body(passage.rename),
             None => self.body_for(passage.rename),
         };
-        let mut request = Request::new(body.body());
+        let mut request = Request::new(body);
         *request.method_mut() = self.route.method.clone();
         *request.uri_mut() = self.target(endpoint, passage)?.into();
         let headers = request.headers_mut();

@@ -1,10 +1,11 @@
 //! The client side: pooled HTTP/1.1 connections to backends.
 //!
-//! The only place that names hyper's client. One [`Upstream`] belongs to one worker: connections are
-//! driven by tasks of the runtime that opened them and are never shared between threads that compete.
+//! One [`Upstream`] belongs to one worker: connections are driven by the requests that use them, on the runtime
+//! that opened them, and are never shared between threads that compete.
 
 mod answer;
 mod connect;
+mod http1;
 mod pool;
 mod tls;
 
@@ -13,16 +14,16 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::client::conn::http1::SendRequest;
 use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
 use tokio::time::timeout;
 
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
 
-use crate::replay::{Replay, ReplayBody};
+use crate::replay::Replay;
 use connect::Connector;
-use pool::{Pool, Pooled};
+use http1::Connection;
+use pool::{Failed, Pool, Pooled};
 
 /// Sends requests to backends over pooled connections. Cloning shares the pool.
 #[derive(Debug, Clone)]
@@ -71,31 +72,28 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         endpoint: &Arc<Endpoint>,
-        (mut request, again): (Request<ReplayBody>, impl FnOnce() -> Option<Request<ReplayBody>>),
+        request: &Request<Replay>,
         is_hopeless: impl Fn() -> bool,
         policy: SendPolicy,
     ) -> Result<Answer, Failure> {
         if let Some(pooled) = self.pool.take(endpoint.id) {
             match pooled.send(request, policy.head_timeout).await {
                 Ok(answer) => return Ok(answer),
-                Err((Failure::Stale, Some(unsent))) => request = *unsent,
-                Err((Failure::Stale, None)) if policy.replayable => {
-                    request = again().ok_or(Failure::ResetBeforeHead)?;
-                }
-                Err((failure, _)) => return Err(failure),
+                Err(Failed { failure: Failure::Stale, sent }) if policy.replayable || !sent => {}
+                Err(Failed { failure, .. }) => return Err(failure),
             }
         }
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
-        let sender = Box::pin(self.connect(&endpoint.spec, is_hopeless)).await?;
-        let fresh = Pooled::fresh(sender, self.pool.home(endpoint.id));
-        fresh.send(request, policy.head_timeout).await.map_err(|(failure, _)| failure)
+        let connection = Box::pin(self.connect(&endpoint.spec, is_hopeless)).await?;
+        let fresh = Pooled::fresh(connection, self.pool.home(endpoint.id));
+        fresh.send(request, policy.head_timeout).await.map_err(|failed| failed.failure)
     }
 
     async fn connect(
         &self,
         spec: &EndpointSpec,
         is_hopeless: impl Fn() -> bool,
-    ) -> Result<SendRequest<ReplayBody>, Failure> {
+    ) -> Result<Box<Connection>, Failure> {
         let mut connecting = pin!(self.connector.connect(&spec.base, &spec.trust));
         loop {
             match timeout(LOOK, connecting.as_mut()).await {
@@ -120,20 +118,18 @@ impl Upstream {
         (headers, body): (HeaderMap, Option<Bytes>),
         limit_bytes: usize,
     ) -> Result<Fetched, Failure> {
-        let sender = self.connector.connect(&target.base, trust).await?;
-        let mut request = Request::new(ReplayBody::empty());
+        let connection = self.connector.connect(&target.base, trust).await?;
+        let mut request = Request::new(Replay::default());
         if let Some(body) = body {
-            let mut document = Replay::default();
-            document.push(body);
-            *request.body_mut() = document.body();
+            request.body_mut().push(body);
             *request.method_mut() = Method::POST;
         }
         *request.uri_mut() = target.path.clone().into();
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::HOST, target.base.authority().clone());
         request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-        let answer =
-            Pooled::unpooled(sender).send(request, FETCH_LIMIT).await.map_err(|(failure, _)| failure)?;
+        let sent = Pooled::unpooled(connection).send(&request, FETCH_LIMIT).await;
+        let answer = sent.map_err(|failed| failed.failure)?;
         let (head, body) = answer.into_parts();
         let (body, cut_off) = read_up_to(body, limit_bytes).await?;
         Ok(Fetched { status: head.status, headers: head.headers, body, cut_off })

@@ -106,8 +106,10 @@ impl Tracked {
                 Poll::Ready(Some(Ok(Frame::data(render::stream_error(dialect, failure)))))
             }
             _ => {
-                self.state = State::Ended;
-                Poll::Ready(Some(Err(failure)))
+                // As after an announcement: what has been handed out goes to the client first.
+                self.state = State::Aborting(failure);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }

@@ -1,18 +1,19 @@
 //! A backend's response: its head, and a body that returns the connection when it has been read.
 
 use std::{
-    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{Response, response};
+use http::response;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use olla_core::Failure;
 
-use super::pool::Return;
+use super::{
+    http1::{Broken, Incoming},
+    pool::Return,
+};
 use crate::opening::Held;
 
 /// A response whose head has arrived.
@@ -37,8 +38,7 @@ pub(crate) struct AnswerBody {
 // === impl Answer ===
 
 impl Answer {
-    pub(super) fn new(response: Response<Incoming>, give_back: Option<Return>) -> Self {
-        let (head, incoming) = response.into_parts();
+    pub(super) fn new(head: response::Parts, incoming: Incoming, give_back: Option<Return>) -> Self {
         let mut body = AnswerBody { held: Held::new(), incoming: Some(incoming), give_back };
         body.settle();
         Self { head, body, replaced: false }
@@ -85,14 +85,9 @@ impl Answer {
 impl AnswerBody {
     /// Returns the connection to its pool once nothing more is to be read from it.
     fn settle(&mut self) {
-        if self.incoming.as_ref().is_none_or(Body::is_end_stream) {
-            self.release();
-        }
-    }
-
-    fn release(&mut self) {
-        if let Some(give_back) = self.give_back.take() {
-            give_back.put_back();
+        let Some(ended) = self.incoming.take_if(|incoming| incoming.is_end_stream()) else { return };
+        if let (Some(connection), Some(give_back)) = (ended.into_connection(), self.give_back.take()) {
+            give_back.put_back(connection);
         }
     }
 
@@ -101,13 +96,6 @@ impl AnswerBody {
         read.reverse();
         self.held.extend(read);
     }
-}
-
-fn was_reset(error: &hyper::Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| {
-        matches!(cause.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
-    })
 }
 
 impl Body for AnswerBody {
@@ -123,19 +111,13 @@ impl Body for AnswerBody {
         }
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(incoming).poll_frame(cx));
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => {
-                self.settle();
-                Some(Ok(frame))
-            }
-            // Whatever hyper calls it, the body has not been received in full (RFC 9112 §8).
-            Some(Err(error)) if was_reset(&error) => Some(Err(Failure::ResetInBody)),
-            Some(Err(_)) => Some(Err(Failure::Truncated)),
-            None => {
-                self.release();
-                None
-            }
-        })
+        self.settle();
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|broken| match broken {
+                Broken::Reset => Failure::ResetInBody,
+                Broken::CutShort => Failure::Truncated,
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

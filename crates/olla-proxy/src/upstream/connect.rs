@@ -1,4 +1,4 @@
-//! Opening a connection: name resolution, TCP, TLS and the HTTP/1.1 handshake, each with its limit.
+//! Opening a connection: name resolution, TCP and TLS, each with its limit.
 
 use std::{
     io,
@@ -6,20 +6,19 @@ use std::{
     time::Duration,
 };
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use olla_core::{BaseUrl, Failure, TlsTrust};
 use smallvec::SmallVec;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
 use tracing::debug;
 
-use super::tls::TlsClient;
-use crate::replay::ReplayBody;
+use super::{
+    http1::{Connection, Socket},
+    tls::TlsClient,
+};
 
 /// Limits of opening a connection.
 #[derive(Debug, Clone, Copy)]
@@ -58,19 +57,15 @@ impl Connector {
         Self { timeouts, tls: TlsClient::default() }
     }
 
-    /// Opens a connection and spawns the task that drives it.
-    pub(super) async fn connect(
-        &self,
-        to: &BaseUrl,
-        trust: &TlsTrust,
-    ) -> Result<SendRequest<ReplayBody>, Failure> {
+    /// Opens a connection.
+    pub(super) async fn connect(&self, to: &BaseUrl, trust: &TlsTrust) -> Result<Box<Connection>, Failure> {
         let stream = self.tcp(to).await?;
         if !to.is_tls() {
-            return handshake(stream).await;
+            return Ok(Box::new(Connection::new(Socket::Plain(stream))));
         }
         let tls = self.tls.handshake(to.host(), trust, stream);
         match timeout(self.timeouts.tls_handshake, tls).await {
-            Ok(Ok(stream)) => handshake(stream).await,
+            Ok(Ok(stream)) => Ok(Box::new(Connection::new(Socket::Tls(Box::new(stream))))),
             Ok(Err(error)) => {
                 debug!(host = to.host(), %error, "TLS handshake failed");
                 Err(Failure::Tls)
@@ -130,19 +125,4 @@ fn classify(error: &io::Error) -> Failure {
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         _ => Failure::Unreachable,
     }
-}
-
-async fn handshake<S>(stream: S) -> Result<SendRequest<ReplayBody>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let io = TokioIo::new(stream);
-    let (sender, connection) = http1::handshake(io).await.map_err(|_| Failure::ResetBeforeHead)?;
-    // Ends with its connection: when the backend closes it, or when its sender is dropped.
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!(%error, "connection to a backend ended");
-        }
-    });
-    Ok(sender)
 }

@@ -6,17 +6,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, Request};
-use hyper::client::conn::http1::SendRequest;
 use olla_core::{EndpointId, Failure};
 use tokio::time::{sleep, timeout};
 
-use super::answer::Answer;
-use crate::replay::ReplayBody;
+use super::{
+    answer::Answer,
+    http1::{Connection, Unanswered},
+};
+use crate::replay::Replay;
 
 /// Idle connections kept for one endpoint and worker.
 const MAX_IDLE: usize = 256;
@@ -44,14 +45,14 @@ type Slot = Arc<Mutex<Vec<Idle>>>;
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<ReplayBody>,
+    connection: Box<Connection>,
     expires: Instant,
 }
 
 /// A connection that is being used, and the slot it returns to.
 #[derive(Debug)]
 pub(super) struct Pooled {
-    sender: SendRequest<ReplayBody>,
+    connection: Box<Connection>,
     home: Option<Home>,
     reused: bool,
 }
@@ -66,9 +67,16 @@ pub(super) struct Home {
 /// Puts a connection back when its response has been read to the end.
 #[derive(Debug)]
 pub(super) struct Return {
-    sender: SendRequest<ReplayBody>,
     home: Home,
     idle_timeout: Duration,
+}
+
+/// An attempt without an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    /// Whether the backend may have seen any of the request.
+    pub(super) sent: bool,
 }
 
 // === impl Pool ===
@@ -78,11 +86,9 @@ impl Pool {
     pub(super) fn take(&self, endpoint: EndpointId) -> Option<Pooled> {
         let home = self.home(endpoint);
         loop {
-            let Idle { mut sender, expires } = lock(&home.slot).pop()?;
-            let mut cx = Context::from_waker(Waker::noop());
-            let open = matches!(sender.poll_ready(&mut cx), Poll::Ready(Ok(())));
-            if open && Instant::now() < expires {
-                return Some(Pooled { sender, home: Some(home), reused: true });
+            let Idle { mut connection, expires } = lock(&home.slot).pop()?;
+            if connection.is_open() && Instant::now() < expires {
+                return Some(Pooled { connection, home: Some(home), reused: true });
             }
         }
     }
@@ -122,7 +128,7 @@ impl Shared {
         let mut left = 0;
         for slot in slots {
             let mut idle = lock(&slot);
-            idle.retain(|i| i.expires > now && !i.sender.is_closed());
+            idle.retain_mut(|idle| idle.expires > now && idle.connection.is_open());
             left += idle.len();
         }
         left > 0
@@ -133,34 +139,34 @@ impl Shared {
 
 impl Pooled {
     /// Wraps a connection that has just been opened.
-    pub(super) fn fresh(sender: SendRequest<ReplayBody>, home: Home) -> Self {
-        Self { sender, home: Some(home), reused: false }
+    pub(super) fn fresh(connection: Box<Connection>, home: Home) -> Self {
+        Self { connection, home: Some(home), reused: false }
     }
 
     /// Wraps a connection that is used once.
-    pub(super) fn unpooled(sender: SendRequest<ReplayBody>) -> Self {
-        Self { sender, home: None, reused: false }
+    pub(super) fn unpooled(connection: Box<Connection>) -> Self {
+        Self { connection, home: None, reused: false }
     }
 
-    /// Sends a request and waits for the response head. A request that was never written comes back.
+    /// Sends a request and waits for the response head.
     pub(super) async fn send(
-        mut self,
-        request: Request<ReplayBody>,
+        self,
+        request: &Request<Replay>,
         head_timeout: Duration,
-    ) -> Result<Answer, (Failure, Option<Box<Request<ReplayBody>>>)> {
+    ) -> Result<Answer, Failed> {
+        let Self { connection, home, reused } = self;
         // A limit beyond what the clock can hold is none.
         let limit = if head_timeout.is_zero() { Duration::MAX } else { head_timeout };
-        match timeout(limit, self.sender.try_send_request(request)).await {
-            Ok(Ok(response)) => {
-                let idle_timeout = idle_timeout(response.headers());
-                let give_back = self.home.map(|home| Return { sender: self.sender, home, idle_timeout });
-                Ok(Answer::new(response, give_back))
+        match timeout(limit, connection.exchange(request)).await {
+            Ok(Ok((head, incoming))) => {
+                let idle_timeout = idle_timeout(&head.headers);
+                Ok(Answer::new(head, incoming, home.map(|home| Return { home, idle_timeout })))
             }
-            Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(Box::new);
-                Err((classify(error.error(), self.reused, unsent.is_some()), unsent))
-            }
-            Err(_) => Err((Failure::HeadTimeout, None)),
+            // It had served before: the backend tired of waiting for us.
+            Ok(Err(Unanswered::Closed { sent })) if reused => Err(Failed { failure: Failure::Stale, sent }),
+            Ok(Err(Unanswered::Closed { sent })) => Err(Failed { failure: Failure::ResetBeforeHead, sent }),
+            Ok(Err(Unanswered::Malformed)) => Err(Failed { failure: Failure::MalformedHead, sent: true }),
+            Err(_) => Err(Failed { failure: Failure::HeadTimeout, sent: true }),
         }
     }
 }
@@ -169,31 +175,15 @@ impl Pooled {
 
 impl Return {
     /// Puts the connection on top of its slot.
-    pub(super) fn put_back(self) {
+    pub(super) fn put_back(self, connection: Box<Connection>) {
         let expires = Instant::now() + self.idle_timeout;
         let mut idle = lock(&self.home.slot);
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender: self.sender, expires });
+            idle.push(Idle { connection, expires });
         }
         drop(idle);
         self.home.pool.sweep_later();
     }
-}
-
-/// A closed connection is stale when it had served before: the backend tired of waiting for us.
-fn classify(error: &hyper::Error, reused: bool, unsent: bool) -> Failure {
-    let closed = error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_io(error);
-    if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
-        Failure::MalformedHead
-    } else if reused && (unsent || closed) {
-        Failure::Stale
-    } else {
-        Failure::ResetBeforeHead
-    }
-}
-
-fn is_io(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 /// Reads how long the backend keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1).

@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::JoinHandle,
 };
 
@@ -31,10 +31,10 @@ pub(crate) struct Backend {
 }
 
 /// What test and script tell each other.
-#[derive(Default)]
 struct Signals {
     cue: Notify,
-    report: Notify,
+    /// One permit a report: none is lost where several come before anybody waits.
+    report: Semaphore,
 }
 
 /// One accepted connection.
@@ -59,6 +59,14 @@ pub(crate) struct Heard {
 
 type Log = Arc<Mutex<Vec<Heard>>>;
 
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> Self {
+        Self { cue: Notify::new(), report: Semaphore::new(0) }
+    }
+}
+
 // === impl Backend ===
 
 impl Backend {
@@ -71,7 +79,7 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (heard, connections) = (Log::default(), Arc::new(AtomicUsize::new(0)));
-        let signals = Arc::<Signals>::default();
+        let signals = Arc::new(Signals::new());
         let (log, count, cues) = (Arc::clone(&heard), Arc::clone(&connections), Arc::clone(&signals));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -119,7 +127,7 @@ impl Backend {
             address: socket.local_addr().unwrap(),
             heard: Log::default(),
             connections: Arc::default(),
-            signals: Arc::default(),
+            signals: Arc::new(Signals::new()),
             _socket: Some(socket),
             accepting: None,
         }
@@ -151,7 +159,7 @@ impl Backend {
 
     /// Waits until the script gets to [`Conn::report`].
     pub(crate) async fn reported(&self) {
-        soon(self.signals.report.notified()).await;
+        soon(self.signals.report.acquire()).await.unwrap().forget();
     }
 
     /// Returns how many connections it has accepted.
@@ -212,14 +220,14 @@ impl Conn {
 
     /// Ends the wait of [`Backend::reported`].
     pub(crate) fn report(&self) {
-        self.signals.report.notify_one();
+        self.signals.report.add_permits(1);
     }
 
     /// Closes the connection, then reports.
     pub(crate) fn report_closing(self) {
         let signals = Arc::clone(&self.signals);
         drop(self);
-        signals.report.notify_one();
+        signals.report.add_permits(1);
     }
 
     /// Returns when the proxy has closed the connection.

@@ -1,0 +1,187 @@
+//! HTTP/1.1 with a backend (RFC 9112), driven by the task of the request: no task of a connection's own, and no
+//! channel between the two.
+//!
+//! Whoever has a [`Connection`] has it alone. Dropping it, or a future or body that holds it, closes it, and that
+//! cancels what it was doing. Nobody looks at an idle one until it is taken again, or swept out.
+
+mod body;
+mod head;
+mod incoming;
+mod sending;
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::BytesMut;
+use http::{Method, Request, response};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+use crate::replay::Replay;
+use head::Head;
+pub(super) use incoming::{Broken, Incoming};
+use sending::Sending;
+
+/// What bytes go through.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// As they are.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// An open connection, and what is under way on it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: Socket,
+    /// What has been received and not been used.
+    received: BytesMut,
+    /// How much room is made when there is none left to receive into.
+    room: usize,
+    sending: Sending,
+}
+
+/// Why there is no response head.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The connection has ended; `sent` tells whether the backend may have seen any of the request.
+    Closed { sent: bool },
+    /// What came is no response.
+    Malformed,
+}
+
+/// Room to receive into: little for streams, whose pieces are small,
+const LEAST_ROOM: usize = 4 * 1024;
+/// and more for what fills it.
+const MOST_ROOM: usize = 256 * 1024;
+/// It is not worth a system call to receive less.
+const WORTH_RECEIVING: usize = 1024;
+
+// === impl Connection ===
+
+impl Connection {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, received: BytesMut::new(), room: LEAST_ROOM, sending: Sending::default() }
+    }
+
+    /// Sends a request and waits for the head of its response.
+    ///
+    /// A response may come before the request has been sent: its body goes on sending the rest.
+    pub(super) async fn exchange(
+        mut self: Box<Self>,
+        request: &Request<Replay>,
+    ) -> Result<(response::Parts, Incoming), Unanswered> {
+        self.sending.begin(request);
+        let is_head = *request.method() == Method::HEAD;
+        let Head { parts, length, keeps_alive } = poll_fn(|cx| self.poll_head(cx, is_head)).await?;
+        Ok((parts, Incoming::new(self, length, keeps_alive)))
+    }
+
+    /// Returns whether an idle connection is still open, and silent as it should be. Costs no system call while
+    /// nothing has happened to it.
+    pub(super) fn is_open(&mut self) -> bool {
+        let mut byte = [0];
+        let mut unasked = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(Waker::noop());
+        self.received.is_empty() && Pin::new(&mut self.socket).poll_read(&mut cx, &mut unasked).is_pending()
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>, is_head: bool) -> Poll<Result<Head, Unanswered>> {
+        let sending = self.poll_sending(cx);
+        loop {
+            match head::read(&mut self.received, is_head) {
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(_) => return Poll::Ready(Err(Unanswered::Malformed)),
+            }
+            match self.poll_receive(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(self.closed())),
+                // What the backend said before it closed would have come by now.
+                Poll::Pending if matches!(sending, Poll::Ready(Err(_))) => {
+                    return Poll::Ready(Err(self.closed()));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn closed(&self) -> Unanswered {
+        Unanswered::Closed { sent: self.sending.has_begun() }
+    }
+
+    /// Sends what the socket takes.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sending.poll(&mut self.socket, cx)
+    }
+
+    /// Receives what there is and returns how much, in bytes; zero at the end.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.received.capacity() - self.received.len() < WORTH_RECEIVING {
+            self.received.reserve(self.room);
+        }
+        let room = self.received.capacity() - self.received.len();
+        let polled = pin!(self.socket.read_buf(&mut self.received)).poll(cx);
+        if let Poll::Ready(Ok(received)) = polled {
+            if received == room {
+                self.room = (self.room * 2).min(MOST_ROOM);
+            } else if received < self.room / 4 {
+                self.room = (self.room / 2).max(LEAST_ROOM);
+            }
+        }
+        polled
+    }
+}
+
+// === impl Socket ===
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Tls(socket) => Pin::new(socket).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Self::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}

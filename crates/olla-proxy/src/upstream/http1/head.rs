@@ -1,0 +1,246 @@
+//! The head of a response, and what it says of its body.
+
+use std::{mem::MaybeUninit, ops::Range};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header, response};
+use httparse::{ParserConfig, Status};
+use smallvec::SmallVec;
+
+/// A head that has been read.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: response::Parts,
+    pub(super) length: Length,
+    /// Whether another request may follow on the connection.
+    pub(super) keeps_alive: bool,
+}
+
+/// Where a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// After so many bytes.
+    Exact(u64),
+    /// After its last chunk.
+    Chunked,
+    /// With its connection.
+    UntilClose,
+}
+
+/// What is no response, or none that can be understood in one way only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// Header fields of one response,
+const MOST_FIELDS: usize = 100;
+/// and bytes of its head.
+const LONGEST: usize = 256 * 1024;
+/// Room for what Olla adds.
+const ADDED: usize = 14;
+
+/// Takes a response head off what was received, or returns `None` where it is not complete yet. Interim responses
+/// (RFC 9110 §15.2) are taken off and forgotten.
+pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option<Head>, Malformed> {
+    while let Some(parts) = take(received)? {
+        match parts.status {
+            // Nobody has asked for another protocol.
+            StatusCode::SWITCHING_PROTOCOLS => return Err(Malformed),
+            status if status.is_informational() => {}
+            status => {
+                let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+                let framing = framing(parts.version, &parts.headers)?;
+                let empty = answers_head || bodiless.contains(&status);
+                let length = if empty { Length::Exact(0) } else { framing };
+                let keeps_alive = keeps_alive(parts.version, &parts.headers);
+                return Ok(Some(Head { parts, length, keeps_alive }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn take(received: &mut BytesMut) -> Result<Option<response::Parts>, Malformed> {
+    if received.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut read = httparse::Response::new(&mut []);
+    let config = ParserConfig::default();
+    let len = match config.parse_response_with_uninit_headers(&mut read, received, &mut fields) {
+        Ok(Status::Complete(len)) => len,
+        Ok(Status::Partial) if received.len() < LONGEST => return Ok(None),
+        Ok(Status::Partial) | Err(_) => return Err(Malformed),
+    };
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = StatusCode::from_u16(read.code.unwrap_or_default()).map_err(|_| Malformed)?;
+    parts.version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let start = received.as_ptr() as usize;
+    let span = |part: &[u8]| {
+        let begin = part.as_ptr() as usize - start;
+        begin..begin + part.len()
+    };
+    let spans: SmallVec<[(Range<usize>, Range<usize>); 24]> =
+        read.headers.iter().map(|field| (span(field.name.as_bytes()), span(field.value))).collect();
+    parts.headers = headers(&received.split_to(len).freeze(), &spans)?;
+    Ok(Some(parts))
+}
+
+/// Reads the fields, whose values share their bytes with the head.
+fn headers(head: &Bytes, spans: &[(Range<usize>, Range<usize>)]) -> Result<HeaderMap, Malformed> {
+    let mut headers = HeaderMap::with_capacity(spans.len() + ADDED);
+    for (name, value) in spans {
+        let name = HeaderName::from_bytes(&head[name.clone()]).map_err(|_| Malformed)?;
+        let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// RFC 9112 §6.3.
+fn framing(version: Version, headers: &HeaderMap) -> Result<Length, Malformed> {
+    if let Some(coding) = headers.get_all(header::TRANSFER_ENCODING).iter().next_back() {
+        // A server of that age does not know chunks: what it means is anybody's guess.
+        if version == Version::HTTP_10 {
+            return Err(Malformed);
+        }
+        let last = coding.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+        let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        return Ok(if is_chunked { Length::Chunked } else { Length::UntilClose });
+    }
+    let mut length = None;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        for value in value.as_bytes().split(|byte| *byte == b',') {
+            let value = digits(value.trim_ascii()).ok_or(Malformed)?;
+            if *length.get_or_insert(value) != value {
+                return Err(Malformed);
+            }
+        }
+    }
+    Ok(length.map_or(Length::UntilClose, Length::Exact))
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
+}
+
+/// RFC 9112 §9.3. With a length besides the chunks, the backend and somebody on the way may disagree about where
+/// the body ends (§6.1): what follows is not to be trusted.
+fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+    let says = |word: &[u8]| {
+        let values = headers.get_all(header::CONNECTION).iter();
+        values
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
+    };
+    let is_ambiguous =
+        headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH);
+    !is_ambiguous && !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(text: &str) -> Result<Option<Head>, Malformed> {
+        read(&mut BytesMut::from(text), false)
+    }
+
+    #[test]
+    fn a_head_ends_where_its_empty_line_does() {
+        let text = "HTTP/1.1 200 Fine\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:2 \r\n\r\nhello";
+        for cut in 0..text.len() - "hello".len() {
+            assert!(head(&text[..cut]).unwrap().is_none(), "{cut}");
+        }
+        let mut received = BytesMut::from(text);
+
+        let head = read(&mut received, false).unwrap().unwrap();
+
+        assert_eq!(
+            (head.parts.status.as_u16(), head.length, head.keeps_alive),
+            (200, Length::Exact(5), true)
+        );
+        assert_eq!(head.parts.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(received, "hello");
+    }
+
+    #[test]
+    fn interim_responses_are_passed_over() {
+        let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 Made\r\n\r\n";
+
+        assert_eq!(head(text).unwrap().unwrap().parts.status, 201);
+        assert!(head(&text[..30]).unwrap().is_none());
+        assert!(head("HTTP/1.1 101 Switching Protocols\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn what_says_where_a_body_ends_is_read_in_one_way() {
+        let chunked = Ok(Length::Chunked);
+        for (version, fields, expected) in [
+            ("1.1", "", Ok(Length::UntilClose)),
+            ("1.1", "content-length: 0\r\n", Ok(Length::Exact(0))),
+            ("1.1", "content-length: 7\r\ncontent-length: 7\r\n", Ok(Length::Exact(7))),
+            ("1.1", "content-length: 7, 7\r\n", Ok(Length::Exact(7))),
+            ("1.1", "content-length: 7\r\ncontent-length: 8\r\n", Err(Malformed)),
+            ("1.1", "content-length: +7\r\n", Err(Malformed)),
+            ("1.1", "content-length: \r\n", Err(Malformed)),
+            ("1.1", "content-length: 99999999999999999999\r\n", Err(Malformed)),
+            ("1.1", "transfer-encoding: chunked\r\n", chunked),
+            ("1.1", "transfer-encoding: gzip, Chunked\r\n", chunked),
+            (
+                "1.1",
+                "transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n",
+                chunked,
+            ),
+            ("1.1", "transfer-encoding: chunked, gzip\r\n", Ok(Length::UntilClose)),
+            ("1.0", "transfer-encoding: chunked\r\n", Err(Malformed)),
+            ("1.0", "content-length: 7\r\n", Ok(Length::Exact(7))),
+        ] {
+            let read = head(&format!("HTTP/{version} 200 OK\r\n{fields}\r\n"));
+
+            assert_eq!(read.map(|head| head.unwrap().length), expected, "{version} {fields}");
+        }
+    }
+
+    #[test]
+    fn some_responses_have_no_body_whatever_they_say() {
+        for status in ["204 No Content", "304 Not Modified"] {
+            let read = head(&format!("HTTP/1.1 {status}\r\ncontent-length: 7\r\n\r\n"));
+            assert_eq!(read.unwrap().unwrap().length, Length::Exact(0), "{status}");
+        }
+        let answer = read(&mut BytesMut::from("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"), true);
+        assert_eq!(answer.unwrap().unwrap().length, Length::Exact(0));
+    }
+
+    #[test]
+    fn a_connection_is_kept_where_both_sides_agree_on_what_follows() {
+        for (version, fields, expected) in [
+            ("1.1", "", true),
+            ("1.1", "connection: close\r\n", false),
+            ("1.1", "connection: x, Close\r\n", false),
+            ("1.0", "", false),
+            ("1.0", "connection: Keep-Alive\r\n", true),
+            ("1.1", "transfer-encoding: chunked\r\ncontent-length: 5\r\n", false),
+        ] {
+            let read = head(&format!("HTTP/{version} 200 OK\r\n{fields}\r\n"));
+
+            assert_eq!(read.unwrap().unwrap().keeps_alive, expected, "{version} {fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MOST_FIELDS + 1));
+        let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(LONGEST));
+        for text in [
+            "hello\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "HTTP/1.1 20\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+        ] {
+            assert!(head(text).is_err(), "{text}");
+        }
+        assert!(head(&many).is_err());
+        assert!(head(&long).is_err());
+    }
+}
