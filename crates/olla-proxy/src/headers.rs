@@ -39,20 +39,21 @@ pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-rate
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// Returns whether a header concerns one connection only.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Returns whether a header is what clients prove themselves with; a backend gets these only where its
 /// endpoint says so. Gateways have many names for their keys, with a common end.
@@ -70,19 +71,13 @@ pub(crate) fn is_foreign(name: &HeaderName, backend: Dialect) -> bool {
         || (backend != Dialect::OpenAi && name.starts_with("openai-"))
 }
 
-/// What a proxy in front says of the client.
-pub(crate) const FORWARDED: [HeaderName; 5] =
-    [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP, header::FORWARDED];
-
-/// What tells a browser which pages may read a response.
-pub(crate) const CROSS_ORIGIN: [HeaderName; 6] = [
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    header::ACCESS_CONTROL_ALLOW_HEADERS,
-    header::ACCESS_CONTROL_ALLOW_METHODS,
-    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    header::ACCESS_CONTROL_MAX_AGE,
-];
+/// Returns whether a proxy in front says something of the client with it.
+pub(crate) fn is_of_forwarding(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "x-real-ip" | "forwarded"
+    )
+}
 
 /// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
 pub const OLLA_HEADERS: [HeaderName; 14] = [
@@ -116,7 +111,14 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    remove_all(headers, is_hop_by_hop);
+}
+
+/// Removes the headers with such names. One look at each is cheaper than a search for each name, and there is
+/// seldom anything to remove.
+pub(crate) fn remove_all(headers: &mut HeaderMap, is_such: impl Fn(&HeaderName) -> bool) {
+    let names: SmallVec<[HeaderName; 4]> = headers.keys().filter(|name| is_such(name)).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
@@ -128,15 +130,15 @@ pub(crate) fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
 
 /// Adds a hop to a chain, which may have come in several lines (RFC 9110 §5.3).
 pub(crate) fn append_hop(headers: &mut HeaderMap, name: HeaderName, hop: HeaderValue) {
+    if let header::Entry::Vacant(vacant) = headers.entry(&name) {
+        vacant.insert(hop);
+        return;
+    }
     // alloc: only behind another proxy.
     let mut chain = Vec::new();
     for line in headers.get_all(&name) {
         chain.extend_from_slice(line.as_bytes());
         chain.extend_from_slice(b", ");
-    }
-    if chain.is_empty() {
-        headers.insert(name, hop);
-        return;
     }
     chain.extend_from_slice(hop.as_bytes());
     headers.insert(name, HeaderValue::from_maybe_shared(Bytes::from(chain)).unwrap_or(hop));

@@ -118,10 +118,9 @@ where
             let id = request_id::of(request.headers());
             let target = (request.method().clone(), request.uri().clone());
             let mut ticket = Ticket::start(id, target, asker.client, &shared.recorders);
-            let dialect = crate::route::dialect_of(request.uri());
             Ok(match serve((&shared, &upstream), request, asker, &mut ticket).await {
                 Ok(reply) => reply.respond(&shared, ticket),
-                Err(refusal) => refusal.respond(dialect, &shared.settings.product, ticket),
+                Err(refusal) => refusal.respond(&shared.settings.product, ticket),
             })
         })
     }

@@ -133,7 +133,7 @@ fn forward(
     // The version is ours to choose: an HTTP/1.0 body would end with its connection, cut short or not.
     head.version = http::Version::HTTP_11;
     private::remove(&mut head.headers, lease.endpoint());
-    location::translate(&mut head.headers, &lease.endpoint().spec.base, route::prefix_of(ticket.target()));
+    location::translate(&mut head.headers, &lease.endpoint().spec.base, || route::prefix_of(ticket.target()));
     add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
     if let Some(after) = retry_after.filter(|_| is_refusal(head.status)) {
         // The backend's own word, where there is one, is better.
@@ -194,8 +194,8 @@ impl Told {
             headers.insert(X_OLLA_ROUTING_DECISION, HeaderValue::from_static(decision.action));
             headers.insert(X_OLLA_ROUTING_REASON, decision.reason.clone());
         }
-        if let Some(value) = self.model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
-            headers.insert(X_OLLA_MODEL, value);
+        if let Some(value) = self.model.as_ref().and_then(|model| model.value.as_ref()) {
+            headers.insert(X_OLLA_MODEL, value.clone());
         }
         if let Some(session) = &self.session {
             session.add_to(headers);

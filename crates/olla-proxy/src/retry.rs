@@ -14,7 +14,6 @@ mod timing;
 
 use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
-use http::Request;
 use olla_balancer::{Hint, Lease, Pinned};
 use olla_core::{Endpoint, Failure, Placement};
 use olla_translate::{Dialect, Progress};
@@ -27,14 +26,13 @@ use crate::{
     clock,
     error::Jam,
     opening::{self, Patience},
-    replay::Replay,
     respond::is_open_stream,
     rewrite::{Outbound, Passage},
     route::Route,
     shared::Shared,
     ticket::Ticket,
     translate::{Plan, Plans},
-    upstream::{Answer, SendPolicy, Upstream},
+    upstream::{Answer, OwnRequest, SendPolicy, Upstream},
 };
 
 use best::Best;
@@ -213,7 +211,7 @@ impl<'s> Sending<'s, '_> {
     async fn exchange(
         &self,
         (endpoint, placement): (&Arc<Endpoint>, Option<&Placement>),
-        request: &Request<Replay>,
+        request: &OwnRequest<'_>,
         is_hopeless: impl Fn() -> bool,
         (passage, timing): (&Passage<'_>, &Timing),
     ) -> Result<Answered, Failure> {

@@ -1,10 +1,14 @@
 //! Turns the client's request into the one a backend gets.
 
-use std::{borrow::Cow, fmt::Write as _, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request, uri::PathAndQuery};
-use olla_core::Endpoint;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request, uri::PathAndQuery};
+use olla_core::{Endpoint, EndpointSpec};
 use smallvec::SmallVec;
 
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
     route::Route,
     settings::Product,
     translate::Plan,
+    upstream::OwnRequest,
 };
 
 /// How one endpoint is asked.
@@ -56,53 +61,57 @@ impl Outbound {
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
         let host = authority(&uri).or(host);
         headers::remove_hop_by_hop(&mut headers);
-        headers.remove(header::CONTENT_LENGTH);
+        // The body is complete: there is nothing left to ask the backend's permission for.
+        headers::remove_all(&mut headers, |name| *name == header::CONTENT_LENGTH || *name == header::EXPECT);
         // How long a body is, is said when it is sent; that there is none, some servers insist on (RFC 9110 §8.6).
         if body.len() == 0 && matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
-        // The body is complete: there is nothing left to ask the backend's permission for.
-        headers.remove(header::EXPECT);
         let credentials = take_credentials(&mut headers);
         headers.insert(X_PROXIED_BY, product.served_by.clone());
         headers::append_via(&mut headers, &product.via);
         add_forwarded(&mut headers, asker, host);
-        if let Some(value) = model.as_ref().and_then(|m| HeaderValue::from_str(&m.name).ok()) {
-            headers.insert(X_MODEL, value);
+        if let Some(value) = model.as_ref().and_then(|model| model.value.as_ref()) {
+            headers.insert(X_MODEL, value.clone());
         }
         Self { route, headers, credentials, body, model, streams, turn }
     }
 
     /// Returns the request for one endpoint.
-    pub(crate) fn request(
-        &self,
-        endpoint: &Endpoint,
+    pub(crate) fn request<'o>(
+        &'o self,
+        endpoint: &'o Endpoint,
         passage: &Passage<'_>,
-    ) -> Result<Request<Replay>, Error> {
+    ) -> Result<OwnRequest<'o>, Error> {
         let spec = &endpoint.spec;
         let body = match &passage.plan {
             Some(plan) => plan.body(passage.rename),
             None => self.body_for(passage.rename),
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.route.method.clone();
-        *request.uri_mut() = self.target(endpoint, passage)?.into();
-        let headers = request.headers_mut();
-        *headers = self.headers.clone();
-        if let Some(plan) = &passage.plan {
-            plan.dress(headers);
+        let target = self.target(endpoint, passage)?;
+        let headers = self.headers_for(spec, passage.plan.as_deref());
+        let configured = spec.headers.iter().find(|(name, _)| *name == header::HOST);
+        let host = configured.map_or(spec.base.authority(), |(_, value)| value);
+        Ok(OwnRequest { method: &self.route.method, target, host, headers, body })
+    }
+
+    /// Returns the headers for one endpoint; they are everybody's where it needs none of its own.
+    fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> Cow<'_, HeaderMap> {
+        let mut headers = Cow::Borrowed(&self.headers);
+        if let Some(plan) = plan {
+            plan.dress(headers.to_mut());
         }
-        headers.insert(header::HOST, spec.base.authority().clone());
-        if spec.forward_credentials {
-            headers.extend(self.credentials.iter().map(|(name, value)| (name.clone(), value.clone())));
-            if let Some(plan) = &passage.plan {
-                plan.move_key(headers);
+        if spec.forward_credentials && !self.credentials.is_empty() {
+            let credentials = self.credentials.iter().map(|(name, value)| (name.clone(), value.clone()));
+            headers.to_mut().extend(credentials);
+            if let Some(plan) = plan {
+                plan.move_key(headers.to_mut());
             }
         }
         for (name, value) in &*spec.headers {
-            headers.insert(name, value.clone());
+            headers.to_mut().insert(name, value.clone());
         }
-        Ok(request)
+        headers
     }
 
     fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<PathAndQuery, Error> {
@@ -176,15 +185,17 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
 
 /// Says who asked, over what and for which host. What is there already, trusted proxies have said.
 fn add_forwarded(headers: &mut HeaderMap, asker: Asker, host: Option<HeaderValue>) {
-    if let Some(peer) = asker.peer {
-        headers::append_hop(headers, X_FORWARDED_FOR, address(peer));
+    let peer = asker.peer.map(|peer| (peer, address(peer)));
+    if let Some(client) = asker.client {
+        let same = peer.as_ref().filter(|(peer, _)| *peer == client);
+        headers.insert(X_REAL_IP, same.map_or_else(|| address(client), |(_, value)| value.clone()));
+    }
+    if let Some((peer, value)) = peer {
+        headers::append_hop(headers, X_FORWARDED_FOR, value);
         // Whoever reads the older headers does without it.
         if headers.contains_key(header::FORWARDED) {
             headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
         }
-    }
-    if let Some(client) = asker.client {
-        headers.insert(X_REAL_IP, address(client));
     }
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
     if let Some(host) = host {
@@ -194,7 +205,21 @@ fn add_forwarded(headers: &mut HeaderMap, asker: Asker, host: Option<HeaderValue
 
 // alloc: an address as text; the value is new with each connection.
 fn address(address: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+    let text = match address {
+        IpAddr::V4(address) => dotted(address),
+        IpAddr::V6(address) => address.to_string(),
+    };
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// What the general formatter takes ten times as long for.
+fn dotted(address: Ipv4Addr) -> String {
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (n, octet) in address.octets().into_iter().enumerate() {
+        text.push_str(if n == 0 { "" } else { "." });
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 fn authority(uri: &http::Uri) -> Option<HeaderValue> {
@@ -203,8 +228,12 @@ fn authority(uri: &http::Uri) -> Option<HeaderValue> {
 
 /// Formats a duration as `X-Olla-Response-Time` does: `0.341s`.
 pub(crate) fn seconds(elapsed: std::time::Duration) -> HeaderValue {
+    let (mut whole, mut thousandths) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let thousandths = thousandths.format(elapsed.subsec_millis());
+    let zeros = "00".get(thousandths.len() - 1..).unwrap_or_default();
     let mut text = String::with_capacity(12);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
+    for part in [whole.format(elapsed.as_secs()), ".", zeros, thousandths, "s"] {
+        text.push_str(part);
+    }
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("0.000s"))
 }

@@ -9,10 +9,10 @@ mod http1;
 mod pool;
 mod tls;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
 use tokio::time::timeout;
@@ -30,6 +30,19 @@ use pool::{Failed, Pool, Pooled};
 pub struct Upstream {
     connector: Connector,
     pool: Pool,
+}
+
+/// A request of ours: the client's with what is the backend's business. Nothing of it is used up by sending it.
+#[derive(Debug)]
+pub(crate) struct OwnRequest<'r> {
+    pub(crate) method: &'r Method,
+    /// Path and query.
+    pub(crate) target: PathAndQuery,
+    /// What goes into `Host`, whatever `headers` say.
+    pub(crate) host: &'r HeaderValue,
+    /// All other headers but `Content-Length`, which says how long a body is where there is one.
+    pub(crate) headers: Cow<'r, HeaderMap>,
+    pub(crate) body: Replay,
 }
 
 /// A small, complete answer, as health checks and model listings want it.
@@ -72,7 +85,7 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         endpoint: &Arc<Endpoint>,
-        request: &Request<Replay>,
+        request: &OwnRequest<'_>,
         is_hopeless: impl Fn() -> bool,
         policy: SendPolicy,
     ) -> Result<Answer, Failure> {
@@ -119,15 +132,18 @@ impl Upstream {
         limit_bytes: usize,
     ) -> Result<Fetched, Failure> {
         let connection = self.connector.connect(&target.base, trust).await?;
-        let mut request = Request::new(Replay::default());
+        let mut request = OwnRequest {
+            method: &Method::GET,
+            target: target.path.clone(),
+            host: target.base.authority(),
+            headers: Cow::Owned(headers),
+            body: Replay::default(),
+        };
         if let Some(body) = body {
-            request.body_mut().push(body);
-            *request.method_mut() = Method::POST;
+            request.method = &Method::POST;
+            request.body.push(body);
         }
-        *request.uri_mut() = target.path.clone().into();
-        *request.headers_mut() = headers;
-        request.headers_mut().insert(header::HOST, target.base.authority().clone());
-        request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        request.headers.to_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         let sent = Pooled::unpooled(connection).send(&request, FETCH_LIMIT).await;
         let answer = sent.map_err(|failed| failed.failure)?;
         let (head, body) = answer.into_parts();

@@ -8,8 +8,9 @@ use crate::{Dialect, Operation};
 /// hold a base path, as in `/engines/v1/models`. Paths of no known dialect count as OpenAI's.
 #[must_use]
 pub fn classify(path: &str) -> (Dialect, Operation) {
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    if let ("api", Some(name)) = (segments.next().unwrap_or_default(), segments.next())
+    let path = path.as_bytes();
+    let mut segments = segments(path);
+    if let (Some(b"api"), Some(name)) = (segments.next(), segments.next())
         && !is_version(name)
     {
         let operation = if segments.next().is_none() { ollama(name) } else { Operation::Other };
@@ -21,32 +22,37 @@ pub fn classify(path: &str) -> (Dialect, Operation) {
     }
 }
 
-/// `v0`, `v1`, `v1beta`: LM Studio, Lemonade and others put OpenAI-shaped APIs under `/api/v…`.
-fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+/// Bytes, because every request comes by here, and characters cost more to search for.
+fn segments(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
 }
 
-fn ollama(name: &str) -> Operation {
+/// `v0`, `v1`, `v1beta`: LM Studio, Lemonade and others put OpenAI-shaped APIs under `/api/v…`.
+fn is_version(segment: &[u8]) -> bool {
+    matches!(segment, [b'v', b'0'..=b'9', ..])
+}
+
+fn ollama(name: &[u8]) -> Operation {
     match name {
-        "chat" => Operation::Chat,
-        "generate" => Operation::Completion,
-        "embed" | "embeddings" => Operation::Embedding,
-        "tags" => Operation::ListModels,
-        "show" => Operation::ShowModel,
+        b"chat" => Operation::Chat,
+        b"generate" => Operation::Completion,
+        b"embed" | b"embeddings" => Operation::Embedding,
+        b"tags" => Operation::ListModels,
+        b"show" => Operation::ShowModel,
         _ => Operation::Other,
     }
 }
 
 /// Looks for `v1/messages`, which may follow a base path; OpenAI's threads have messages elsewhere.
-fn anthropic(path: &str) -> Option<Operation> {
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    segments.find(|segment| *segment == "v1")?;
-    if segments.next()? != "messages" {
+fn anthropic(path: &[u8]) -> Option<Operation> {
+    let mut segments = segments(path);
+    segments.find(|segment| segment == b"v1")?;
+    if segments.next()? != b"messages" {
         return None;
     }
     Some(match (segments.next(), segments.next()) {
         (None, _) => Operation::Messages,
-        (Some("count_tokens"), None) => Operation::CountTokens,
+        (Some(b"count_tokens"), None) => Operation::CountTokens,
         _ => Operation::Other,
     })
 }
@@ -55,27 +61,27 @@ fn anthropic(path: &str) -> Option<Operation> {
 ///
 /// A single name counts only at the root, below a version or below an engine: `/key/generate` is
 /// administration, and must not pass for inference, which may be repeated.
-fn openai(path: &str) -> Operation {
-    let mut backwards = path.rsplit('/').filter(|segment| !segment.is_empty());
+fn openai(path: &[u8]) -> Operation {
+    let mut backwards = segments(path).rev();
     let [last, before, third] = std::array::from_fn(|_| backwards.next().unwrap_or_default());
     match (before, last) {
-        ("chat", "completions") | ("completions", "vision") => Operation::Chat,
-        ("images", "generations" | "edits" | "variations")
-        | ("audio", "speech" | "transcriptions" | "translations") => Operation::Media,
-        ("responses", "input_tokens") => Operation::CountTokens,
-        _ if before.is_empty() || is_version(before) || third == "engines" => single(last),
+        (b"chat", b"completions") | (b"completions", b"vision") => Operation::Chat,
+        (b"images", b"generations" | b"edits" | b"variations")
+        | (b"audio", b"speech" | b"transcriptions" | b"translations") => Operation::Media,
+        (b"responses", b"input_tokens") => Operation::CountTokens,
+        _ if before.is_empty() || is_version(before) || third == b"engines" => single(last),
         _ => Operation::Other,
     }
 }
 
-fn single(name: &str) -> Operation {
+fn single(name: &[u8]) -> Operation {
     match name {
-        "chat" => Operation::Chat,
-        "completions" | "completion" | "generate" | "infill" => Operation::Completion,
-        "embeddings" | "embedding" | "embed" | "encode" | "pooling" => Operation::Embedding,
-        "rerank" | "reranking" | "score" | "classify" | "moderations" => Operation::Scoring,
-        "responses" => Operation::Responses,
-        "models" => Operation::ListModels,
+        b"chat" => Operation::Chat,
+        b"completions" | b"completion" | b"generate" | b"infill" => Operation::Completion,
+        b"embeddings" | b"embedding" | b"embed" | b"encode" | b"pooling" => Operation::Embedding,
+        b"rerank" | b"reranking" | b"score" | b"classify" | b"moderations" => Operation::Scoring,
+        b"responses" => Operation::Responses,
+        b"models" => Operation::ListModels,
         _ => Operation::Other,
     }
 }

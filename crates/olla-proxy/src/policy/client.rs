@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use super::forwarded::{self, Chain};
-use crate::headers::{FORWARDED, X_FORWARDED_FOR, X_REAL_IP};
+use crate::headers::{X_FORWARDED_FOR, X_REAL_IP, is_of_forwarding, remove_all};
 
 /// The proxies whose `X-Forwarded-For` is believed. By default there are none.
 #[derive(Debug, Clone, Default)]
@@ -69,11 +69,7 @@ impl TrustedProxies {
                     self.forget_strangers(name, headers);
                 }
             }
-            Some(_) => {
-                for name in &FORWARDED {
-                    headers.remove(name);
-                }
-            }
+            Some(_) => remove_all(headers, is_of_forwarding),
         }
         Asker { peer, client }
     }

@@ -7,11 +7,11 @@
 use http::{HeaderMap, HeaderValue, header};
 use olla_core::BaseUrl;
 
-/// Changes or removes `Location` and its kin. `prefix` is what the client put before the backend's path.
-pub(super) fn translate(headers: &mut HeaderMap, base: &BaseUrl, prefix: &str) {
+/// Changes or removes `Location` and its kin. `prefix` tells what the client put before the backend's path.
+pub(super) fn translate<'t>(headers: &mut HeaderMap, base: &BaseUrl, prefix: impl Fn() -> &'t str) {
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Some(value) = headers.remove(&name)
-            && let Some(value) = for_client(&value, base, prefix)
+            && let Some(value) = for_client(&value, base, prefix())
         {
             headers.insert(name, value);
         }
@@ -67,7 +67,7 @@ mod tests {
     fn location(base: &str, prefix: &str, value: &str) -> Option<String> {
         let base = BaseUrl::parse(base).unwrap();
         let mut headers = HeaderMap::from_iter([(header::LOCATION, HeaderValue::try_from(value).unwrap())]);
-        translate(&mut headers, &base, prefix);
+        translate(&mut headers, &base, || prefix);
         headers.get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned())
     }
 

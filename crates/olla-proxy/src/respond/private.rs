@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memmem;
 use olla_core::{Endpoint, EndpointSpec};
 
-use crate::headers::{CROSS_ORIGIN, is_credential, remove_hop_by_hop};
+use crate::headers::{is_credential, remove_hop_by_hop};
 
 /// Shorter values of credentials stand in other headers by chance,
 const SHORTEST_CREDENTIAL: usize = 8;
@@ -19,16 +19,16 @@ pub(super) fn remove(headers: &mut HeaderMap, endpoint: &Endpoint) {
         headers.remove(header::CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
-    // Who may call Olla from a web page is for Olla's operator to say, not for each backend.
-    for name in CROSS_ORIGIN {
-        headers.remove(name);
-    }
     let spec = &endpoint.spec;
     for (name, _) in &*spec.headers {
         headers.remove(name);
     }
     let private = |(name, value): &(&HeaderName, &HeaderValue)| {
-        is_olla(name) || is_of_the_host(name) || is_credential(name) || tells_secret(value, spec)
+        is_olla(name)
+            || is_cross_origin(name)
+            || is_of_the_host(name)
+            || is_credential(name)
+            || tells_secret(value, spec)
     };
     if headers.iter().any(|pair| private(&pair)) {
         // alloc: few backends say such things.
@@ -50,6 +50,11 @@ pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap, endpoint: &Endpoint
 /// Only this Olla speaks for Olla: the backend may be another one.
 fn is_olla(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-olla-")
+}
+
+/// Who may call Olla from a web page is for Olla's operator to say, not for each backend.
+fn is_cross_origin(name: &HeaderName) -> bool {
+    name.as_str().starts_with("access-control-")
 }
 
 /// What holds for the host that says it; for a client that host is Olla.

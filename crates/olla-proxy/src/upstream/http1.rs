@@ -17,14 +17,14 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{Method, Request, response};
+use http::{Method, response};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
-use crate::replay::Replay;
+use super::OwnRequest;
 use head::Head;
 pub(super) use incoming::{Broken, Incoming};
 use sending::Sending;
@@ -77,10 +77,10 @@ impl Connection {
     /// A response may come before the request has been sent: its body goes on sending the rest.
     pub(super) async fn exchange(
         mut self: Box<Self>,
-        request: &Request<Replay>,
+        request: &OwnRequest<'_>,
     ) -> Result<(response::Parts, Incoming), Unanswered> {
         self.sending.begin(request);
-        let is_head = *request.method() == Method::HEAD;
+        let is_head = *request.method == Method::HEAD;
         let Head { parts, length, keeps_alive } = poll_fn(|cx| self.poll_head(cx, is_head)).await?;
         Ok((parts, Incoming::new(self, length, keeps_alive)))
     }

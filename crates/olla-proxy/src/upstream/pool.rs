@@ -9,15 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request};
+use http::HeaderMap;
 use olla_core::{EndpointId, Failure};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    OwnRequest,
     answer::Answer,
     http1::{Connection, Unanswered},
 };
-use crate::replay::Replay;
 
 /// Idle connections kept for one endpoint and worker.
 const MAX_IDLE: usize = 256;
@@ -151,7 +151,7 @@ impl Pooled {
     /// Sends a request and waits for the response head.
     pub(super) async fn send(
         self,
-        request: &Request<Replay>,
+        request: &OwnRequest<'_>,
         head_timeout: Duration,
     ) -> Result<Answer, Failed> {
         let Self { connection, home, reused } = self;

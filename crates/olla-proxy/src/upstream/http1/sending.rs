@@ -6,10 +6,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, header};
+use http::header;
 use tokio::io::AsyncWrite;
 
-use crate::replay::Replay;
+use crate::{replay::Replay, upstream::OwnRequest};
 
 /// What is being sent, and how far it has come.
 #[derive(Debug, Default)]
@@ -27,16 +27,17 @@ const PIECES: usize = 16;
 
 impl Sending {
     /// Takes a request up (RFC 9112 §3).
-    pub(super) fn begin(&mut self, request: &Request<Replay>) {
+    pub(super) fn begin(&mut self, request: &OwnRequest<'_>) {
         let Self { head, body, sent, is_flushed } = self;
         (*sent, *is_flushed) = (0, false);
-        body.clone_from(request.body());
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        body.clone_from(&request.body);
         head.clear();
-        for part in [request.method().as_str(), " ", target, " HTTP/1.1\r\n"] {
+        for part in [request.method.as_str(), " ", request.target.as_str(), " HTTP/1.1\r\nhost: "] {
             head.extend_from_slice(part.as_bytes());
         }
-        for (name, value) in request.headers() {
+        head.extend_from_slice(request.host.as_bytes());
+        head.extend_from_slice(b"\r\n");
+        for (name, value) in request.headers.iter().filter(|(name, _)| *name != header::HOST) {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 head.extend_from_slice(part);
             }
