@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import litellm_proxy
+import simulated
 import tiny_model
 from litellm_proxy import LiteLlm
 from processes import Process, free_port
@@ -19,7 +20,7 @@ MASTER_KEY = "sk-b7c1e05f9a3d4826b0f4c95d1e7a6832"
 
 @dataclass
 class Backends:
-    """Two open LiteLLM, one behind a master key, a llama.cpp, and the provider that LiteLLM calls."""
+    """Two open LiteLLM, one behind a master key, a llama.cpp, and the providers that LiteLLM calls."""
 
     litellm: LiteLlm
     twin: LiteLlm
@@ -32,14 +33,16 @@ class Backends:
 def running(directory: Path) -> Iterator[Backends]:
     """Starts the backends, waits until each is ready, stops them at the end."""
     provider = Provider()
+    claude = simulated.Engine("claude", "vllm", [litellm_proxy.CLAUDE], directory)
+    urls = {"openai": provider.url, "anthropic": claude.url}
     backends = Backends(
-        litellm=LiteLlm("litellm", directory, provider.url),
-        twin=LiteLlm("twin", directory, provider.url),
-        keyed=LiteLlm("keyed", directory, provider.url, master_key=MASTER_KEY),
+        litellm=LiteLlm("litellm", directory, urls),
+        twin=LiteLlm("twin", directory, urls),
+        keyed=LiteLlm("keyed", directory, urls, master_key=MASTER_KEY),
         llamacpp=llamacpp(directory),
         provider=provider,
     )
-    processes = [backends.llamacpp, backends.litellm, backends.twin, backends.keyed]
+    processes = [claude, backends.llamacpp, backends.litellm, backends.twin, backends.keyed]
     try:
         for process in processes:
             process.start()

@@ -3,7 +3,9 @@
 import pytest
 
 import backends as real
+import simulated
 from olla import START_SECONDS, Olla, endpoint, static
+from processes import eventually
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,44 @@ def olla(tmp_path_factory, backends):
         endpoint("local-llamacpp", "llamacpp", backends.llamacpp.url, priority=100),
     ))
     try:
-        yield olla.start().wait_ready(START_SECONDS)
+        yield all_up(olla.start().wait_ready(START_SECONDS))
     finally:
         olla.stop()
+
+
+def all_up(olla: Olla) -> Olla:
+    """Waits until every endpoint is healthy; one of them is enough to be ready."""
+    def up() -> bool:
+        endpoints = olla.get("/internal/status/endpoints").json()["endpoints"]
+        return all(entry["status"] == "healthy" for entry in endpoints)
+
+    eventually(START_SECONDS, up)
+    return olla
+
+
+@pytest.fixture(scope="session")
+def chat_engine(tmp_path_factory):
+    """A simulated engine that only chats."""
+    engine = simulated.Engine("chatting", "lmdeploy", ["llama3.2:3b"], tmp_path_factory.mktemp("engine"))
+    try:
+        yield engine.start().wait_ready(simulated.START_SECONDS)
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(scope="module")
+def over_chat(start_olla, chat_engine):
+    """An Olla over that engine, with an alias that Claude Code would show."""
+    return start_olla(static(
+        endpoint("chatting", "lmdeploy", chat_engine.url), model_aliases={"claude-local": ["llama3.2:3b"]},
+    ))
+
+
+@pytest.fixture(scope="module")
+def translating(start_olla, backends):
+    """An Olla that passes no message on, so that what llama.cpp and LiteLLM say is always translated."""
+    return all_up(start_olla(static(
+        endpoint("translated", "llamacpp", backends.llamacpp.url),
+        endpoint("gateway", "litellm", backends.litellm.url),
+        translators={"anthropic": {"passthrough_enabled": False}},
+    )))

@@ -33,11 +33,13 @@ FAILURES = {
 }
 WILDCARD = "groq/*"
 WILDCARD_ANSWER = "Hello from groq"
-START_SECONDS = 60.0
+# A model of a provider that speaks Anthropic's dialect.
+CLAUDE = "claude-simulated"
+START_SECONDS = 120.0
 
 
-def config(provider_url: str) -> dict:
-    """Returns the LiteLLM configuration document."""
+def config(urls: dict[str, str]) -> dict:
+    """Returns the LiteLLM configuration document; the URLs are those of providers, by their dialect."""
     def model(name: str, **params) -> dict:
         return {"model_name": name, "litellm_params": {"api_key": "none", **params}}
 
@@ -46,8 +48,9 @@ def config(provider_url: str) -> dict:
     models += [
         model(EMBEDDING_MODEL, model=f"openai/{EMBEDDING_MODEL}", mock_response=EMBEDDING),
         model(WILDCARD, model=WILDCARD, mock_response=WILDCARD_ANSWER),
-        model("weather", model="openai/weather", api_base=provider_url),
-        model("endless", model="openai/endless", api_base=provider_url),
+        model("weather", model="openai/weather", api_base=urls["openai"]),
+        model("endless", model="openai/endless", api_base=urls["openai"]),
+        model(CLAUDE, model=f"anthropic/{CLAUDE}", api_base=urls["anthropic"]),
     ]
     return {
         "model_list": models,
@@ -60,9 +63,9 @@ def config(provider_url: str) -> dict:
 class LiteLlm(Process):
     """One LiteLLM process, open to everybody or behind a master key."""
 
-    def __init__(self, name: str, directory: Path, provider_url: str, *, master_key: str | None = None):
+    def __init__(self, name: str, directory: Path, urls: dict[str, str], *, master_key: str | None = None):
         file = directory / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(config(provider_url), sort_keys=False))
+        file.write_text(yaml.safe_dump(config(urls), sort_keys=False))
         port = free_port()
         program = str(Path(sys.executable).with_name("litellm"))
         super().__init__(

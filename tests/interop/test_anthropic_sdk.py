@@ -3,9 +3,6 @@
 import anthropic
 import pytest
 
-from olla import endpoint, static
-from simulated import START_SECONDS, Engine
-
 TINY = "olla-tiny"
 HELLO = [{"role": "user", "content": "Say hello."}]
 WEATHER = [{
@@ -17,34 +14,6 @@ WEATHER = [{
 def sdk(server, base="/olla/anthropic") -> anthropic.Anthropic:
     """Returns an SDK client that does not retry: a failure is a failure."""
     return anthropic.Anthropic(base_url=server.url + base, api_key="sk-of-the-client", max_retries=0, timeout=30)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """An engine that only chats."""
-    engine = Engine("chatting", "lmdeploy", ["llama3.2:3b"], tmp_path_factory.mktemp("engine"))
-    try:
-        yield engine.start().wait_ready(START_SECONDS)
-    finally:
-        engine.stop()
-
-
-@pytest.fixture(scope="module")
-def over_chat(start_olla, engine):
-    """An Olla over that engine, with an alias that Claude Code would show."""
-    return start_olla(static(
-        endpoint("chatting", "lmdeploy", engine.url), model_aliases={"claude-local": ["llama3.2:3b"]},
-    ))
-
-
-@pytest.fixture(scope="module")
-def translating(start_olla, backends):
-    """An Olla that passes no message on, so that what llama.cpp and LiteLLM say is always translated."""
-    return start_olla(static(
-        endpoint("translated", "llamacpp", backends.llamacpp.url),
-        endpoint("gateway", "litellm", backends.litellm.url),
-        translators={"anthropic": {"passthrough_enabled": False}},
-    ))
 
 
 @pytest.mark.parametrize("base", ["/olla/anthropic", "", "/olla/proxy"])
@@ -111,31 +80,6 @@ def test_errors_are_those_of_the_sdk(over_chat):
         sdk(over_chat).messages.create(model="nothing", max_tokens=5, messages=HELLO)
 
     assert raised.value.body["error"]["type"] == "not_found_error"
-
-
-def test_llamacpp_says_the_same_passed_on_and_translated(olla, translating):
-    def told(server):
-        raw = sdk(server).messages.with_raw_response.create(
-            model=TINY, max_tokens=8, messages=HELLO, extra_body={"temperature": 0},
-        )
-        return raw.headers["x-olla-mode"], raw.parse()
-
-    (native_mode, native), (mode, translated) = told(olla), told(translating)
-
-    assert (native_mode, mode) == ("passthrough", "translation")
-    assert [block.type for block in native.content] == [block.type for block in translated.content]
-    assert native.content[-1].text == translated.content[-1].text
-    assert native.stop_reason == translated.stop_reason == "max_tokens"
-    assert native.usage.output_tokens == translated.usage.output_tokens
-
-
-def test_a_stream_of_llamacpp_is_translated(translating):
-    with sdk(translating).messages.stream(model=TINY, max_tokens=8, messages=HELLO) as stream:
-        kinds = [event.type for event in stream]
-        message = stream.get_final_message()
-
-    assert kinds[0] == "message_start" and kinds[-1] == "message_stop"
-    assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 8)
 
 
 @pytest.mark.parametrize("server", ["olla", "translating"])

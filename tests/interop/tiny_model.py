@@ -8,7 +8,15 @@ import numpy
 
 EMBEDDING, FEED_FORWARD, HEADS, BLOCKS = 32, 64, 2, 1
 CONTEXT = 1 << 18
-CHAT_TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
+# It writes down tools, calls and results, so that a server's prompt shows what became of them.
+CHAT_TEMPLATE = """\
+{% if tools %}tools: {% for tool in tools %}{{ tool | tojson }}
+{% endfor %}{% endif %}\
+{% for m in messages %}{{ m['role'] }}: {{ m['content'] or '' }}\
+{% for call in m['tool_calls'] or [] %}<tool_call>
+{"name": "{{ call['function']['name'] }}", "arguments": {{ call['function']['arguments'] | tojson }}}
+</tool_call>{% endfor %}
+{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"""
 
 
 def vocabulary() -> tuple[list[bytes], list[int]]:
