@@ -579,3 +579,24 @@ fn the_version_from_which_a_format_is_spoken_is_read_and_so_is_the_report_of_a_s
     );
     assert_eq!(report.read(b"{}"), None);
 }
+
+#[test]
+fn every_kind_with_a_first_version_of_messages_says_where_its_version_is_reported() {
+    let profiles = Profiles::builtin();
+    // The releases that brought /v1/messages, and the ones before them, as the servers write them.
+    let releases = [
+        ("llamacpp", r#"{"build_info":"b7186-3ce7a65c2"}"#, r#"{"build_info":"b7187-ff55414c4"}"#),
+        ("ollama", r#"{"version":"0.13.5"}"#, r#"{"version":"0.14.0"}"#),
+        ("sglang", r#"{"version":"0.5.8.post1"}"#, r#"{"version":"0.5.9"}"#),
+        ("vllm", r#"{"version":"0.11.0"}"#, r#"{"version":"0.11.1"}"#),
+    ];
+
+    for (name, before, first) in releases {
+        let kind = kind(&profiles, name);
+        let since = kind.speaks(WireFormat::Messages).unwrap().since.unwrap();
+        let report = kind.version_report().unwrap();
+
+        assert!(report.read(before.as_bytes()).unwrap() < since, "{name}");
+        assert_eq!(report.read(first.as_bytes()), Some(since), "{name}");
+    }
+}
