@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from . import closed_loop, machine, proxies, timed
+from . import closed_loop, machine, proxies, timed, translated
 from .bench import Bench
 from .load import Generator
 
@@ -23,6 +23,7 @@ SCENARIOS = {
     "g": closed_loop.tls_upstream,
     "h": closed_loop.growth,
     "i": timed.at_rest,
+    "j": translated.first_token,
 }
 
 

@@ -21,10 +21,10 @@ class Upstream:
     tls: bool = False
 
 
-def start(stack: ExitStack, work: Path, sim: Path, models: int = 1) -> Upstream:
+def start(stack: ExitStack, work: Path, sim: Path, models: int = 1, kind: str = "openai") -> Upstream:
     """Starts an engine that listens on every address of 127.0.0.0/8."""
     port = free_port()
-    flags = ["--model", MODEL, "--tokens", str(TOKENS), "--record-limit", "0"]
+    flags = ["--kind", kind, "--model", MODEL, "--tokens", str(TOKENS), "--record-limit", "0"]
     stack.enter_context(process(str(sim), "serve", "--addr", f"0.0.0.0:{port}", *flags, log=work / "engine.log"))
     wait_for(f"http://127.0.0.1:{port}/v1/models")
     if models > 1:

@@ -26,6 +26,7 @@ class Load:
     body_bytes: int = 256
     rate: int | None = None
     pace: dict[str, Any] | None = None
+    path: str = ""
 
     def flags(self) -> list[str]:
         flags = ["--model", MODEL, "--requests", str(self.requests), "--connections", str(self.connections)]
@@ -56,7 +57,7 @@ class Generator:
 
     def run(self, url: str, load: Load, meanwhile: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Makes the load and returns the report; `meanwhile` is called once it has begun."""
-        command = [str(self.sim), "load", url, *load.flags()]
+        command = [str(self.sim), "load", url + load.path, *load.flags()]
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         meanwhile()
         try:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .engine import Upstream
 from .machine import free_port, process, wait_for
@@ -31,10 +32,12 @@ class Running:
 Starter = Callable[[ExitStack, Path, Upstream], Running]
 
 
-def olla(binary: Path, stack: ExitStack, work: Path, upstream: Upstream) -> Running:
+def olla(
+    binary: Path, stack: ExitStack, work: Path, upstream: Upstream, *, kind: str = "openai-compatible", **settings: Any
+) -> Running:
     """Everything is on that a user has on; the rate limits are only set too high to be met."""
     port = free_port()
-    scheme, kind = "https" if upstream.tls else "http", "openai-compatible"
+    scheme = "https" if upstream.tls else "http"
     endpoints = [
         {"url": f"{scheme}://{address}", "name": f"engine-{n}", "type": kind}
         | ({"tls": {"insecure_skip_verify": True}} if upstream.tls else {})
@@ -42,7 +45,7 @@ def olla(binary: Path, stack: ExitStack, work: Path, upstream: Upstream) -> Runn
     ]
     limits = ("global_requests_per_minute", "per_ip_requests_per_minute", "burst_size")
     server = {"host": "127.0.0.1", "port": port, "rate_limits": {limit: UNMET for limit in limits}}
-    (work / "olla.yaml").write_text(json.dumps({"server": server, "endpoints": endpoints}))
+    (work / "olla.yaml").write_text(json.dumps({"server": server, "endpoints": endpoints, **settings}))
     command = (str(binary), "--config", str(work / "olla.yaml"))
     return Running(stack.enter_context(process(*command, log=work / "olla.log")), port)
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 pub use cancels::Cancels;
@@ -26,6 +26,9 @@ use client::{Client, Outcome};
 use histogram::Histogram;
 pub use histogram::Quantiles;
 use metronome::Metronome;
+
+/// More tokens than an engine says.
+const MOST_TOKENS: u32 = 32_000;
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -145,17 +148,38 @@ pub async fn run(plan: Plan) -> Report {
 /// Builds the body of a chat request of about `size_bytes`; never smaller than what the fields need.
 #[must_use]
 pub fn chat_body(model: &str, size_bytes: usize, stream: bool) -> Bytes {
-    let body = |text: &str| {
-        let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
-        if let (true, Some(fields)) = (stream, body.as_object_mut()) {
-            fields.insert("stream".to_owned(), json!(true));
-        }
-        body.to_string()
-    };
-    let bare = body("Hello there").len();
-    let padding = "word ".repeat(size_bytes.saturating_sub(bare).div_ceil(5));
-    let padding = padding.get(..size_bytes.saturating_sub(bare)).unwrap_or_default();
-    body(&format!("Hello there{padding}")).into()
+    padded(size_bytes, |text| fields(model, text, stream))
+}
+
+/// Builds the body of a request of Anthropic's Messages of about `size_bytes`, as [`chat_body`] does.
+#[must_use]
+pub fn messages_body(model: &str, size_bytes: usize, stream: bool) -> Bytes {
+    padded(size_bytes, |text| {
+        let mut body = fields(model, text, stream);
+        // These insist on a limit.
+        body.insert("max_tokens".to_owned(), json!(MOST_TOKENS));
+        body
+    })
+}
+
+/// What chats and messages have in common.
+fn fields(model: &str, text: &str, stream: bool) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), json!(model));
+    body.insert("messages".to_owned(), json!([{"role": "user", "content": text}]));
+    if stream {
+        body.insert("stream".to_owned(), json!(true));
+    }
+    body
+}
+
+/// Makes the text so long that the body has the size.
+fn padded(size_bytes: usize, body: impl Fn(&str) -> Map<String, Value>) -> Bytes {
+    let written = |text: &str| Value::Object(body(text)).to_string();
+    let missing = size_bytes.saturating_sub(written("Hello there").len());
+    let padding = "word ".repeat(missing.div_ceil(5));
+    let padding = padding.get(..missing).unwrap_or_default();
+    written(&format!("Hello there{padding}")).into()
 }
 
 /// One connection to the end of the run.
@@ -274,9 +298,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chat_body_has_the_size_that_was_asked_for() {
+    fn a_body_has_the_size_that_was_asked_for() {
         for size in [200, 201, 1000, 4096] {
             assert_eq!(chat_body("m", size, true).len(), size);
+            assert_eq!(messages_body("m", size, true).len(), size);
         }
     }
 

@@ -67,7 +67,8 @@ struct Serve {
 
 #[derive(Args)]
 struct Load {
-    /// Where to send requests; without a path, /v1/chat/completions.
+    /// Where to send requests; without a path, /v1/chat/completions. A path that ends with /v1/messages is sent
+    /// Anthropic's Messages.
     url: String,
     /// Connections, each with one request at a time.
     #[arg(long, default_value_t = 64)]
@@ -162,12 +163,14 @@ fn plan(args: &Load) -> Result<Plan, Box<dyn Error>> {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("not a header: {line}"))?;
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     });
+    let target = if matches!(path, "" | "/") { "/v1/chat/completions" } else { path };
+    let body = if target.ends_with("/v1/messages") { load::messages_body } else { load::chat_body };
     Ok(Plan {
         addr,
         host: host.to_owned(),
-        target: if matches!(path, "" | "/") { "/v1/chat/completions".to_owned() } else { path.to_owned() },
+        target: target.to_owned(),
         headers: headers.collect::<Result<_, String>>()?,
-        body: load::chat_body(&args.model, args.body_size, args.stream),
+        body: body(&args.model, args.body_size, args.stream),
         connections: args.connections.max(1),
         limit,
         rate: args.rate,
