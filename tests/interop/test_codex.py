@@ -35,7 +35,7 @@ def program() -> str | None:
 
 @pytest.fixture
 def engine():
-    engine = AgentEngine(f"echo {WORD}", shell="exec_command", argument="cmd")
+    engine = AgentEngine([("exec_command", {"cmd": f"echo {WORD}"})])
     yield engine
     engine.stop()
 
@@ -64,7 +64,7 @@ def test_a_turn_that_uses_the_shell_is_completed(start_olla, engine, tmp_path):
     [shell] = [item for item in items if item["type"] == "command_execution"]
     assert (shell["exit_code"], shell["aggregated_output"].strip()) == (0, WORD)
     [told] = [item["text"] for item in items if item["type"] == "agent_message"]
-    assert told.startswith("The tool said:") and WORD in told
+    assert told.startswith("The tools said:") and WORD in told
     assert events[-1]["type"] == "turn.completed" and events[-1]["usage"]["input_tokens"] == 40
     asked = next(body for body in engine.requests if any(m["role"] == "tool" for m in body["messages"]))
     assert asked["model"] == MODEL and len(asked["tools"]) > 5
