@@ -69,6 +69,13 @@ impl BackendError {
         }
     }
 
+    /// Reads the error that stands where an answer, or an event of it, should: in `error`, or as the whole, which
+    /// then calls itself an error.
+    pub(crate) fn instead(body: &str, error: Option<&RawValue>, names: [Option<&str>; 2]) -> Option<Self> {
+        let told = error.is_some_and(|error| error.get() != "null") || names.contains(&Some("error"));
+        told.then(|| Self::read(body))
+    }
+
     /// Returns whether the prompt is longer than the model's context.
     pub(crate) fn is_context_overflow(&self) -> bool {
         let message = self.message.to_ascii_lowercase();

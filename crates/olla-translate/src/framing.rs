@@ -18,6 +18,8 @@ pub(crate) struct Framing {
     overflowed: bool,
     /// A line feed right after a carriage return ends no further line.
     after_return: bool,
+    /// A byte order mark may come before the first line, and means nothing.
+    is_first_line: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ enum Format {
 
 /// The longest event that is read; of a longer one only the beginning counts.
 const MAX_EVENT: usize = 256 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 // === impl Framing ===
 
@@ -51,6 +55,7 @@ impl Framing {
             limit,
             overflowed: false,
             after_return: false,
+            is_first_line: true,
         }
     }
 
@@ -87,6 +92,9 @@ impl Framing {
     }
 
     fn end_line(&mut self, event: &mut impl FnMut(&[u8])) {
+        if std::mem::take(&mut self.is_first_line) && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         match self.format {
             Format::Lines => {
                 if !self.line.is_empty() {

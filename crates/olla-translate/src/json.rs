@@ -5,6 +5,8 @@
 //! author.
 
 mod content;
+mod halves;
+mod loose;
 mod record;
 mod scan;
 mod text;
@@ -14,6 +16,8 @@ use serde::Deserialize;
 pub(crate) use serde_json::value::RawValue;
 
 pub(crate) use content::TextOrList;
+pub(crate) use halves::{Halves, whole_characters};
+pub(crate) use loose::Loose;
 pub(crate) use record::record;
 pub(crate) use scan::Closing;
 pub(crate) use text::{Count, Field, Items, Text, below};

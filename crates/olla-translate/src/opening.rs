@@ -70,7 +70,8 @@ fn judge(dialect: Dialect, data: &[u8]) -> Progress {
         return Progress::Nothing;
     }
     let Ok(Value::Object(event)) = serde_json::from_slice::<Value>(data) else { return Progress::Output };
-    if event.get("error").is_some_and(|error| !is_empty(error)) {
+    let is_error = event.get("object").and_then(Value::as_str) == Some("error");
+    if is_error || event.get("error").is_some_and(|error| !is_empty(error)) {
         return Progress::Error;
     }
     if let Some(kind) = event.get("type").and_then(Value::as_str) {
@@ -208,6 +209,7 @@ mod tests {
     fn an_error_is_told_from_a_model_that_writes_about_errors() {
         for (dialect, stream) in [
             (Dialect::OpenAi, sse(r#"{"error":{"message":"out of memory"}}"#)),
+            (Dialect::OpenAi, sse(r#"{"object":"error","message":"out of memory","code":500}"#)),
             (Dialect::OpenAi, sse(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#)),
             (Dialect::OpenAi, sse(r#"{"type":"response.failed"}"#)),
             (

@@ -4,13 +4,14 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::usage::WireUsage;
 use crate::{
+    backend_error::BackendError,
     canonical::StopReason,
-    json::{Count, RawValue, Text},
+    json::{Count, Loose, RawValue, Text},
 };
 
 /// A `chat.completion` or a `chat.completion.chunk`.
@@ -19,21 +20,28 @@ pub(super) struct WireAnswer<'a> {
     #[serde(borrow, default)]
     pub(super) choices: First<WireChoice<'a>>,
     #[serde(default)]
-    pub(super) usage: Option<WireUsage>,
+    pub(super) usage: Loose<WireUsage>,
     #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    object: Loose<Text<'a>>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Loose<Text<'a>>,
 }
 
 /// The first choice. Nobody asks for more of them.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireChoice<'a> {
-    #[serde(borrow, default, alias = "delta")]
+    #[serde(borrow, default)]
     pub(super) message: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
+    pub(super) delta: Option<WireMessage<'a>>,
+    #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
-    /// The stop sequence that was met, or the token.
-    #[serde(borrow, default, alias = "matched_stop")]
-    pub(super) stop_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    stop_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    matched_stop: Option<&'a RawValue>,
 }
 
 /// What the model says, or the next piece of it.
@@ -48,11 +56,11 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) refusal: Said<'a>,
     #[serde(borrow, default)]
-    pub(super) thinking_blocks: Option<Vec<WireThought<'a>>>,
+    pub(super) thinking_blocks: Loose<Vec<WireThought<'a>>>,
     #[serde(borrow, default)]
-    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
+    pub(super) tool_calls: Loose<Vec<WireCall<'a>>>,
     #[serde(borrow, default)]
-    pub(super) function_call: Option<WireFunction<'a>>,
+    pub(super) function_call: Loose<WireFunction<'a>>,
 }
 
 /// A thought with the provider's signature, as some gateways carry it.
@@ -70,9 +78,9 @@ pub(super) struct WireThought<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct WireCall<'a> {
     #[serde(default)]
-    pub(super) index: Option<Count>,
+    pub(super) index: Loose<Count>,
     #[serde(borrow, default)]
-    pub(super) id: Option<Text<'a>>,
+    pub(super) id: Loose<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) function: Option<WireFunction<'a>>,
     #[serde(borrow, default)]
@@ -84,15 +92,17 @@ pub(super) struct WireCall<'a> {
 pub(super) struct WireFunction<'a> {
     #[serde(borrow, default)]
     pub(super) name: Option<Text<'a>>,
-    #[serde(borrow, default, alias = "input")]
-    pub(super) arguments: Arguments<'a>,
+    #[serde(borrow, default)]
+    arguments: Arguments<'a>,
+    #[serde(borrow, default)]
+    input: Arguments<'a>,
 }
 
 /// The arguments of a call: a string of JSON, or, from some servers, the JSON itself.
 #[derive(Debug, Default)]
-pub(super) struct Arguments<'a>(pub(super) Text<'a>);
+pub(super) struct Arguments<'a>(Text<'a>);
 
-/// A text: a string, or a list of parts with text.
+/// A text: a string, or a list of parts with text. What is neither says nothing.
 #[derive(Debug, Default)]
 pub(super) struct Said<'a>(pub(super) Text<'a>);
 
@@ -118,6 +128,33 @@ pub(super) fn settle(reason: StopReason, has_calls: bool, refused: bool) -> Stop
         StopReason::EndTurn | StopReason::StopSequence if has_calls => StopReason::ToolUse,
         StopReason::ToolUse if !has_calls => StopReason::EndTurn,
         reason => reason,
+    }
+}
+
+// === impl WireAnswer ===
+
+impl WireAnswer<'_> {
+    /// Returns the error that stands in the place of an answer.
+    pub(super) fn error(&self, body: &str) -> Option<BackendError> {
+        BackendError::instead(body, self.error, [self.object.0.as_deref(), self.kind.0.as_deref()])
+    }
+}
+
+// === impl WireChoice ===
+
+impl WireChoice<'_> {
+    /// Returns the stop sequence that was met. Some servers tell the number of a token here.
+    pub(super) fn stop_sequence(&self) -> Option<String> {
+        serde_json::from_str(self.stop_reason.or(self.matched_stop)?.get()).ok()
+    }
+}
+
+// === impl WireFunction ===
+
+impl<'a> WireFunction<'a> {
+    /// Returns the arguments of a function, or the input of a free-form tool.
+    pub(super) fn arguments(&self) -> &Text<'a> {
+        if self.arguments.0.is_empty() { &self.input.0 } else { &self.arguments.0 }
     }
 }
 
@@ -173,6 +210,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
                 Ok(Said(text.to_owned().into()))
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Said::default())
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Said::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Said::default())
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {

@@ -6,8 +6,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Backend, StreamTranslator, Translation, stream::Writer};
 use crate::{
-    Dialect, ErrorFacts, Format, Unreadable, anthropic, asked::Asked, backend_error::BackendError,
-    canonical::Response, freeform::Freeform, ollama, openai_chat, responses,
+    Dialect, ErrorFacts, Format, Unreadable, anthropic,
+    asked::Asked,
+    backend_error::BackendError,
+    canonical::{Content, Response},
+    freeform::Freeform,
+    json::whole_characters,
+    ollama, openai_chat, responses,
 };
 
 /// Turns the answer of a backend into the format of the client.
@@ -53,7 +58,9 @@ impl ResponseTranslator {
     ///
     /// If it is not an answer of the backend's format: a 502.
     pub fn whole(&self, body: &[u8]) -> Result<Bytes, Unreadable> {
-        let response = self.read(body)?;
+        let text = String::from_utf8_lossy(body);
+        let text = whole_characters(&text);
+        let response = self.read(&text)?;
         let mut out = BytesMut::with_capacity(body.len() + body.len() / 4 + 256);
         match self.pair.client {
             Format::Messages => anthropic::write_response(&response, &self.asked, &mut out),
@@ -73,7 +80,9 @@ impl ResponseTranslator {
     ///
     /// If it is not an answer of the backend's format: a 502.
     pub fn whole_as_stream(&self, body: &[u8]) -> Result<Bytes, Unreadable> {
-        let response = self.read(body)?;
+        let text = String::from_utf8_lossy(body);
+        let text = whole_characters(&text);
+        let response = self.read(&text)?;
         let mut out = BytesMut::with_capacity(2 * body.len() + 1024);
         let mut writer = Writer::new(self.pair.client, self.asked.clone());
         response.replay(&mut |event| writer.write(&event, &mut out));
@@ -106,14 +115,28 @@ impl ResponseTranslator {
         StreamTranslator::new(self.pair, self.asked, self.freeform)
     }
 
-    fn read<'b>(&self, body: &'b [u8]) -> Result<Response<'b>, Unreadable> {
-        let expected = self.pair.backend.format().as_str();
-        let malformed = |_| Unreadable::Malformed { expected, reason: "it is not UTF-8".into() };
-        let body = str::from_utf8(body).map_err(malformed)?;
+    fn read<'b>(&self, body: &'b str) -> Result<Response<'b>, Unreadable> {
+        let body = body.trim_start_matches('\u{feff}');
         let mut response = match self.pair.backend {
             Backend::Messages => anthropic::read_response(body),
-            Backend::Chat => openai_chat::read_response(body, self.asked.stamp),
+            Backend::Chat => openai_chat::read_response(body),
         }?;
+        let calls = response.blocks.iter_mut().filter_map(|block| match block {
+            Content::ToolUse(call) => Some(call),
+            _ => None,
+        });
+        for (number, call) in (1..).zip(calls) {
+            if call.name.is_empty() {
+                let expected = self.pair.backend.format().as_str();
+                return Err(Unreadable::Malformed {
+                    expected,
+                    reason: "it calls a tool without a name".into(),
+                });
+            }
+            if call.id.is_empty() {
+                call.id = self.asked.stamp.numbered("call_", number).into();
+            }
+        }
         self.freeform.restore(&mut response);
         Ok(response)
     }

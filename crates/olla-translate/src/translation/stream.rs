@@ -11,6 +11,7 @@ use crate::{
     canonical::{Event, Failure},
     framing::Framing,
     freeform::Freeform,
+    json::Halves,
     ollama, openai_chat, responses,
 };
 
@@ -21,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct StreamTranslator {
     framing: Framing,
+    halves: Halves,
     reader: Reader,
     freeform: Freeform,
     writer: Writer,
@@ -66,6 +68,7 @@ impl StreamTranslator {
     pub(super) fn new(pair: Translation, asked: Asked, freeform: Freeform) -> Self {
         Self {
             framing: Framing::with_limit(pair.backend.format().dialect(), MAX_EVENT),
+            halves: Halves::default(),
             reader: Reader::new(pair.backend, &asked),
             freeform,
             writer: Writer::new(pair.client, asked),
@@ -101,14 +104,12 @@ impl StreamTranslator {
         if self.outcome != Outcome::Open {
             return;
         }
-        let Self { framing, reader, freeform, writer, outcome, usage } = self;
+        let Self { framing, halves, reader, freeform, writer, outcome, usage } = self;
         let mut write = |event: Event<'_>| {
             freeform.pass(event, &mut |event| write_event(writer, &event, (outcome, usage), out));
         };
         framing.feed(bytes, |data| {
-            if let Ok(data) = str::from_utf8(data) {
-                reader.read(data, &mut write);
-            }
+            halves.pass(&String::from_utf8_lossy(data), &mut |data| reader.read(data, &mut write));
         });
         if framing.overflowed() {
             self.fail("an event of the backend is too long", "event_too_long", out);
@@ -123,15 +124,14 @@ impl StreamTranslator {
         if self.outcome != Outcome::Open {
             return;
         }
-        let Self { framing, reader, freeform, writer, outcome, usage } = self;
+        let Self { framing, halves, reader, freeform, writer, outcome, usage } = self;
         let mut write = |event: Event<'_>| {
             freeform.pass(event, &mut |event| write_event(writer, &event, (outcome, usage), out));
         };
         framing.end(|data| {
-            if let Ok(data) = str::from_utf8(data) {
-                reader.read(data, &mut write);
-            }
+            halves.pass(&String::from_utf8_lossy(data), &mut |data| reader.read(data, &mut write));
         });
+        halves.end(&mut |data| reader.read(data, &mut write));
         reader.end(&mut write);
     }
 
@@ -186,7 +186,7 @@ fn write_event(
 impl Reader {
     fn new(backend: Backend, asked: &Asked) -> Self {
         match backend {
-            Backend::Messages => Self::Messages(anthropic::StreamReader::default()),
+            Backend::Messages => Self::Messages(anthropic::StreamReader::new(asked.stamp)),
             Backend::Chat => Self::Chat(Box::new(openai_chat::StreamReader::new(asked.stamp))),
         }
     }

@@ -3,20 +3,23 @@
 use serde::Deserialize;
 
 use crate::{
+    Stamp,
     anthropic::{request::WireBlock, stop, usage::WireUsage},
     backend_error::BackendError,
     canonical::{Content, Delta, Event, Failure, Head, Place, Stop, Usage},
-    json::{Count, RawValue, Text},
+    json::{Count, Loose, RawValue, Text},
 };
 
 /// Reads the events of a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StreamReader {
+    stamp: Stamp,
     started: bool,
     done: bool,
     /// The block that is open: its index there and here.
     open: Option<(u64, u32)>,
     next_index: u32,
+    calls: u32,
     stop: Option<Stop<'static>>,
     usage: Option<Usage>,
 }
@@ -27,15 +30,17 @@ struct WireEvent<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Text<'a>>,
     #[serde(default)]
-    message: Option<WireStart>,
+    message: Loose<WireStart>,
     #[serde(default)]
-    index: Option<Count>,
+    index: Loose<Count>,
     #[serde(borrow, default)]
     content_block: Option<WireBlock<'a>>,
     #[serde(borrow, default)]
     delta: Option<WireDelta<'a>>,
     #[serde(default)]
-    usage: Option<WireUsage>,
+    usage: Loose<WireUsage>,
+    #[serde(borrow, default)]
+    object: Loose<Text<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -43,7 +48,7 @@ struct WireEvent<'a> {
 #[derive(Deserialize)]
 struct WireStart {
     #[serde(default)]
-    usage: Option<WireUsage>,
+    usage: Loose<WireUsage>,
 }
 
 /// How a block, or the message, goes on.
@@ -68,25 +73,40 @@ type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 // === impl StreamReader ===
 
 impl StreamReader {
+    /// Begins with what ids are made of, for calls that come without.
+    pub(crate) const fn new(stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            started: false,
+            done: false,
+            open: None,
+            next_index: 0,
+            calls: 0,
+            stop: None,
+            usage: None,
+        }
+    }
+
     /// Reads the data of one event.
     pub(crate) fn read(&mut self, data: &str, emit: Emit<'_>) {
         if self.done {
             return;
         }
         let Ok(event) = serde_json::from_str::<WireEvent<'_>>(data) else { return };
-        if let Some(error) = event.error {
-            self.fail(BackendError::read(error.get()).into_failure(), emit);
+        let names = [event.kind.as_deref(), event.object.0.as_deref()];
+        if let Some(error) = BackendError::instead(data, event.error, names) {
+            self.fail(error.into_failure(), emit);
             return;
         }
         match event.kind.as_deref() {
-            Some("message_start") => self.start(event.message, emit),
+            Some("message_start") => self.start(event.message.0, emit),
             Some("content_block_start") => self.block_start(event, emit),
             Some("content_block_delta") => {
-                if let (Some(delta), Some((_, index))) = (event.delta, self.current(event.index)) {
+                if let (Some(delta), Some((_, index))) = (event.delta, self.current(event.index.0)) {
                     deltas(index, &delta, emit);
                 }
             }
-            Some("content_block_stop") if self.current(event.index).is_some() => self.close(emit),
+            Some("content_block_stop") if self.current(event.index.0).is_some() => self.close(emit),
             Some("message_delta") => self.message_delta(event),
             Some("message_stop") => {
                 self.stop.get_or_insert_default();
@@ -121,7 +141,7 @@ impl StreamReader {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        self.usage = message.and_then(|message| message.usage).map(|usage| usage.read());
+        self.usage = message.and_then(|message| message.usage.0).map(|usage| usage.read());
         emit(Event::Start { usage: self.usage });
     }
 
@@ -134,9 +154,21 @@ impl StreamReader {
         self.start(None, emit);
         self.close(emit);
         let Some(block) = event.content_block else { return };
-        let there = event.index.map_or_else(|| u64::from(self.next_index), |Count(index)| index);
+        let there = event.index.0.map_or_else(|| u64::from(self.next_index), |Count(index)| index);
         let index = self.next_index;
-        let content = block.read(Place::default()).content;
+        let mut content = block.read(Place::default()).content;
+        if let Content::ToolUse(call) = &mut content {
+            self.calls += 1;
+            if call.name.is_empty() {
+                let failure =
+                    Failure::bad_gateway("malformed_answer", "the backend called a tool without a name");
+                self.fail(failure, emit);
+                return;
+            }
+            if call.id.is_empty() {
+                call.id = self.stamp.numbered("call_", self.calls).into();
+            }
+        }
         let (head, first) = match &content {
             Content::Text(text) => (Head::Text, Delta::Text(text)),
             Content::Thinking { text, .. } => (Head::Thinking, Delta::Thinking(text)),
@@ -168,7 +200,7 @@ impl StreamReader {
     }
 
     fn message_delta(&mut self, event: WireEvent<'_>) {
-        if let Some(usage) = event.usage {
+        if let Some(usage) = event.usage.0 {
             self.usage.get_or_insert_default().update(usage.read());
         }
         let Some(delta) = event.delta else { return };

@@ -1,45 +1,45 @@
 //! Reads a whole chat completion.
 
 use crate::{
-    Format, Stamp, Unreadable,
-    backend_error::BackendError,
+    Format, Unreadable,
     canonical::{Content, Response, Stop, StopReason, ToolKind, ToolUse},
     json::Text,
     openai_chat::answer::{WireAnswer, WireCall, WireMessage, settle, stop_reason},
 };
 
-/// Reads a whole chat completion. Calls without an id get one.
-pub(crate) fn read(body: &str, stamp: Stamp) -> Result<Response<'_>, Unreadable> {
+/// Reads a whole chat completion.
+pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     let malformed = |reason: String| Unreadable::Malformed { expected: Format::Chat.as_str(), reason };
     let answer: WireAnswer<'_> = serde_json::from_str(body).map_err(|error| malformed(error.to_string()))?;
-    if let Some(error) = answer.error.filter(|error| error.get() != "null") {
-        let error = BackendError::read(error.get());
+    if let Some(error) = answer.error(body) {
         return Err(Unreadable::Error { status: error.likely_status(), message: error.message });
     }
     let Some(choice) = answer.choices.0 else { return Err(malformed("it has no choices".into())) };
-    let Some(message) = choice.message else { return Err(malformed("its choice has no message".into())) };
+    let sequence = choice.stop_sequence();
+    let Some(message) = choice.message.or(choice.delta) else {
+        return Err(malformed("its choice has no message".into()));
+    };
     let refused = !message.refusal.0.is_empty();
-    let blocks = blocks(message, stamp);
+    let blocks = blocks(message);
     let has_calls = blocks.iter().any(|block| matches!(block, Content::ToolUse(_)));
     let Some(reason) = stop_reason(choice.finish_reason.as_deref().unwrap_or("stop")) else {
         let message = "it ended with an error".to_owned();
         return Err(Unreadable::Error { status: 502, message });
     };
-    let sequence = choice.stop_reason.and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok());
     let reason = match (reason, &sequence) {
         (StopReason::EndTurn, Some(_)) => StopReason::StopSequence,
         (reason, _) => reason,
     };
     let reason = settle(reason, has_calls, refused);
-    let sequence = sequence.filter(|_| reason == StopReason::StopSequence);
-    Ok(Response { blocks, stop: Stop { reason, sequence }, usage: answer.usage.map(|usage| usage.read()) })
+    let sequence = sequence.filter(|_| reason == StopReason::StopSequence).map(Text::from);
+    Ok(Response { blocks, stop: Stop { reason, sequence }, usage: answer.usage.0.map(|usage| usage.read()) })
 }
 
 /// Thoughts come first, then text, then calls.
-fn blocks(mut message: WireMessage<'_>, stamp: Stamp) -> Vec<Content<'_>> {
+fn blocks(mut message: WireMessage<'_>) -> Vec<Content<'_>> {
     let mut blocks = vec![];
     let thoughts = message.thoughts();
-    for thought in message.thinking_blocks.take().into_iter().flatten() {
+    for thought in message.thinking_blocks.0.take().into_iter().flatten() {
         match (thought.thinking, thought.data) {
             (Some(text), _) => {
                 blocks.push(Content::Thinking { text, signature: thought.signature.unwrap_or_default() });
@@ -54,15 +54,14 @@ fn blocks(mut message: WireMessage<'_>, stamp: Stamp) -> Vec<Content<'_>> {
     let texts = [message.content.0, message.refusal.0];
     blocks.extend(texts.into_iter().filter(|text| !text.is_empty()).map(Content::Text));
     let old =
-        message.function_call.map(|function| WireCall { function: Some(function), ..WireCall::default() });
-    for (at, call) in (1..).zip(message.tool_calls.into_iter().flatten().chain(old)) {
+        message.function_call.0.map(|function| WireCall { function: Some(function), ..WireCall::default() });
+    for call in message.tool_calls.0.into_iter().flatten().chain(old) {
         let kind = if call.custom.is_some() { ToolKind::Freeform } else { ToolKind::Function };
         let Some(function) = call.function.or(call.custom) else { continue };
-        let id = call.id.filter(|id| !id.is_empty());
         blocks.push(Content::ToolUse(ToolUse {
-            id: id.unwrap_or_else(|| stamp.numbered("call_", at).into()),
+            id: call.id.0.unwrap_or_default(),
+            input: function.arguments().clone(),
             name: function.name.unwrap_or_default(),
-            input: function.arguments.0,
             kind,
         }));
     }

@@ -4,9 +4,10 @@ use bytes::BytesMut;
 
 use crate::{
     asked::Asked,
-    canonical::{Content, Response, ToolKind, ToolUse},
+    canonical::{Content, Response, ToolKind, ToolUse, Usage},
     json::{Array, Object},
     openai_chat::{stop, usage},
+    tokens,
 };
 
 /// Appends a whole chat completion.
@@ -22,7 +23,18 @@ pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) 
     stop::write(&response.stop, &mut choice);
     drop(choice);
     drop(choices);
-    usage::write(&response.usage.unwrap_or_default(), &mut body);
+    let written = response.blocks.iter().map(said_bytes).sum();
+    let guess =
+        || Usage { input: asked.prompt_tokens, output: tokens::of_bytes(written), ..Usage::default() };
+    usage::write(&response.usage.unwrap_or_else(guess), &mut body);
+}
+
+fn said_bytes(block: &Content<'_>) -> usize {
+    match block {
+        Content::Text(text) | Content::Thinking { text, .. } => text.len(),
+        Content::ToolUse(call) => call.input.len(),
+        _ => 0,
+    }
 }
 
 fn message(blocks: &[Content<'_>], asked: &Asked, choice: &mut Object<'_>) {

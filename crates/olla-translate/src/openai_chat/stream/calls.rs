@@ -47,30 +47,32 @@ impl Calls {
             if at == MAX_CALLS {
                 return None;
             }
-            self.0.push(Call { index: piece.index.map(|Count(index)| index), ..Call::default() });
+            self.0.push(Call { index: piece.index.0.map(|Count(index)| index), ..Call::default() });
         }
         let call = self.0.get_mut(at)?;
         Some(call.add(piece))
     }
 
     /// Finds the call that a piece belongs to. Servers differ in what they tell: the index should, but some
-    /// leave it out and some send zero for every call; a new id always means a new call.
+    /// leave it out and some send zero for every call. A new id means a new call where a name comes with it; some
+    /// make up a new one for every piece.
     fn find(&self, piece: &WireCall<'_>) -> Option<usize> {
-        let id = piece.id.as_deref().unwrap_or_default();
+        let id = piece.id.0.as_deref().unwrap_or_default();
         let name = piece.part().and_then(|part| part.name.as_deref()).unwrap_or_default();
         if !id.is_empty()
             && let Some(at) = self.0.iter().position(|call| call.id == id && call.fits(piece))
         {
             return Some(at);
         }
-        let at = match piece.index {
+        let at = match piece.index.0 {
             Some(Count(index)) => self.0.iter().rposition(|call| call.index == Some(index)),
             None => self.0.len().checked_sub(1),
         }?;
         let call = self.0.get(at)?;
-        let other_id = !id.is_empty() && !call.id.is_empty();
-        let other_name = !name.is_empty() && !call.name.is_empty() && piece.index.is_none() && id.is_empty();
         let complete = call.closing.is_closed();
+        let other_id = !id.is_empty() && !call.id.is_empty() && (complete || !name.is_empty());
+        let other_name =
+            !name.is_empty() && !call.name.is_empty() && piece.index.0.is_none() && id.is_empty();
         let another = other_id || (other_name && (complete || call.name != name));
         (!another).then_some(at)
     }
@@ -94,22 +96,22 @@ impl Calls {
 
 impl Call {
     fn fits(&self, piece: &WireCall<'_>) -> bool {
-        piece.index.is_none_or(|Count(index)| self.index.is_none_or(|own| own == index))
+        piece.index.0.is_none_or(|Count(index)| self.index.is_none_or(|own| own == index))
     }
 
     fn add(&mut self, piece: &WireCall<'_>) -> usize {
-        let before = self.waiting.len();
-        if let Some(id) = piece.id.as_deref().filter(|_| self.id.is_empty() && self.stage == Stage::Heard) {
+        let before = self.bytes();
+        if let Some(id) = piece.id.0.as_deref().filter(|_| self.id.is_empty() && self.stage == Stage::Heard) {
             id.clone_into(&mut self.id);
         }
         if piece.custom.is_some() {
             self.kind = ToolKind::Freeform;
         }
-        let Some(part) = piece.part() else { return 0 };
+        let Some(part) = piece.part() else { return self.bytes() - before };
         if let Some(name) = part.name.as_deref().filter(|_| self.name.is_empty()) {
             name.clone_into(&mut self.name);
         }
-        let text = &*part.arguments.0;
+        let text = &**part.arguments();
         match self.kind {
             ToolKind::Freeform => self.waiting.push_str(text),
             // What follows a complete object would only spoil it.
@@ -118,7 +120,11 @@ impl Call {
                 self.waiting.push_str(text.get(..own).unwrap_or_default());
             }
         }
-        self.waiting.len() - before
+        self.bytes() - before
+    }
+
+    const fn bytes(&self) -> usize {
+        self.id.len() + self.name.len() + self.waiting.len()
     }
 
     /// Returns whether enough is known to pass it on: with the arguments no id is to be expected any more.

@@ -3,7 +3,6 @@
 use super::calls::{Calls, Stage};
 use crate::{
     Stamp,
-    backend_error::BackendError,
     canonical::{Delta, Event, Failure, Head, Stop, StopReason, Usage},
     json::Text,
     openai_chat::answer::{WireAnswer, WireCall, WireMessage, settle, stop_reason},
@@ -77,21 +76,24 @@ impl StreamReader {
         }
         // What is no chunk is somebody's way to keep the connection alive.
         let Ok(answer) = serde_json::from_str::<WireAnswer<'_>>(data) else { return };
-        if let Some(error) = answer.error.filter(|error| error.get() != "null") {
-            self.fail(BackendError::read(error.get()).into_failure(), emit);
+        if let Some(error) = answer.error(data) {
+            self.fail(error.into_failure(), emit);
             return;
         }
-        if let Some(usage) = answer.usage {
+        if let Some(usage) = answer.usage.0 {
             self.usage.get_or_insert_default().update(usage.read());
         }
         if !std::mem::replace(&mut self.started, true) {
             emit(Event::Start { usage: None });
         }
         let Some(choice) = answer.choices.0 else { return };
-        if let Some(message) = choice.message {
+        let sequence = choice.stop_sequence();
+        // A whole message within a stream repeats what was said before, if something was.
+        let message = choice.message.filter(|_| self.next_index == 0);
+        if let Some(message) = choice.delta.or(message) {
             self.message(message, emit);
         }
-        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
+        if let Some(reason) = choice.finish_reason.filter(|reason| !matches!(&**reason, "" | "null")) {
             let Some(reason) = stop_reason(&reason) else {
                 self.fail(
                     Failure::bad_gateway("error_in_stream", "the backend ended its answer with an error"),
@@ -99,7 +101,6 @@ impl StreamReader {
                 );
                 return;
             };
-            let sequence = choice.stop_reason.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
             let reason = match (reason, &sequence) {
                 (StopReason::EndTurn, Some(_)) => StopReason::StopSequence,
                 (reason, _) => reason,
@@ -154,7 +155,7 @@ impl StreamReader {
     fn message(&mut self, mut message: WireMessage<'_>, emit: Emit<'_>) {
         let thoughts = message.thoughts();
         self.say(Voice::Thinking, &thoughts, emit);
-        for thought in message.thinking_blocks.iter().flatten() {
+        for thought in message.thinking_blocks.0.iter().flatten() {
             self.thought(thought.signature.as_deref(), thought.data.as_deref(), emit);
         }
         self.say(Voice::Aloud, &message.content.0, emit);
@@ -162,10 +163,10 @@ impl StreamReader {
             self.refused = true;
             self.say(Voice::Aloud, &message.refusal.0, emit);
         }
-        for call in message.tool_calls.iter().flatten() {
+        for call in message.tool_calls.0.iter().flatten() {
             self.call(call, emit);
         }
-        if let Some(function) = message.function_call {
+        if let Some(function) = message.function_call.0 {
             self.call(&WireCall { function: Some(function), ..WireCall::default() }, emit);
         }
     }

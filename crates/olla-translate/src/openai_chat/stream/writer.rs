@@ -8,6 +8,7 @@ use crate::{
     canonical::{Delta, Event, Failure, Head, Stop, ToolKind, Usage},
     json::Object,
     openai_chat::{stop, usage},
+    tokens,
 };
 
 /// Writes the chunks of a stream.
@@ -21,6 +22,8 @@ pub(crate) struct StreamWriter {
     kind: ToolKind,
     /// Whether the open block is a call that has had no input yet.
     bare_call: bool,
+    /// Bytes of text, thoughts and input, for a backend that does not count.
+    written: usize,
 }
 
 // === impl StreamWriter ===
@@ -29,7 +32,7 @@ impl StreamWriter {
     /// Begins with what the request asked for.
     pub(crate) fn new(asked: Asked) -> Self {
         let id = asked.stamp.id("chatcmpl-");
-        Self { asked, id, begun: false, calls: 0, kind: ToolKind::Function, bare_call: false }
+        Self { asked, id, begun: false, calls: 0, kind: ToolKind::Function, bare_call: false, written: 0 }
     }
 
     /// Writes the beginning, before the backend has said anything. A second time nothing.
@@ -100,6 +103,9 @@ impl StreamWriter {
     }
 
     fn block_delta(&mut self, delta: Delta<'_>, out: &mut BytesMut) {
+        if let Delta::Text(text) | Delta::Thinking(text) | Delta::ToolInput(text) = delta {
+            self.written += text.len();
+        }
         match delta {
             Delta::Text(text) => self.delta(out, |delta| {
                 delta.text("content", text);
@@ -140,7 +146,10 @@ impl StreamWriter {
             choice.number("index", 0).json("delta", "{}");
             stop::write(stop, &mut choice);
         }
-        if let (Some(usage), true) = (usage, self.asked.stream_usage) {
+        if self.asked.stream_usage {
+            let output = tokens::of_bytes(self.written);
+            let guess = || Usage { input: self.asked.prompt_tokens, output, ..Usage::default() };
+            let usage = usage.unwrap_or_else(guess);
             let mut chunk = self.chunk(out);
             chunk.json("choices", "[]");
             usage::write(&usage, &mut chunk);
