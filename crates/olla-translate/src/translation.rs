@@ -2,6 +2,8 @@
 //!
 //! This is the one place that lists the readers and writers of all formats.
 
+#[cfg(test)]
+mod mesh;
 mod response;
 mod stream;
 

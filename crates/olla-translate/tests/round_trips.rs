@@ -1,9 +1,9 @@
-//! There and back: what both formats can say survives, and a stream says what a whole answer does.
+//! There and back: a request of either of the formats that backends speak survives the other. Those of all formats
+//! are put to the test beside the readers and writers, in `src/translation/mesh.rs`; answers in `answers.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where an assumption fails")]
 
-use bytes::BytesMut;
-use olla_translate::{Abilities, Format, Outcome, ResponseTranslator, Stamp, Translation};
+use olla_translate::{Abilities, Format, Stamp, Translation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -144,94 +144,6 @@ fn plain(content: Vec<Value>) -> Value {
     }
 }
 
-fn response(client: Format, backend: Format) -> ResponseTranslator {
-    let body = json!({
-        "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi",
-        "stream_options": { "include_usage": true },
-    });
-    let translation = Translation::between(client, backend).unwrap();
-    translation.plan(body.to_string().as_bytes(), &Abilities::default(), Stamp::default()).unwrap().response
-}
-
-fn streamed(client: Format, backend: Format, stream: &str, cut: usize) -> String {
-    let (mut translator, mut out) = (response(client, backend).stream(), BytesMut::new());
-    for piece in stream.as_bytes().chunks(cut) {
-        translator.feed(piece, &mut out);
-    }
-    translator.finish(&mut out);
-    assert_eq!(translator.outcome(), Outcome::Complete);
-    String::from_utf8(out.to_vec()).unwrap()
-}
-
-/// Puts the message together again, as Anthropic's SDKs do.
-fn accumulated(stream: &str) -> Value {
-    let mut message = Value::Null;
-    let mut json = String::new();
-    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
-        let event: Value = serde_json::from_str(data).unwrap();
-        let index = usize::try_from(event["index"].as_u64().unwrap_or(0)).unwrap();
-        match event["type"].as_str().unwrap() {
-            "message_start" => message = event["message"].clone(),
-            "content_block_start" => {
-                assert_eq!(message["content"].as_array().unwrap().len(), index);
-                message["content"].as_array_mut().unwrap().push(event["content_block"].clone());
-                json.clear();
-            }
-            "content_block_delta" => {
-                let block = &mut message["content"][index];
-                for (key, target) in [("text", "text"), ("thinking", "thinking"), ("signature", "signature")]
-                {
-                    if let Some(piece) = event["delta"][key].as_str() {
-                        block[target] = json!(block[target].as_str().unwrap().to_owned() + piece);
-                    }
-                }
-                json.push_str(event["delta"]["partial_json"].as_str().unwrap_or_default());
-            }
-            "content_block_stop" if !json.is_empty() => {
-                message["content"][index]["input"] = serde_json::from_str(&json).unwrap();
-            }
-            "message_delta" => {
-                for key in ["stop_reason", "stop_sequence"] {
-                    message[key] = event["delta"][key].clone();
-                }
-                message["usage"] = event["usage"].clone();
-            }
-            _ => {}
-        }
-    }
-    message
-}
-
-/// An answer as a chat completion, and as its chunks.
-fn chat_answer(thought: &str, said: &[String], calls: &[(String, Value, String)]) -> (Value, String) {
-    let chunk = |delta: Value| {
-        format!("data: {}\n\n", json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] }))
-    };
-    let mut stream = String::new();
-    if !thought.is_empty() {
-        stream += &chunk(json!({ "reasoning_content": thought }));
-    }
-    for piece in said {
-        stream += &chunk(json!({ "content": piece }));
-    }
-    let mut whole = vec![];
-    for (index, (name, input, _)) in calls.iter().enumerate() {
-        let (id, arguments) = (format!("c{index}"), input.to_string());
-        let half = (0..=arguments.len() / 2).rev().find(|at| arguments.is_char_boundary(*at)).unwrap();
-        let (head, tail) = arguments.split_at(half);
-        stream += &chunk(
-            json!({ "tool_calls": [{ "index": index, "id": id, "function": { "name": name, "arguments": head } }] }),
-        );
-        stream += &chunk(json!({ "tool_calls": [{ "index": index, "function": { "arguments": tail } }] }));
-        whole.push(json!({ "id": id, "function": { "name": name, "arguments": arguments } }));
-    }
-    let usage = json!({ "prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 2 } });
-    stream += &format!("data: {}\n\n", json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] }));
-    stream += &format!("data: {}\n\ndata: [DONE]\n\n", json!({ "choices": [], "usage": usage }));
-    let message = json!({ "reasoning_content": thought, "content": said.concat(), "tool_calls": whole });
-    (json!({ "choices": [{ "message": message, "finish_reason": "stop" }], "usage": usage }), stream)
-}
-
 proptest! {
     #[test]
     fn requests_of_anthropic_survive_chat(steps in prop::collection::vec(step(), 1..4), wishes in wishes()) {
@@ -251,36 +163,5 @@ proptest! {
         let back = translated(Format::Messages, Format::Chat, &there);
 
         prop_assert_eq!(back, body);
-    }
-
-    #[test]
-    fn a_stream_says_what_a_whole_answer_does(
-        thought in prop_oneof![Just(String::new()), text()],
-        said in prop::collection::vec(text(), 0..4),
-        calls in prop::collection::vec(("[a-z_]{1,9}", input(), text()), 0..3),
-        cut in 1_usize..200,
-    ) {
-        let (whole, stream) = chat_answer(&thought, &said, &calls);
-
-        let told = response(Format::Messages, Format::Chat).whole(whole.to_string().as_bytes()).unwrap();
-        let message: Value = serde_json::from_slice(&told).unwrap();
-        prop_assert_eq!(&accumulated(&streamed(Format::Messages, Format::Chat, &stream, cut)), &message);
-
-        let told = response(Format::Responses, Format::Chat).whole(whole.to_string().as_bytes()).unwrap();
-        let expected: Value = serde_json::from_slice(&told).unwrap();
-        let events = streamed(Format::Responses, Format::Chat, &stream, cut);
-        let last = events.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
-        let last: Value = serde_json::from_str(last).unwrap();
-        prop_assert_eq!(&last["response"], &expected);
-
-        // And back: the message, and its stream, as chat completions again.
-        let back = response(Format::Chat, Format::Messages).whole(&message.to_string().into_bytes()).unwrap();
-        let back: Value = serde_json::from_slice(&back).unwrap();
-        let first = &whole["choices"][0]["message"];
-        let again = &back["choices"][0]["message"];
-        prop_assert_eq!(again["content"].as_str().unwrap_or_default(), first["content"].as_str().unwrap());
-        prop_assert_eq!(again["reasoning_content"].as_str().unwrap_or_default(), thought);
-        prop_assert_eq!(again["tool_calls"].as_array().map_or(0, Vec::len), calls.len());
-        prop_assert_eq!(&back["usage"]["prompt_tokens_details"], &whole["usage"]["prompt_tokens_details"]);
     }
 }
