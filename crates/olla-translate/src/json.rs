@@ -5,6 +5,7 @@
 //! author.
 
 mod content;
+mod few;
 mod halves;
 mod loose;
 mod record;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 pub(crate) use serde_json::value::RawValue;
 
 pub(crate) use content::TextOrList;
+pub(crate) use few::Few;
 pub(crate) use halves::{Halves, whole_characters};
 pub(crate) use loose::Loose;
 pub(crate) use record::record;

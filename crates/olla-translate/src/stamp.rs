@@ -1,5 +1,7 @@
 //! What a translation may not make up by itself: chance and time.
 
+use std::fmt;
+
 /// Chance and time for one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {
@@ -33,12 +35,17 @@ impl Stamp {
     }
 }
 
-/// Returns a time, in seconds since 1970, as RFC 3339 in UTC.
-pub(crate) fn rfc3339(unix_seconds: u64) -> String {
-    let (days, seconds) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+/// A time, in seconds since 1970, that spells itself as RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rfc3339(pub(crate) u64);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
 }
 
 /// The date of a day since 1970, by Howard Hinnant's `civil_from_days`.
@@ -75,7 +82,7 @@ mod tests {
             (1_735_689_599, "2024-12-31T23:59:59Z"),
             (1_764_111_456, "2025-11-25T22:57:36Z"),
         ] {
-            assert_eq!(rfc3339(unix_seconds), date);
+            assert_eq!(Rfc3339(unix_seconds).to_string(), date);
         }
     }
 }

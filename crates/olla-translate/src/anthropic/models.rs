@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Untranslatable, json::Object, stamp::rfc3339};
+use crate::{Untranslatable, json::Object, stamp::Rfc3339};
 
 /// A model as Anthropic's clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl ListedModel<'_> {
 
     fn write(&self, mut wire: Object<'_>) {
         wire.text("type", "model").text("id", self.id).text("display_name", self.display_name);
-        wire.text("created_at", &rfc3339(self.created_unix_seconds)).text("lifecycle", "active");
+        wire.display("created_at", format_args!("\"{}\"", Rfc3339(self.created_unix_seconds)))
+            .text("lifecycle", "active");
         for (key, value) in [("max_input_tokens", self.max_input_tokens), ("max_tokens", self.max_tokens)] {
             match value {
                 Some(tokens) => wire.number(key, tokens),

@@ -9,7 +9,7 @@ use crate::{
     asked::Asked,
     canonical::{Content, Response, Stop, StopReason, ToolUse, Usage},
     json::{Array, Object},
-    stamp::rfc3339,
+    stamp::Rfc3339,
     tokens,
 };
 
@@ -68,7 +68,7 @@ pub(crate) fn write(response: &Response<'_>, asked: &Asked, api: Api, out: &mut 
 /// Writes what every line begins with.
 pub(super) fn head(asked: &Asked, body: &mut Object<'_>) {
     let now = asked.stamp.unix_seconds.saturating_add(asked.elapsed.as_secs());
-    body.text("model", &asked.model).text("created_at", &rfc3339(now));
+    body.text("model", &asked.model).display("created_at", format_args!("\"{}\"", Rfc3339(now)));
 }
 
 /// Writes what an answer ends with.

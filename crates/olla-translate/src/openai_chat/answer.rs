@@ -11,7 +11,7 @@ use super::usage::WireUsage;
 use crate::{
     backend_error::BackendError,
     canonical::StopReason,
-    json::{Count, Loose, RawValue, Text},
+    json::{Count, Few, Loose, RawValue, Text},
 };
 
 /// A `chat.completion` or a `chat.completion.chunk`.
@@ -56,9 +56,9 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) refusal: Said<'a>,
     #[serde(borrow, default)]
-    pub(super) thinking_blocks: Loose<Vec<WireThought<'a>>>,
+    pub(super) thinking_blocks: Few<WireThought<'a>>,
     #[serde(borrow, default)]
-    pub(super) tool_calls: Loose<Vec<WireCall<'a>>>,
+    pub(super) tool_calls: Few<WireCall<'a>>,
     #[serde(borrow, default)]
     pub(super) function_call: Loose<WireFunction<'a>>,
 }

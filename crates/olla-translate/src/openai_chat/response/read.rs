@@ -39,7 +39,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
 fn blocks(mut message: WireMessage<'_>) -> Vec<Content<'_>> {
     let mut blocks = vec![];
     let thoughts = message.thoughts();
-    for thought in message.thinking_blocks.0.take().into_iter().flatten() {
+    for thought in std::mem::take(&mut message.thinking_blocks) {
         match (thought.thinking, thought.data) {
             (Some(text), _) => {
                 blocks.push(Content::Thinking { text, signature: thought.signature.unwrap_or_default() });
@@ -55,7 +55,7 @@ fn blocks(mut message: WireMessage<'_>) -> Vec<Content<'_>> {
     blocks.extend(texts.into_iter().filter(|text| !text.is_empty()).map(Content::Text));
     let old =
         message.function_call.0.map(|function| WireCall { function: Some(function), ..WireCall::default() });
-    for call in message.tool_calls.0.into_iter().flatten().chain(old) {
+    for call in message.tool_calls.into_iter().chain(old) {
         let kind = if call.custom.is_some() { ToolKind::Freeform } else { ToolKind::Function };
         let Some(function) = call.function.or(call.custom) else { continue };
         blocks.push(Content::ToolUse(ToolUse {

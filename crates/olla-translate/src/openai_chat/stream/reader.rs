@@ -155,7 +155,7 @@ impl StreamReader {
     fn message(&mut self, mut message: WireMessage<'_>, emit: Emit<'_>) {
         let thoughts = message.thoughts();
         self.say(Voice::Thinking, &thoughts, emit);
-        for thought in message.thinking_blocks.0.iter().flatten() {
+        for thought in message.thinking_blocks.iter() {
             self.thought(thought.signature.as_deref(), thought.data.as_deref(), emit);
         }
         self.say(Voice::Aloud, &message.content.0, emit);
@@ -163,7 +163,7 @@ impl StreamReader {
             self.refused = true;
             self.say(Voice::Aloud, &message.refusal.0, emit);
         }
-        for call in message.tool_calls.0.iter().flatten() {
+        for call in message.tool_calls.iter() {
             self.call(call, emit);
         }
         if let Some(function) = message.function_call.0 {
