@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where an assumption fails")]
 
+#[path = "golden/answers.rs"]
+mod answers;
 #[path = "golden/fidelity.rs"]
 mod fidelity;
 #[path = "golden/transcript.rs"]

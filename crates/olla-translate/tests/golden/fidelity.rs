@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use super::transcript::{Direction, directions, is_blessing};
 
-const BEGIN: &str = "<!-- fidelity: begin -->\n";
-const END: &str = "<!-- fidelity: end -->";
-
 /// Makes a table for each kind of client of what the requests in `golden/` show.
 fn tables() -> String {
     let mut clients: Vec<Format> = directions().map(|direction| direction.client).to_vec();
@@ -54,13 +51,16 @@ fn verdict(direction: &Direction, case: &Value) -> String {
 #[test]
 fn the_page_shows_what_the_transcripts_show() {
     let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/translation.md");
-    let text = fs::read_to_string(&page).unwrap();
-    let (head, rest) = text.split_once(BEGIN).unwrap();
-    let (shown, tail) = rest.split_once(END).unwrap();
+    for (name, tables) in [("answers", super::answers::tables()), ("fidelity", tables())] {
+        let text = fs::read_to_string(&page).unwrap();
+        let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+        let (head, rest) = text.split_once(&begin).unwrap();
+        let (shown, tail) = rest.split_once(&end).unwrap();
 
-    if is_blessing() {
-        fs::write(&page, [head, BEGIN, &*tables(), END, tail].concat()).unwrap();
-    } else {
-        assert_eq!(shown, tables(), "OLLA_BLESS=1 writes the table anew");
+        if is_blessing() {
+            fs::write(&page, [head, &begin, &tables, &end, tail].concat()).unwrap();
+        } else {
+            assert_eq!(shown, tables, "OLLA_BLESS=1 writes the table anew");
+        }
     }
 }
