@@ -70,10 +70,15 @@ impl BackendError {
     }
 
     /// Reads the error that stands where an answer, or an event of it, should: in `error`, or as the whole, which
-    /// then calls itself an error.
-    pub(crate) fn instead(body: &str, error: Option<&RawValue>, names: [Option<&str>; 2]) -> Option<Self> {
-        let told = error.is_some_and(|error| error.get() != "null") || names.contains(&Some("error"));
-        told.then(|| Self::read(body))
+    /// then calls itself an error in its `type` or `object`.
+    pub(crate) fn instead(
+        body: &str,
+        error: Option<&RawValue>,
+        names: [Option<&RawValue>; 2],
+    ) -> Option<Self> {
+        let is_named = names.into_iter().flatten().any(|name| name.get() == "\"error\"");
+        let is_told = error.is_some_and(|error| error.get() != "null");
+        (is_named || is_told).then(|| Self::read(body))
     }
 
     /// Returns whether the prompt is longer than the model's context.

@@ -8,7 +8,7 @@ use crate::{
     asked::Asked,
     backend_error::BackendError,
     canonical::{Content, Place, Response, Stop, Usage},
-    json::{Loose, Object, RawValue, Text, record},
+    json::{Object, RawValue, Text, record},
     tokens,
 };
 
@@ -20,8 +20,8 @@ record! {
         stop_sequence: Option<Text<'a>> = "stop_sequence",
         usage: Option<&'a RawValue> = "usage",
         error: Option<&'a RawValue> = "error",
-        kind: Loose<Text<'a>> = "type",
-        object: Loose<Text<'a>> = "object",
+        kind: Option<&'a RawValue> = "type",
+        object: Option<&'a RawValue> = "object",
     }
 }
 
@@ -29,8 +29,7 @@ record! {
 pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     let malformed = |reason: String| Unreadable::Malformed { expected: Format::Messages.as_str(), reason };
     let wire: WireMessage<'_> = serde_json::from_str(body).map_err(|error| malformed(error.to_string()))?;
-    let names = [wire.kind.0.as_deref(), wire.object.0.as_deref()];
-    if let Some(error) = BackendError::instead(body, wire.error, names) {
+    if let Some(error) = BackendError::instead(body, wire.error, [wire.kind, wire.object]) {
         return Err(Unreadable::Error { status: error.likely_status(), message: error.message });
     }
     if matches!(wire.content, WireContent::Absent) {

@@ -24,9 +24,9 @@ pub(super) struct WireAnswer<'a> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    object: Loose<Text<'a>>,
+    object: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "type")]
-    kind: Loose<Text<'a>>,
+    kind: Option<&'a RawValue>,
 }
 
 /// The first choice. Nobody asks for more of them.
@@ -136,7 +136,7 @@ pub(super) fn settle(reason: StopReason, has_calls: bool, refused: bool) -> Stop
 impl WireAnswer<'_> {
     /// Returns the error that stands in the place of an answer.
     pub(super) fn error(&self, body: &str) -> Option<BackendError> {
-        BackendError::instead(body, self.error, [self.object.0.as_deref(), self.kind.0.as_deref()])
+        BackendError::instead(body, self.error, [self.object, self.kind])
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct StreamReader {
     open: Option<(u64, u32)>,
     next_index: u32,
     calls: u32,
+    /// The blocks, as they are counted there, that another one has begun within.
+    interrupted: Vec<u64>,
     stop: Option<Stop<'static>>,
     usage: Option<Usage>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct StreamReader {
 #[derive(Deserialize)]
 struct WireEvent<'a> {
     #[serde(borrow, default, rename = "type")]
-    kind: Option<Text<'a>>,
+    kind: Option<&'a RawValue>,
     #[serde(default)]
     message: Loose<WireStart>,
     #[serde(default)]
@@ -40,7 +42,7 @@ struct WireEvent<'a> {
     #[serde(default)]
     usage: Loose<WireUsage>,
     #[serde(borrow, default)]
-    object: Loose<Text<'a>>,
+    object: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -68,6 +70,9 @@ struct WireDelta<'a> {
     stop_sequence: Option<Text<'a>>,
 }
 
+/// More blocks than this are not watched.
+const MAX_BLOCKS: usize = 1024;
+
 type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 
 // === impl StreamReader ===
@@ -82,6 +87,7 @@ impl StreamReader {
             open: None,
             next_index: 0,
             calls: 0,
+            interrupted: vec![],
             stop: None,
             usage: None,
         }
@@ -93,19 +99,17 @@ impl StreamReader {
             return;
         }
         let Ok(event) = serde_json::from_str::<WireEvent<'_>>(data) else { return };
-        let names = [event.kind.as_deref(), event.object.0.as_deref()];
-        if let Some(error) = BackendError::instead(data, event.error, names) {
+        if let Some(error) = BackendError::instead(data, event.error, [event.kind, event.object]) {
             self.fail(error.into_failure(), emit);
             return;
         }
-        match event.kind.as_deref() {
+        match event.kind.map(|kind| kind.get().trim_matches('"')) {
             Some("message_start") => self.start(event.message.0, emit),
             Some("content_block_start") => self.block_start(event, emit),
-            Some("content_block_delta") => {
-                if let (Some(delta), Some((_, index))) = (event.delta, self.current(event.index.0)) {
-                    deltas(index, &delta, emit);
-                }
-            }
+            Some("content_block_delta") => match (event.delta, self.current(event.index.0)) {
+                (Some(delta), Some((_, index))) => deltas(index, &delta, emit),
+                _ => self.check_order(event.index.0, emit),
+            },
             Some("content_block_stop") if self.current(event.index.0).is_some() => self.close(emit),
             Some("message_delta") => self.message_delta(event),
             Some("message_stop") => {
@@ -145,6 +149,14 @@ impl StreamReader {
         emit(Event::Start { usage: self.usage });
     }
 
+    /// What would go on with a block that another has interrupted is lost. The answer must not look complete.
+    fn check_order(&mut self, index: Option<Count>, emit: Emit<'_>) {
+        if index.is_some_and(|Count(index)| self.interrupted.contains(&index)) {
+            let why = "the backend mixes the pieces of its answer";
+            self.fail(Failure::bad_gateway("malformed_answer", why), emit);
+        }
+    }
+
     /// The open block, if the event is about it. What is about a block of an unknown kind is skipped.
     fn current(&self, index: Option<Count>) -> Option<(u64, u32)> {
         self.open.filter(|(there, _)| index.is_none_or(|Count(index)| index == *there))
@@ -152,6 +164,8 @@ impl StreamReader {
 
     fn block_start(&mut self, event: WireEvent<'_>, emit: Emit<'_>) {
         self.start(None, emit);
+        self.interrupted
+            .extend(self.open.map(|(there, _)| there).filter(|_| self.interrupted.len() < MAX_BLOCKS));
         self.close(emit);
         let Some(block) = event.content_block else { return };
         let there = event.index.0.map_or_else(|| u64::from(self.next_index), |Count(index)| index);
@@ -183,6 +197,7 @@ impl StreamReader {
             | Content::Hosted(_)
             | Content::Foreign(_) => return,
         };
+        self.interrupted.retain(|interrupted| *interrupted != there);
         self.open = Some((there, index));
         self.next_index += 1;
         emit(Event::BlockStart { index, head });
