@@ -37,7 +37,7 @@ pub(super) struct WireChoice<'a> {
     #[serde(borrow, default)]
     pub(super) delta: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
-    pub(super) finish_reason: Option<Text<'a>>,
+    pub(super) finish_reason: Loose<Text<'a>>,
     #[serde(borrow, default)]
     stop_reason: Option<&'a RawValue>,
     #[serde(borrow, default)]

@@ -22,7 +22,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     let refused = !message.refusal.0.is_empty();
     let blocks = blocks(message);
     let has_calls = blocks.iter().any(|block| matches!(block, Content::ToolUse(_)));
-    let Some(reason) = stop_reason(choice.finish_reason.as_deref().unwrap_or("stop")) else {
+    let Some(reason) = stop_reason(choice.finish_reason.0.as_deref().unwrap_or("stop")) else {
         let message = "it ended with an error".to_owned();
         return Err(Unreadable::Error { status: 502, message });
     };

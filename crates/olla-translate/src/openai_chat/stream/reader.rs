@@ -93,7 +93,7 @@ impl StreamReader {
         if let Some(message) = choice.delta.or(message) {
             self.message(message, emit);
         }
-        if let Some(reason) = choice.finish_reason.filter(|reason| !matches!(&**reason, "" | "null")) {
+        if let Some(reason) = choice.finish_reason.0.filter(|reason| !matches!(&**reason, "" | "null")) {
             let Some(reason) = stop_reason(&reason) else {
                 self.fail(
                     Failure::bad_gateway("error_in_stream", "the backend ended its answer with an error"),
