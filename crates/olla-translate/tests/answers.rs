@@ -153,3 +153,26 @@ fn every_client_may_begin_before_the_backend_speaks() {
         );
     }
 }
+
+#[test]
+fn halves_of_characters_and_bytes_that_are_no_text_spoil_no_answer() {
+    let chat = |text: &[u8]| {
+        [&br#"{"choices":[{"message":{"content":""#[..], text, br#""},"finish_reason":"stop"}]}"#].concat()
+    };
+    let message = |text: &[u8]| {
+        [&br#"{"type":"message","content":[{"type":"text","text":""#[..], text, br#""}]}"#].concat()
+    };
+    for (client, backend) in pairs() {
+        for text in [&br"a\ud83d b \uDE00"[..], b"a\xff b \xff"] {
+            let body = if backend == Format::Chat { chat(text) } else { message(text) };
+
+            let told = response(client, backend).whole(&body).unwrap();
+            let streamed = response(client, backend).whole_as_stream(&body).unwrap();
+
+            for told in [told, streamed] {
+                let told = str::from_utf8(&told).unwrap();
+                assert!(told.contains("a\u{fffd} b \u{fffd}"), "{client} {backend}: {told}");
+            }
+        }
+    }
+}

@@ -19,6 +19,10 @@ impl<T> Default for Loose<T> {
 impl<'de: 'a, 'a, T: Deserialize<'a>> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw: &'de RawValue = Deserialize::deserialize(deserializer)?;
+        // An error would cost an allocation, and this is no error.
+        if raw.get() == "null" {
+            return Ok(Self(None));
+        }
         Ok(Self(serde_json::from_str(raw.get()).ok()))
     }
 }
