@@ -14,6 +14,7 @@ use crate::{
     settings::{Queue, Routing},
     shared::Shared,
     tongues,
+    translate::{Client, EMBEDDINGS},
 };
 
 /// A request that is only thought of.
@@ -243,13 +244,13 @@ fn weigh(
 
 /// Says into what the request is translated for an endpoint.
 fn translated(endpoint: &Endpoint, asked: &Asked<'_>) -> Option<String> {
-    let from = tongues::name(asked.reach.route.format?);
-    match asked.reach.way(endpoint)? {
-        Way::PassedOn(_) => None,
-        Way::Translated(tongue) => {
-            Some(format!(", translated from {from} to {}", tongues::name(tongue.format)))
-        }
-    }
+    let from = Client::of(asked.reach.route)?.name();
+    let to = match asked.reach.way(endpoint)? {
+        Way::PassedOn(_) => return None,
+        Way::Translated(tongue) => tongues::name(tongue.format),
+        Way::Embedded(_) => EMBEDDINGS,
+    };
+    Some(format!(", translated from {from} to {to}"))
 }
 
 /// Says why a candidate that is up is left alone for a while.

@@ -150,9 +150,8 @@ fn forward(
         deadline: timeouts.deadline(&ticket),
         ejection: shared.settings.ejection,
     };
-    if let Some(plan) = flowing {
-        let translator = plan.response.clone().stream();
-        let translated = Translated::new(body, translator, (ticket, lease), (limits, head.status));
+    if let Some(stream) = flowing.and_then(|plan| plan.stream()) {
+        let translated = Translated::new(body, stream, (ticket, lease), (limits, head.status));
         let translated = match rest {
             Some(Rest::Response(keeping)) => translated.keeping(keeping),
             Some(Rest::Home(_)) | None => translated,

@@ -3,7 +3,7 @@
 use http::{Method, Uri, uri::PathAndQuery};
 use olla_core::{KindId, has_dot_segment};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, Format, Operation, classify};
+use olla_translate::{Dialect, EmbeddingApi, Format, Operation, classify};
 
 use crate::{
     Error,
@@ -36,6 +36,8 @@ pub(crate) struct Route {
     pub(crate) operation: Operation,
     /// The format of a conversation that could be translated into another.
     pub(crate) format: Option<Format>,
+    /// The API for vectors, if it is one whose requests could be translated.
+    pub(crate) embeds: Option<EmbeddingApi>,
     pub(crate) method: Method,
 }
 
@@ -75,7 +77,8 @@ pub(crate) fn read(
     let replayable = method.is_idempotent() || operation.changes_nothing();
     let format = Format::of(dialect, operation)
         .filter(|format| *method == Method::POST && rest.path() == format.path());
-    Ok(Route { scope, dialect, rest, replayable, operation, format, method: method.clone() })
+    let embeds = EmbeddingApi::at(rest.path()).filter(|_| *method == Method::POST);
+    Ok(Route { scope, dialect, rest, replayable, operation, format, embeds, method: method.clone() })
 }
 
 /// Returns the dialect in which a target's errors are written, even when the target is no route.

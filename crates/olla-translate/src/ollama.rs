@@ -6,7 +6,7 @@ mod request;
 mod response;
 mod stream;
 
-pub use embedding::EmbeddingRequest;
+pub use embedding::{EmbeddingApi, EmbeddingRequest};
 pub use request::is_load;
 pub(crate) use request::{read_chat, read_generate};
 pub(crate) use response::write as write_response;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, Format, Operation};
+use olla_translate::{Dialect, EmbeddingRequest, Format, Operation};
 use smallvec::SmallVec;
 
 use crate::{
@@ -27,8 +27,10 @@ pub(crate) struct Reach<'a> {
 pub(crate) enum Way<'a> {
     /// The request is passed on as it is, to this path.
     PassedOn(Cow<'a, str>),
-    /// It is put into the words of another format.
+    /// It is a conversation, and put into the words of another format.
     Translated(&'a Tongue),
+    /// It asks for vectors, and is put into the words of a backend that takes such requests at this path.
+    Embedded(Cow<'a, str>),
 }
 
 pub(crate) type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
@@ -84,12 +86,19 @@ impl<'a> Reach<'a> {
     /// Returns how an endpoint serves the path, if it does.
     pub(crate) fn way(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
         let passed_on = self.path_at(endpoint).map(Way::PassedOn);
-        let Some(format) = self.route.format else { return passed_on };
+        let Some(format) = self.route.format else { return passed_on.or_else(|| self.embedded(endpoint)) };
         if passed_on.is_some() && !self.tongues.rather_translates(format) {
             return passed_on;
         }
         let translated = self.tongues.target(endpoint, format);
         translated.map(Way::Translated).or(passed_on)
+    }
+
+    /// Returns how an endpoint that takes OpenAI's requests for vectors serves Ollama's.
+    fn embedded(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
+        self.route.embeds?;
+        let path = (&self.route.method, EmbeddingRequest::BACKEND_PATH);
+        forward_path(endpoint, self.profiles, path).map(Way::Embedded)
     }
 
     /// Returns where an endpoint takes the request as it is.
