@@ -238,7 +238,9 @@ fn weigh(
     if Some(candidate.rank) == lowest {
         return (Verdict::FirstChoice, why);
     }
-    why.push_str("; its rules, the order of the alias or the length of the prompt put others before it");
+    why.push_str(
+        "; its rules, its kind, the order of the alias or the length of the prompt put others before it",
+    );
     (Verdict::Later, why)
 }
 

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::{
     Error,
     route::{Route, Scope},
-    tongues::{self, Tongue, Tongues},
+    tongues::{self, Clients, Tongue, Tongues},
 };
 
 /// Which endpoints a route may reach at all.
@@ -32,6 +32,9 @@ pub(crate) enum Way<'a> {
     /// It asks for vectors, and is put into the words of a backend that takes such requests at this path.
     Embedded(Cow<'a, str>),
 }
+
+/// More than any rank among endpoints that are asked first.
+const AFTER_FIRST: u32 = 1 << 31;
 
 pub(crate) type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
 
@@ -60,7 +63,9 @@ impl<'a> Reach<'a> {
         }
         let path = self.route.rest.path();
         let reason = match self.route.scope {
-            Scope::Kind(kind) => self.profiles.get(kind).and_then(|profile| profile.refusal(path)),
+            Scope::Kind(kind) | Scope::ClientsOf(Clients { first: Some(kind), .. }) => {
+                self.profiles.get(kind).and_then(|profile| profile.refusal(path))
+            }
             Scope::All | Scope::ClientsOf(_) | Scope::OpenAiCompatible(_) => {
                 self.profiles.iter().find_map(|profile| profile.refusal(path))
             }
@@ -76,6 +81,16 @@ impl<'a> Reach<'a> {
     /// Returns whether an endpoint is of the right kind.
     pub(crate) fn covers(&self, endpoint: &Endpoint) -> bool {
         in_scope(endpoint, self.route.scope, self.profiles)
+    }
+
+    /// Returns the rank that an endpoint has already, whatever its models: some are asked before all others.
+    pub(crate) fn rank(&self, endpoint: &Endpoint) -> u32 {
+        match self.route.scope {
+            Scope::ClientsOf(Clients { first, .. }) if first.is_some() && endpoint.kind != first => {
+                AFTER_FIRST
+            }
+            _ => 0,
+        }
     }
 
     /// Returns whether an endpoint can serve the path, be it in another format.
@@ -96,7 +111,7 @@ impl<'a> Reach<'a> {
 
     /// Returns how an endpoint that takes OpenAI's requests for vectors serves Ollama's.
     fn embedded(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
-        self.route.embeds?;
+        self.route.embeds.filter(|_| self.tongues.translates(Dialect::Ollama))?;
         let path = (&self.route.method, EmbeddingRequest::BACKEND_PATH);
         forward_path(endpoint, self.profiles, path).map(Way::Embedded)
     }

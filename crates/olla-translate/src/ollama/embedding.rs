@@ -70,10 +70,15 @@ impl EmbeddingApi {
     /// Returns the API that has this path.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {
-        match path {
-            "/api/embed" => Some(Self::Embed),
-            "/api/embeddings" => Some(Self::Embeddings),
-            _ => None,
+        [Self::Embed, Self::Embeddings].into_iter().find(|api| api.path() == path)
+    }
+
+    /// Returns its path.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Embed => "/api/embed",
+            Self::Embeddings => "/api/embeddings",
         }
     }
 }
