@@ -11,7 +11,6 @@ use crate::{
     inspect::Inbound,
     policy::Quota,
     respond::{Told, add_quota},
-    route,
     routing::Decision,
     settings::{Product, Routing},
     ticket::Ticket,
