@@ -108,7 +108,15 @@ impl Farm {
         {
             base = &path[.."/olla/".len() + kind.len()];
         }
-        if model.contains("embed") {
+        let embeds = model.contains("embed");
+        if path.ends_with("/api/tags") {
+            let (path, body) = match embeds {
+                true => ("api/embed", json!({"model": model, "input": "x"})),
+                false => ("api/chat", chat(model)),
+            };
+            return self.olla.post(&format!("{base}/{path}"), &body).await;
+        }
+        if embeds {
             self.olla.post(&format!("{base}/v1/embeddings"), &json!({"model": model, "input": "x"})).await
         } else {
             self.olla.post(&format!("{base}/v1/chat/completions"), &chat(model)).await
@@ -146,7 +154,7 @@ async fn every_list_has_the_models_that_its_path_leads_to() {
         (1, &EVERYTHING),
         (2, &EVERYTHING),
         (3, &OF_OLLAMA),
-        (4, &OF_OLLAMA),
+        (4, &EVERYTHING),
         (5, &["qwen/qwen3-8b", "text-embedding-e5"]),
         (6, &["qwen/qwen3-8b", "text-embedding-e5"]),
         (7, &["qwen/qwen3-8b", "text-embedding-e5"]),
@@ -273,13 +281,15 @@ async fn the_operations_of_ollama_speak_for_all_servers() {
     let farm = farm().await;
 
     let shown = farm.olla.post("/olla/ollama/api/show", &json!({"model": "my-llama"})).await;
-    let unknown = farm.olla.post("/olla/ollama/api/show", &json!({"model": "gpt-4"})).await;
+    let unknown = farm.olla.post("/olla/ollama/api/show", &json!({"model": "nothing:1b"})).await;
+    let of_another = farm.olla.post("/olla/ollama/api/show", &json!({"model": "gpt-4"})).await;
     let version = farm.olla.get("/olla/ollama/api/version").await;
     let pulled = farm.olla.post("/olla/ollama/api/pull", &json!({"model": "phi4"})).await;
 
     assert_eq!((shown.status, &shown.json()["capabilities"]), (200, &json!(["completion", "tools"])));
     assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("model_not_found")));
-    assert!(unknown.json()["error"].as_str().unwrap().contains("gpt-4"));
+    assert!(unknown.json()["error"].as_str().unwrap().contains("nothing:1b"));
+    assert_eq!(of_another.json()["capabilities"][0], "completion", "{of_another:?}");
     assert!(version.json()["version"].is_string(), "{version:?}");
     assert_eq!((pulled.status, &pulled.json()["code"]), (501, &json!("not_offered")));
 }

@@ -57,7 +57,7 @@ fn route_by_model<'f>(
     if !others && (asked.model.is_none() || reach.kind_name().is_some()) {
         return Err(reach.unavailable(true));
     }
-    let Some(model) = asked.model else { return Ok(Candidates::of_endpoints(&reachable, None)) };
+    let Some(model) = asked.model else { return Ok(Candidates::of_endpoints(reach, &reachable, None)) };
 
     let aliased = fleet.aliases().get(model).map(|alias| Pairs::by_alias(fleet, model, alias, asked));
     let aliased = match aliased {
@@ -78,7 +78,8 @@ fn route_by_model<'f>(
     match routing.missing(Missing { known: endpoints > 0, others, rediscovery }) {
         Ok(reason) => {
             let decision = Decision::fallback(routing.strategy(), reason);
-            let anywhere = Candidates::of_endpoints(&reachable, Some(decision)).without_forbidden(model);
+            let anywhere =
+                Candidates::of_endpoints(reach, &reachable, Some(decision)).without_forbidden(model);
             if anywhere.list.iter().any(|candidate| is_available(candidate.endpoint)) {
                 return Ok(anywhere);
             }
@@ -122,9 +123,12 @@ impl<'f> Candidates<'f> {
         Self { list: SmallVec::new(), rename: SmallVec::new(), decision: Some(decision) }
     }
 
-    fn of_endpoints(endpoints: &[&'f Arc<Endpoint>], decision: Option<Decision>) -> Self {
-        let list: SmallVec<_> =
-            endpoints.iter().map(|e| Candidate { endpoint: e, placement: None, rank: 0 }).collect();
+    fn of_endpoints(reach: &Reach<'_>, endpoints: &[&'f Arc<Endpoint>], decision: Option<Decision>) -> Self {
+        let candidate = |endpoint: &&'f Arc<Endpoint>| {
+            let rank = reach.rank(endpoint);
+            Candidate { endpoint, placement: None, rank }
+        };
+        let list: SmallVec<_> = endpoints.iter().map(candidate).collect();
         Self { rename: SmallVec::from_elem(None, list.len()), list, decision }
     }
 

@@ -2,7 +2,6 @@
 //! number is estimated.
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use olla_core::Needs;
 use olla_translate::{Format, Operation, estimate_tokens};
 
@@ -33,12 +32,7 @@ impl Count {
     /// Returns what is to be counted, if a request is for that.
     pub(crate) fn of(inbound: &Inbound, shared: &Shared) -> Option<Self> {
         let format = shared.reach(&inbound.route).counted()?;
-        let route = Route {
-            rest: PathAndQuery::from_static(format.path()),
-            operation: Operation::Messages,
-            format: Some(format),
-            ..inbound.route.clone()
-        };
+        let route = inbound.route.to_converse(format, Operation::Messages);
         Some(Self { route, body: inbound.body.clone(), model: inbound.model.clone() })
     }
 

@@ -14,6 +14,11 @@ pub enum Error {
     /// The path belongs to no route.
     #[error("no such path; use /v1/…, /olla/proxy/… or /olla/<kind>/…")]
     UnknownPath,
+    /// The path is one of Ollama's API, which is not at the root.
+    #[error(
+        "no such path; Ollama's API is below /olla/ollama, and at the root with translators.ollama.at_root: true"
+    )]
+    NotAtRoot,
     /// `/olla/<prefix>/` with a prefix that no backend kind has.
     #[error("no backend kind has the prefix {0:?}; GET /internal/status/endpoints lists what is there")]
     UnknownPrefix(Box<str>),
@@ -272,6 +277,7 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::UnknownPath
+            | Self::NotAtRoot
             | Self::UnknownPrefix(_)
             | Self::PathNotAllowed { .. }
             | Self::ModelNotFound { .. }
@@ -302,7 +308,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UnknownPath => "unknown_path",
+            Self::UnknownPath | Self::NotAtRoot => "unknown_path",
             Self::UnknownPrefix(_) => "unknown_prefix",
             Self::BadPath => "bad_path",
             Self::PathNotAllowed { .. } => "path_not_allowed",

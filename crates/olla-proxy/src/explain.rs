@@ -14,6 +14,7 @@ use crate::{
     settings::{Queue, Routing},
     shared::Shared,
     tongues,
+    translate::{Client, EMBEDDINGS},
 };
 
 /// A request that is only thought of.
@@ -237,19 +238,21 @@ fn weigh(
     if Some(candidate.rank) == lowest {
         return (Verdict::FirstChoice, why);
     }
-    why.push_str("; its rules, the order of the alias or the length of the prompt put others before it");
+    why.push_str(
+        "; its rules, its kind, the order of the alias or the length of the prompt put others before it",
+    );
     (Verdict::Later, why)
 }
 
 /// Says into what the request is translated for an endpoint.
 fn translated(endpoint: &Endpoint, asked: &Asked<'_>) -> Option<String> {
-    let from = tongues::name(asked.reach.route.format?);
-    match asked.reach.way(endpoint)? {
-        Way::PassedOn(_) => None,
-        Way::Translated(tongue) => {
-            Some(format!(", translated from {from} to {}", tongues::name(tongue.format)))
-        }
-    }
+    let from = Client::of(asked.reach.route)?.name();
+    let to = match asked.reach.way(endpoint)? {
+        Way::PassedOn(_) => return None,
+        Way::Translated(tongue) => tongues::name(tongue.format),
+        Way::Embedded(_) => EMBEDDINGS,
+    };
+    Some(format!(", translated from {from} to {to}"))
 }
 
 /// Says why a candidate that is up is left alone for a while.

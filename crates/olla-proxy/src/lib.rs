@@ -57,6 +57,7 @@ mod scan;
 mod serve;
 mod settings;
 mod shared;
+mod stand_in;
 mod sticky;
 mod ticket;
 mod tongues;
@@ -72,7 +73,8 @@ pub use policy::{RateLimits, Rates, TrustedProxies};
 pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
 pub use rediscovery::Rediscover;
 pub use settings::{
-    AnthropicClients, Fallback, Limits, Product, Queue, Responses, Retry, Routing, Settings, Sticky, Timeouts,
+    AnthropicClients, Fallback, Limits, OllamaClients, Product, Queue, Responses, Retry, Routing, Settings,
+    Sticky, Timeouts,
 };
 pub use sticky::SessionsView;
 pub use upstream::{ConnectTimeouts, Fetched, Upstream};

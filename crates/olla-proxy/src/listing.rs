@@ -13,7 +13,7 @@ mod openai;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, uri::PathAndQuery};
+use http::{Method, Request};
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::{ListShape, Listing, OpenAiShape, Profile, Profiles};
 use olla_translate::{Dialect, Format, Operation};
@@ -24,9 +24,11 @@ use crate::{
     candidates::{self, Reach},
     headers::ANTHROPIC_VERSION,
     route::{Route, Scope},
+    tongues::Clients,
 };
 
 pub(crate) use entries::{Entry, View};
+pub(crate) use ollama::show;
 
 /// Answers a request for models, or returns `None` when it is for something else.
 ///
@@ -42,6 +44,10 @@ pub(crate) fn answer<B>(
     let asked = Asked { route: reach.route, fleet, profiles: reach.profiles };
     if is_for_anthropic(request, reach.route) && asked.has_openai_list() {
         return for_anthropic(reach, fleet).map(Some);
+    }
+    if let Scope::ClientsOf(Clients { dialect: Dialect::Ollama, .. }) = reach.route.scope {
+        let entries = || for_ollama(reach, fleet).by_name();
+        return Ok(ollama::list_at(reach.route.rest.path(), entries).map(|list| list.to_string().into()));
     }
     let Some((shape, only)) = asked.listing() else { return Ok(None) };
     let view = View::new(fleet, |endpoint| asked.shows(endpoint, &shape));
@@ -71,7 +77,7 @@ fn write_only(
 /// Returns whether a list is for a client of Anthropic's dialect, which asks for it at the same path as OpenAI's.
 fn is_for_anthropic<B>(request: &Request<B>, route: &Route) -> bool {
     match route.scope {
-        Scope::ClientsOf(dialect) => dialect == Dialect::Anthropic,
+        Scope::ClientsOf(clients) => clients.dialect == Dialect::Anthropic,
         Scope::All => request.headers().contains_key(ANTHROPIC_VERSION),
         Scope::Kind(_) | Scope::OpenAiCompatible(_) => false,
     }
@@ -79,13 +85,7 @@ fn is_for_anthropic<B>(request: &Request<B>, route: &Route) -> bool {
 
 /// Lists every model that can be talked to in Anthropic's dialect.
 fn for_anthropic(reach: &Reach<'_>, fleet: &Fleet) -> Result<Bytes, Error> {
-    let messages = Route {
-        rest: PathAndQuery::from_static(Format::Messages.path()),
-        operation: Operation::Messages,
-        format: Some(Format::Messages),
-        method: Method::POST,
-        ..reach.route.clone()
-    };
+    let messages = reach.route.to_converse(Format::Messages, Operation::Messages);
     let conversation = Reach { route: &messages, ..*reach };
     let view = View::new(fleet, |endpoint| {
         endpoint.live.is_routable() && conversation.covers(endpoint) && conversation.forwards(endpoint)
@@ -96,6 +96,16 @@ fn for_anthropic(reach: &Reach<'_>, fleet: &Fleet) -> Result<Bytes, Error> {
         Some(encoded) => write_only(&ListShape::Anthropic, &view, (encoded, reach))?,
     };
     Ok(Bytes::from(document.to_string()))
+}
+
+/// Returns the part of the fleet that clients of Ollama can use: what chats or embeds, in whatever words.
+pub(crate) fn for_ollama<'f>(reach: &Reach<'_>, fleet: &'f Fleet) -> View<'f> {
+    let chat = reach.route.to_converse(Format::OllamaChat, Operation::Chat);
+    let embed = reach.route.to_embed();
+    let ways = [Reach { route: &chat, ..*reach }, Reach { route: &embed, ..*reach }];
+    View::new(fleet, |endpoint| {
+        endpoint.live.is_routable() && reach.covers(endpoint) && ways.iter().any(|way| way.forwards(endpoint))
+    })
 }
 
 /// Where both OpenAI and Anthropic list models.

@@ -120,7 +120,10 @@ where
             let mut ticket = Ticket::start(id, target, asker.client, &shared.recorders);
             Ok(match serve((&shared, &upstream), request, asker, &mut ticket).await {
                 Ok(reply) => reply.respond(&shared, ticket),
-                Err(refusal) => refusal.respond(&shared.settings.product, ticket),
+                Err(refusal) => {
+                    let dialect = crate::route::dialect_of(ticket.target(), &shared.profiles);
+                    refusal.respond(dialect, &shared.settings.product, ticket)
+                }
             })
         })
     }

@@ -11,7 +11,6 @@ use crate::{
     inspect::Inbound,
     policy::Quota,
     respond::{Told, add_quota},
-    route,
     routing::Decision,
     settings::{Product, Routing},
     ticket::Ticket,
@@ -50,9 +49,9 @@ impl Refusal {
     }
 
     /// Renders the response and hands the record over.
-    pub(crate) fn respond(self, product: &Product, mut ticket: Ticket) -> Response<Body> {
+    pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
         let Self { error, told, quota } = self;
-        let mut response = response(&error, route::dialect_of(ticket.target()), ticket.id());
+        let mut response = response(&error, dialect, ticket.id());
         let headers = response.headers_mut();
         headers.insert(X_SERVED_BY, product.served_by.clone());
         if let Some(told) = &told {

@@ -34,7 +34,7 @@ pub(crate) struct Reply {
 
 #[derive(Debug)]
 enum Content {
-    Own { document: Bytes, is_estimate: bool },
+    Own { document: Bytes, content_type: &'static str, is_estimate: bool },
     Served(Box<(Served, Told, Option<Rest>)>),
 }
 
@@ -54,12 +54,21 @@ pub(crate) struct Told {
 impl Reply {
     /// A JSON document.
     pub(crate) fn own(document: Bytes) -> Self {
-        Self { content: Content::Own { document, is_estimate: false }, quota: None }
+        Self::of_our_own(document, JSON, false)
+    }
+
+    /// A text for people.
+    pub(crate) fn text(text: &'static str) -> Self {
+        Self::of_our_own(Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8", false)
     }
 
     /// A JSON document with a number that no backend has said.
     pub(crate) fn estimate(document: Bytes) -> Self {
-        Self { content: Content::Own { document, is_estimate: true }, quota: None }
+        Self::of_our_own(document, JSON, true)
+    }
+
+    fn of_our_own(document: Bytes, content_type: &'static str, is_estimate: bool) -> Self {
+        Self { content: Content::Own { document, content_type, is_estimate }, quota: None }
     }
 
     /// Returns whether a backend's answer says that there is no such path.
@@ -84,8 +93,8 @@ impl Reply {
     /// Builds the response. The record is handed over when its body has ended.
     pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Response<Body> {
         let mut response = match self.content {
-            Content::Own { document, is_estimate } => {
-                let mut response = own(document, shared, ticket);
+            Content::Own { document, content_type, is_estimate } => {
+                let mut response = own((document, content_type), shared, ticket);
                 if is_estimate {
                     let estimate = HeaderValue::from_static("estimate");
                     response.headers_mut().insert(X_OLLA_TOKEN_COUNT, estimate);
@@ -99,7 +108,13 @@ impl Reply {
     }
 }
 
-fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
+const JSON: &str = "application/json";
+
+fn own(
+    (document, content_type): (Bytes, &'static str),
+    shared: &Shared,
+    mut ticket: Ticket,
+) -> Response<Body> {
     ticket.answered(StatusCode::OK);
     let length = HeaderValue::from(document.len());
     let body = if ticket.is_head() { Bytes::new() } else { document };
@@ -109,7 +124,7 @@ fn own(document: Bytes, shared: &Shared, mut ticket: Ticket) -> Response<Body> {
     let mut response = Response::new(Body::whole(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
     headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
     headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
@@ -150,9 +165,8 @@ fn forward(
         deadline: timeouts.deadline(&ticket),
         ejection: shared.settings.ejection,
     };
-    if let Some(plan) = flowing {
-        let translator = plan.response.clone().stream();
-        let translated = Translated::new(body, translator, (ticket, lease), (limits, head.status));
+    if let Some(stream) = flowing.and_then(|plan| plan.stream()) {
+        let translated = Translated::new(body, stream, (ticket, lease), (limits, head.status));
         let translated = match rest {
             Some(Rest::Response(keeping)) => translated.keeping(keeping),
             Some(Rest::Home(_)) | None => translated,

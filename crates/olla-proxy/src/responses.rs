@@ -148,10 +148,7 @@ impl Turn {
             let sighting = Sighting::new(Arc::clone(memory), self.owner, home);
             return Some(Rest::Home(Box::new(sighting)));
         };
-        if !plan.response.is_kept() {
-            return None;
-        }
-        let keeping = Keeping { id: plan.response.response_id(), turn: self };
+        let keeping = Keeping { id: plan.kept_as()?, turn: self };
         let Some(whole) = served.answer.replaced_body() else {
             return Some(Rest::Response(Box::new(keeping)));
         };

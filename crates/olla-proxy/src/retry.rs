@@ -88,8 +88,7 @@ pub(crate) async fn run(
     (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
     let mut choice = Choice::new(shared, &candidates.list, hint);
     let sending = Sending { shared, upstream, outbound, candidates, manner };
-    let mut plans =
-        outbound.route().format.map(|client| Plans::new(client, outbound.body(), outbound.turn()));
+    let mut plans = Plans::of(outbound.route(), outbound.body(), outbound.turn());
     let (mut best, mut unable) = (None, None);
     while let Some(mut lease) = choice.next(ticket).await {
         let passage = match sending.passage(&lease, plans.as_mut()) {
@@ -160,8 +159,9 @@ impl<'s> Sending<'s, '_> {
         let (path, plan) = match (shared.reach(outbound.route()).way(endpoint), plans, endpoint.kind) {
             (Some(Way::PassedOn(path)), ..) => (path, None),
             (Some(Way::Translated(tongue)), Some(plans), Some(kind)) => {
-                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, tongue)?))
+                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue))?))
             }
+            (Some(Way::Embedded(path)), Some(plans), Some(kind)) => (path, Some(plans.plan(kind, None)?)),
             _ => return Err(Error::BadPath),
         };
         Ok(Passage { path, rename, plan })
@@ -178,7 +178,7 @@ impl<'s> Sending<'s, '_> {
         let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
         let request = outbound.request(endpoint, passage)?;
         ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
-        ticket.asks_in(passage.plan.as_ref().map(|plan| plan.backend));
+        ticket.asks_in(passage.plan.as_ref().map(|plan| plan.asked_in));
         debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
@@ -245,7 +245,7 @@ impl<'s> Sending<'s, '_> {
             return Ok(Answered::Good(answer));
         }
         let patience = Patience { until: timing.hold_until(Instant::now()), stall };
-        let dialect = passage.plan.as_ref().map_or(manner.dialect, |plan| plan.backend.dialect());
+        let dialect = passage.plan.as_ref().map_or(manner.dialect, |plan| plan.backend_dialect());
         match opening::hold(&mut answer, dialect, patience).await? {
             Progress::Error => return Ok(Answered::Poor(answer, Failure::ErrorEvent)),
             Progress::Output => timing.learn(placement, self.outbound.body_bytes()),

@@ -3,11 +3,11 @@
 use http::{Method, Uri, uri::PathAndQuery};
 use olla_core::{KindId, has_dot_segment};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, Format, Operation, classify};
+use olla_translate::{Dialect, EmbeddingApi, Format, Operation, classify};
 
 use crate::{
     Error,
-    tongues::{self, Tongues},
+    tongues::{self, Clients, Tongues},
 };
 
 /// Which backends a request is meant for.
@@ -16,7 +16,7 @@ pub(crate) enum Scope {
     /// Every backend.
     All,
     /// Every backend, for clients of one dialect.
-    ClientsOf(Dialect),
+    ClientsOf(Clients),
     /// Every backend whose kind is OpenAI-compatible.
     OpenAiCompatible(KindId),
     /// Backends of one kind.
@@ -36,6 +36,8 @@ pub(crate) struct Route {
     pub(crate) operation: Operation,
     /// The format of a conversation that could be translated into another.
     pub(crate) format: Option<Format>,
+    /// The API for vectors, if it is one whose requests could be translated.
+    pub(crate) embeds: Option<EmbeddingApi>,
     pub(crate) method: Method,
 }
 
@@ -59,31 +61,34 @@ pub(crate) fn read(
     let (scope, rest) = match below(whole.as_str(), PREFIX) {
         Some(scoped) => {
             let (segment, rest) = first_segment(scoped);
-            let scope = match tongues.clients_of(segment) {
-                Some(dialect) => Some(Scope::ClientsOf(dialect)),
-                None => scope(segment, profiles),
-            };
-            (scope.ok_or_else(|| Error::UnknownPrefix(segment.into()))?, as_target(rest)?)
+            let rest = as_target(rest)?;
+            (scope(segment, rest.path(), (profiles, tongues))?, rest)
         }
         None if whole.path().starts_with("/v1/") => (Scope::All, whole.clone()),
-        None => return Err(Error::UnknownPath),
+        None => match tongues.prefix_at_root(whole.path()) {
+            Some(prefix) => (scope(prefix, whole.path(), (profiles, tongues))?, whole.clone()),
+            None if classify(whole.path()).0 == Dialect::Ollama => return Err(Error::NotAtRoot),
+            None => return Err(Error::UnknownPath),
+        },
     };
     let (mut dialect, operation) = classify(rest.path());
     if let Scope::ClientsOf(clients) = scope {
-        dialect = clients;
+        dialect = clients.dialect;
     }
     let replayable = method.is_idempotent() || operation.changes_nothing();
     let format = Format::of(dialect, operation)
         .filter(|format| *method == Method::POST && rest.path() == format.path());
-    Ok(Route { scope, dialect, rest, replayable, operation, format, method: method.clone() })
+    let embeds = EmbeddingApi::at(rest.path()).filter(|_| *method == Method::POST);
+    Ok(Route { scope, dialect, rest, replayable, operation, format, embeds, method: method.clone() })
 }
 
 /// Returns the dialect in which a target's errors are written, even when the target is no route.
-pub(crate) fn dialect_of(uri: &Uri) -> Dialect {
+pub(crate) fn dialect_of(uri: &Uri, profiles: &Profiles) -> Dialect {
     match below(uri.path(), PREFIX) {
         Some(scoped) => {
             let (segment, rest) = first_segment(scoped);
-            tongues::dialect_of(segment).unwrap_or_else(|| classify(rest).0)
+            let clients = tongues::clients_at(segment, rest, profiles);
+            clients.map_or_else(|| classify(rest).0, |clients| clients.dialect)
         }
         None => classify(uri.path()).0,
     }
@@ -96,13 +101,45 @@ pub(crate) fn prefix_of(uri: &Uri) -> &str {
     path.strip_suffix(rest).unwrap_or_default()
 }
 
-fn scope(segment: &str, profiles: &Profiles) -> Option<Scope> {
+fn scope(segment: &str, path: &str, (profiles, tongues): (&Profiles, &Tongues)) -> Result<Scope, Error> {
     if segment == ALL_BACKENDS {
-        return Some(Scope::All);
+        return Ok(Scope::All);
     }
-    let kind = profiles.by_prefix(segment)?;
+    if let Some(clients) = tongues.clients_at(segment, path, profiles) {
+        return Ok(Scope::ClientsOf(clients));
+    }
+    let kind = profiles.by_prefix(segment).ok_or_else(|| Error::UnknownPrefix(segment.into()))?;
     let spans = profiles.get(kind).is_some_and(|p| p.spans_openai_compatible);
-    Some(if spans { Scope::OpenAiCompatible(kind) } else { Scope::Kind(kind) })
+    Ok(if spans { Scope::OpenAiCompatible(kind) } else { Scope::Kind(kind) })
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Returns the route of a conversation in the place of this one.
+    pub(crate) fn to_converse(&self, format: Format, operation: Operation) -> Self {
+        Self {
+            rest: PathAndQuery::from_static(format.path()),
+            operation,
+            format: Some(format),
+            embeds: None,
+            method: Method::POST,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the route of a request of Ollama's clients for vectors in the place of this one.
+    pub(crate) fn to_embed(&self) -> Self {
+        let api = EmbeddingApi::Embed;
+        Self {
+            rest: PathAndQuery::from_static(api.path()),
+            operation: Operation::Embedding,
+            format: None,
+            embeds: Some(api),
+            method: Method::POST,
+            ..self.clone()
+        }
+    }
 }
 
 /// Returns what follows `/prefix/`, if the path lies below it.
@@ -127,7 +164,7 @@ fn as_target(rest: &str) -> Result<PathAndQuery, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Settings;
+    use crate::Settings;
 
     fn route(target: &str) -> Result<Route, Error> {
         let profiles = Profiles::builtin();
@@ -180,11 +217,48 @@ mod tests {
         let messages = route("/olla/anthropic/v1/messages?beta=true").unwrap();
         assert_eq!(
             (messages.scope, messages.format),
-            (Scope::ClientsOf(Dialect::Anthropic), Some(Format::Messages))
+            (Scope::ClientsOf(Clients { dialect: Dialect::Anthropic, first: None }), Some(Format::Messages))
         );
         assert_eq!(route("/olla/anthropic/v1/models").unwrap().dialect, Dialect::Anthropic);
-        assert_eq!(dialect_of(&"/olla/anthropic/what".parse().unwrap()), Dialect::Anthropic);
+        let dialect = |target: &str| dialect_of(&target.parse().unwrap(), &Profiles::builtin());
+        assert_eq!(dialect("/olla/anthropic/what"), Dialect::Anthropic);
+        assert_eq!(dialect("/olla/ollama/v1/what"), Dialect::OpenAi);
         assert!(matches!(route("/olla/anthropic-api/v1/messages").unwrap().scope, Scope::Kind(_)));
+    }
+
+    #[test]
+    fn where_a_kind_has_the_prefix_too_the_other_paths_are_for_its_backends() {
+        let first = Profiles::builtin().resolve("ollama");
+        let clients = Scope::ClientsOf(Clients { dialect: Dialect::Ollama, first });
+
+        for target in ["/olla/ollama/api/chat", "/olla/ollama/api/tags", "/olla/ollama", "/olla/ollama/"] {
+            assert_eq!(route(target).unwrap().scope, clients, "{target}");
+        }
+        for target in ["/olla/ollama/v1/chat/completions", "/olla/ollama/api/v1/models"] {
+            assert_eq!(route(target).unwrap().scope, Scope::Kind(first.unwrap()), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_clients_of_ollama_ask_for_is_at_the_root_where_that_is_set() {
+        let profiles = Profiles::builtin();
+        let mut settings = Settings::default();
+        settings.ollama.at_root = true;
+        let tongues = Tongues::new(&profiles, &settings);
+        let at_root = |target: &str| read(&Method::POST, &target.parse().unwrap(), (&profiles, &tongues));
+
+        for path in ["/", "/api/chat", "/api/ps"] {
+            let (root, below) = (at_root(path).unwrap(), route(&format!("/olla/ollama{path}")).unwrap());
+            assert_eq!(
+                (root.scope, root.rest, root.dialect),
+                (below.scope, below.rest, below.dialect),
+                "{path}"
+            );
+        }
+        for path in ["/api/v1/models", "/apis", "/x"] {
+            assert!(matches!(at_root(path), Err(Error::UnknownPath)), "{path}");
+        }
+        assert!(matches!(route("/api/chat"), Err(Error::NotAtRoot)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     rewrite::Outbound,
     route,
     shared::Shared,
+    stand_in,
     sticky::Session,
     ticket::Ticket,
     upstream::Upstream,
@@ -69,10 +70,16 @@ where
     if let Some(document) = responses::answer(&request, &route, shared.responses.as_deref()) {
         return Ok(Reply::own(document));
     }
+    if let Some(reply) = stand_in::greet(&shared.reach(&route), &fleet) {
+        return Ok(reply);
+    }
     shared.reach(&route).offered(&fleet)?;
     let own_limit = shared.tongues.max_body_bytes(route.dialect);
     let mut inbound = inspect::read(request, route, (&shared.settings.limits, own_limit)).await?;
     ticket.read_body(&inbound);
+    if let Some(document) = stand_in::answer(&inbound, &shared.reach(&inbound.route), &fleet)? {
+        return Ok(Reply::own(document));
+    }
     Turn::begin(shared.responses.as_ref(), &mut inbound)?;
     match Count::of(&inbound, shared) {
         None => forward((shared, upstream), inbound, asker, ticket).await,

@@ -34,6 +34,8 @@ pub struct Settings {
     pub anthropic: AnthropicClients,
     /// How clients of OpenAI's Responses are served.
     pub responses: Responses,
+    /// How clients of Ollama's API are served.
+    pub ollama: OllamaClients,
     /// Product and version for `Via`, `X-Served-By` and `X-Proxied-By`. Default `Olla/<version>`.
     pub product: Product,
 }
@@ -175,6 +177,16 @@ pub struct Responses {
     pub idle_ttl: Duration,
 }
 
+/// How clients of Ollama's own API are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OllamaClients {
+    /// Whether `/olla/ollama/api/…` leads to backends of every kind, and whether their requests are translated for
+    /// backends that speak another format. Default true.
+    pub enabled: bool,
+    /// Whether what is below `/olla/ollama` for them is at the root too: `/api/…` and `/`. Default false.
+    pub at_root: bool,
+}
+
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
@@ -198,6 +210,7 @@ impl Default for Settings {
             sticky: None,
             anthropic: AnthropicClients::default(),
             responses: Responses::default(),
+            ollama: OllamaClients::default(),
             product: Product::new(env!("CARGO_PKG_VERSION")),
         }
     }
@@ -297,6 +310,14 @@ impl Default for Responses {
             store_bytes: 64 * 1024 * 1024,
             idle_ttl: Duration::from_secs(24 * 60 * 60),
         }
+    }
+}
+
+// === impl OllamaClients ===
+
+impl Default for OllamaClients {
+    fn default() -> Self {
+        Self { enabled: true, at_root: false }
     }
 }
 

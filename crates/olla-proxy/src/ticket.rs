@@ -8,9 +8,8 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
-use olla_translate::Format;
 
-use crate::{inspect::Inbound, policy::Presence, tongues};
+use crate::{inspect::Inbound, policy::Presence, translate::Client};
 
 /// Receivers of finished requests.
 pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
@@ -88,7 +87,7 @@ impl Ticket {
         self.record.bytes_in = inbound.body.len();
         self.record.model = inbound.model.as_ref().map(|m| Arc::clone(&m.name));
         self.record.is_inference = inbound.route.operation.is_inference();
-        let client = inbound.route.format.map(tongues::name);
+        let client = Client::of(&inbound.route).map(Client::name);
         self.record.formats = client.map(|client| Formats::new(client, inbound.streams));
     }
 
@@ -98,9 +97,9 @@ impl Ticket {
     }
 
     /// Notes in which format the backend of the current attempt is asked; `None`: in the client's.
-    pub(crate) fn asks_in(&mut self, format: Option<Format>) {
+    pub(crate) fn asks_in(&mut self, format: Option<&'static str>) {
         if let Some(formats) = &mut self.record.formats {
-            formats.backend = Some(format.map_or(formats.client, tongues::name));
+            formats.backend = Some(format.unwrap_or(formats.client));
         }
     }
 

@@ -3,11 +3,11 @@
 //!
 //! The one place that ties the formats of profiles to those of the translator: a further format is a row here.
 
-use olla_core::{Endpoint, Version};
+use olla_core::{Endpoint, KindId, Version};
 use olla_profiles::{Profile, Profiles, Spoken, Takes, Thoughts, WireFormat};
-use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation};
+use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation, classify};
 
-use crate::settings::{AnthropicClients, Settings};
+use crate::settings::{AnthropicClients, OllamaClients, Settings};
 
 /// What all kinds speak.
 #[derive(Debug)]
@@ -15,8 +15,17 @@ pub(crate) struct Tongues {
     /// By kind; each the format to be translated into first.
     kinds: Vec<Vec<Tongue>>,
     anthropic: AnthropicClients,
+    ollama: OllamaClients,
     /// Whether requests of Responses are passed on.
     passes_responses: bool,
+}
+
+/// Those who use a prefix for the clients of a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clients {
+    pub(crate) dialect: Dialect,
+    /// The kind of the same prefix, whose backends are asked first.
+    pub(crate) first: Option<KindId>,
 }
 
 /// One format as one kind speaks it.
@@ -39,7 +48,8 @@ const FORMATS: [(WireFormat, Format); 3] = [
 ];
 
 /// Prefixes for the clients of one dialect, which lead to all backends.
-const PREFIXES: [(&str, Dialect); 1] = [("anthropic", Dialect::Anthropic)];
+const PREFIXES: [(&str, Dialect); 2] = [("anthropic", Dialect::Anthropic), (OLLAMA, Dialect::Ollama)];
+const OLLAMA: &str = "ollama";
 
 /// Returns the short name of a format.
 pub(crate) fn name(format: Format) -> &'static str {
@@ -66,6 +76,7 @@ impl Tongues {
         Self {
             kinds: profiles.iter().map(of_kind).collect(),
             anthropic: settings.anthropic,
+            ollama: settings.ollama,
             passes_responses: settings.responses.passthrough,
         }
     }
@@ -77,7 +88,7 @@ impl Tongues {
 
     /// Returns the format into which requests of `client` are translated for an endpoint.
     pub(crate) fn target(&self, endpoint: &Endpoint, client: Format) -> Option<&Tongue> {
-        let translates = client.dialect() != Dialect::Anthropic || self.anthropic.enabled;
+        let translates = self.translates(client.dialect());
         let leads_there = |to: Format| to != client && Translation::between(client, to).is_some();
         self.all(endpoint).find(|tongue| leads_there(tongue.format)).filter(|_| translates)
     }
@@ -94,10 +105,23 @@ impl Tongues {
         }
     }
 
-    /// Returns the dialect whose clients use a prefix, if it is one of these.
-    pub(crate) fn clients_of(&self, prefix: &str) -> Option<Dialect> {
-        let (_, dialect) = PREFIXES.iter().find(|(known, _)| *known == prefix)?;
-        (*dialect != Dialect::Anthropic || self.anthropic.enabled).then_some(*dialect)
+    /// Returns whether requests of a dialect's clients are translated at all.
+    pub(crate) fn translates(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::OpenAi => true,
+            Dialect::Anthropic => self.anthropic.enabled,
+            Dialect::Ollama => self.ollama.enabled,
+        }
+    }
+
+    /// Returns who uses a prefix for a path, if they are served there.
+    pub(crate) fn clients_at(&self, prefix: &str, path: &str, profiles: &Profiles) -> Option<Clients> {
+        clients_at(prefix, path, profiles).filter(|clients| self.translates(clients.dialect))
+    }
+
+    /// Returns the prefix that a path at the root is short for, if it is.
+    pub(crate) fn prefix_at_root(&self, path: &str) -> Option<&'static str> {
+        (self.ollama.at_root && belongs_to(Dialect::Ollama, path)).then_some(OLLAMA)
     }
 
     /// Returns the largest body that clients of a dialect may send, bytes, where it is a limit of its own.
@@ -115,9 +139,17 @@ impl Tongues {
     }
 }
 
-/// Returns the dialect whose clients use a prefix, whether they are served or not.
-pub(crate) fn dialect_of(prefix: &str) -> Option<Dialect> {
-    PREFIXES.iter().find(|(known, _)| *known == prefix).map(|(_, dialect)| *dialect)
+/// Returns who uses a prefix for a path, whether they are served or not. Where a kind has the same prefix, only
+/// the paths of the dialect are theirs.
+pub(crate) fn clients_at(prefix: &str, path: &str, profiles: &Profiles) -> Option<Clients> {
+    let (_, dialect) = *PREFIXES.iter().find(|(known, _)| *known == prefix)?;
+    let first = profiles.by_prefix(prefix);
+    (first.is_none() || belongs_to(dialect, path)).then_some(Clients { dialect, first })
+}
+
+/// Returns whether a path is one of a dialect. Clients of Ollama ask at the root whether it is running.
+fn belongs_to(dialect: Dialect, path: &str) -> bool {
+    classify(path).0 == dialect || (dialect == Dialect::Ollama && path == "/")
 }
 
 // === impl Tongue ===

@@ -14,11 +14,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, Failure, KindId};
 use olla_translate::{
-    Dialect, ErrorFacts, Format, ResponseTranslator, Stamp, Translation, Unreadable, Untranslatable,
+    Dialect, Dropped, EmbeddingApi, EmbeddingRequest, ErrorFacts, Format, ResponseTranslator, Stamp,
+    StreamTranslator, Translation, Unreadable, Untranslatable,
 };
 use rustls::crypto::{SecureRandom, ring};
 use smallvec::SmallVec;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     Error,
@@ -26,33 +27,54 @@ use crate::{
     inspect::NamedModel,
     replay::Replay,
     responses::Turn,
-    tongues::Tongue,
+    route::Route,
+    tongues::{self, Tongue},
     upstream::Answer,
 };
 
 /// What one request is in other formats, as far as that was asked.
 #[derive(Debug)]
 pub(crate) struct Plans<'r> {
-    client: Format,
+    client: Client,
     body: &'r Replay,
     turn: Option<&'r Turn>,
     made: SmallVec<[Made; 1]>,
 }
 
+/// What a client may have sent that can be put into other words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// A conversation.
+    Conversation(Format),
+    /// Texts to be turned into vectors, for one of Ollama's APIs. Other backends take them in OpenAI's words.
+    Embeddings(EmbeddingApi),
+}
+
 /// A plan, or why there is none; kinds differ in what they take of one format.
-type Made = ((KindId, Format), Result<Arc<Plan>, Untranslatable>);
+type Made = ((KindId, Option<Format>), Result<Arc<Plan>, Untranslatable>);
 
 /// A request in the words of another format.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    client: Format,
-    pub(crate) backend: Format,
+    client: Dialect,
+    backend: Dialect,
+    /// The short name of the format in which the backend is asked.
+    pub(crate) asked_in: &'static str,
     body: Replay,
+    /// When it was made: about when the request was complete.
+    began: Instant,
     /// Whether the client waits for a stream.
     pub(crate) streams: bool,
     /// What was left out, ready to be a header.
     pub(crate) dropped: Option<HeaderValue>,
-    pub(crate) response: ResponseTranslator,
+    back: Back,
+}
+
+/// What turns the answer back.
+#[derive(Debug)]
+enum Back {
+    Conversation(ResponseTranslator),
+    Embeddings(EmbeddingRequest),
 }
 
 /// The longest answer that is translated as a whole, bytes.
@@ -68,19 +90,21 @@ const KEPT: [header::HeaderName; 3] = [header::RETRY_AFTER, RETRY_AFTER_MS, X_SH
 // === impl Plans ===
 
 impl<'r> Plans<'r> {
-    pub(crate) fn new(client: Format, body: &'r Replay, turn: Option<&'r Turn>) -> Self {
-        Self { client, body, turn, made: SmallVec::new() }
+    /// Returns no plan yet, for a request that could be put into other words.
+    pub(crate) fn of(route: &Route, body: &'r Replay, turn: Option<&'r Turn>) -> Option<Self> {
+        let client = Client::of(route)?;
+        Some(Self { client, body, turn, made: SmallVec::new() })
     }
 
-    /// Returns the request in the words of a kind, or why there are none.
-    pub(crate) fn plan(&mut self, kind: KindId, tongue: &Tongue) -> Result<Arc<Plan>, Error> {
-        let key = (kind, tongue.format);
+    /// Returns the request in the words of a kind, or why there are none. Without a tongue, it is no conversation.
+    pub(crate) fn plan(&mut self, kind: KindId, tongue: Option<&Tongue>) -> Result<Arc<Plan>, Error> {
+        let key = (kind, tongue.map(|tongue| tongue.format));
         let made = match self.made.iter().find(|(known, _)| *known == key) {
             Some((_, made)) => made.clone(),
             None => {
                 let mut made = Plan::new(self.client, self.body, tongue);
                 if let (Some(turn), Ok(plan)) = (self.turn, &mut made) {
-                    turn.announce(&mut plan.response);
+                    plan.announce(turn);
                 }
                 let made = made.map(Arc::new);
                 self.made.push((key, made.clone()));
@@ -91,11 +115,42 @@ impl<'r> Plans<'r> {
     }
 }
 
+// === impl Client ===
+
+impl Client {
+    /// Returns what a route says of it, if it is for that.
+    pub(crate) fn of(route: &Route) -> Option<Self> {
+        let embeddings = || route.embeds.map(Self::Embeddings);
+        route.format.map(Self::Conversation).or_else(embeddings)
+    }
+
+    /// Returns the short name of the format.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Conversation(format) => tongues::name(format),
+            Self::Embeddings(EmbeddingApi::Embed) => "ollama_embed",
+            Self::Embeddings(EmbeddingApi::Embeddings) => "ollama_embeddings",
+        }
+    }
+}
+
+/// The short name of the format into which requests for vectors are translated.
+pub(crate) const EMBEDDINGS: &str = "embeddings";
+
 // === impl Plan ===
 
 impl Plan {
+    fn new(client: Client, body: &Replay, tongue: Option<&Tongue>) -> Result<Self, Untranslatable> {
+        match (client, tongue) {
+            (Client::Conversation(client), Some(tongue)) => Self::of_conversation(client, body, tongue),
+            (Client::Embeddings(api), None) => Self::of_embeddings(api, body),
+            // Ways are not like that.
+            _ => Err(Untranslatable::Malformed("nothing is translated so".into())),
+        }
+    }
+
     // alloc: translation reads the whole body and writes another.
-    fn new(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
+    fn of_conversation(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let stamp = Stamp { seed: unguessable(), unix_seconds: since_1970.as_secs() };
         let backend = tongue.format;
@@ -104,11 +159,38 @@ impl Plan {
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
         let request = translation.plan(&body.whole(), &tongue.abilities, stamp)?;
-        let mut body = Replay::default();
-        body.push(request.body);
-        let dropped = Some(request.dropped).filter(|dropped| !dropped.is_empty());
-        let dropped = dropped.and_then(|dropped| HeaderValue::try_from(dropped.header_value()).ok());
-        Ok(Self { client, backend, body, streams: request.stream, dropped, response: request.response })
+        Ok(Self {
+            client: client.dialect(),
+            backend: backend.dialect(),
+            asked_in: tongues::name(backend),
+            body: whole(request.body),
+            began: Instant::now(),
+            streams: request.stream,
+            dropped: told(&request.dropped),
+            back: Back::Conversation(request.response),
+        })
+    }
+
+    // alloc: as above.
+    fn of_embeddings(api: EmbeddingApi, body: &Replay) -> Result<Self, Untranslatable> {
+        let request = EmbeddingRequest::read(api, &body.whole())?;
+        Ok(Self {
+            client: Dialect::Ollama,
+            backend: Dialect::OpenAi,
+            asked_in: EMBEDDINGS,
+            body: whole(request.body.clone()),
+            began: Instant::now(),
+            streams: false,
+            dropped: told(&request.dropped),
+            back: Back::Embeddings(request),
+        })
+    }
+
+    /// Tells the answer from what it goes on, and whether it is kept.
+    fn announce(&mut self, turn: &Turn) {
+        if let Back::Conversation(response) = &mut self.back {
+            turn.announce(response);
+        }
     }
 
     /// Returns the body, with another name in place of the model's.
@@ -120,7 +202,7 @@ impl Plan {
     /// Makes the client's headers those of the new body: it has another type and length, and the answer has to be
     /// read. What concerns the client's own format is of no use to the backend.
     pub(crate) fn dress(&self, headers: &mut HeaderMap) {
-        let backend = self.backend.dialect();
+        let backend = self.backend;
         let foreign: SmallVec<[_; 4]> =
             headers.keys().filter(|name| is_foreign(name, backend)).cloned().collect();
         for name in foreign {
@@ -140,7 +222,7 @@ impl Plan {
     pub(crate) fn move_key(&self, headers: &mut HeaderMap) {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
-        match (self.backend.dialect(), headers.get(X_API_KEY), bearer) {
+        match (self.backend, headers.get(X_API_KEY), bearer) {
             (Dialect::Anthropic, None, Some(key)) => {
                 if let Some(key) = secret(key) {
                     headers.remove(header::AUTHORIZATION);
@@ -164,14 +246,19 @@ impl Plan {
         if cut_off {
             return Err(Failure::Unreadable);
         }
-        let (turned, content_type) = match self.streams {
-            false => (self.response.whole(&body), JSON),
-            true => (self.response.whole_as_stream(&body), self.client.dialect().stream_content_type()),
+        let content_type = if self.streams { self.client.stream_content_type() } else { JSON };
+        let turned = match &self.back {
+            Back::Embeddings(request) => request.answer(&body, self.began.elapsed()),
+            Back::Conversation(response) => {
+                let mut response = response.clone();
+                response.tick(self.began.elapsed());
+                if self.streams { response.whole_as_stream(&body) } else { response.whole(&body) }
+            }
         };
         match turned {
             Ok(turned) => self.replace(answer, status, (content_type, turned)),
             Err(Unreadable::Error { status, .. }) => {
-                let (status, turned) = self.response.error(status, &body);
+                let (status, turned) = self.error(status, &body);
                 self.replace(answer, code(status), (JSON, turned));
             }
             Err(_) => return Err(Failure::Unreadable),
@@ -200,10 +287,10 @@ impl Plan {
             );
             let facts =
                 ErrorFacts { status: 502, code: "backend_credentials", message: &message, request_id: None };
-            (502, self.client.dialect().error_body(&facts))
+            (502, self.client.error_body(&facts))
         } else {
             let status = if status.as_u16() < 400 { 502 } else { status.as_u16() };
-            self.response.error(status, &body)
+            self.error(status, &body)
         };
         self.replace(answer, code(status), (JSON, turned));
     }
@@ -211,7 +298,7 @@ impl Plan {
     /// Makes a stream's head that of the client's format.
     pub(crate) fn turn_head_back(&self, headers: &mut HeaderMap) {
         keep(headers);
-        let content_type = self.client.dialect().stream_content_type();
+        let content_type = self.client.stream_content_type();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
@@ -225,8 +312,35 @@ impl Plan {
         head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
 
+    fn error(&self, status: u16, body: &[u8]) -> (u16, Bytes) {
+        match &self.back {
+            Back::Conversation(response) => response.error(status, body),
+            Back::Embeddings(request) => request.error(status, body),
+        }
+    }
+
+    /// Returns what turns a stream back, and when the request was complete. Only conversations have streams.
+    pub(crate) fn stream(&self) -> Option<(StreamTranslator, Instant)> {
+        match &self.back {
+            Back::Conversation(response) => Some((response.clone().stream(), self.began)),
+            Back::Embeddings(_) => None,
+        }
+    }
+
+    /// Returns the id under which the answer is kept, if it is.
+    pub(crate) fn kept_as(&self) -> Option<String> {
+        match &self.back {
+            Back::Conversation(response) if response.is_kept() => Some(response.response_id()),
+            Back::Conversation(_) | Back::Embeddings(_) => None,
+        }
+    }
+
     pub(crate) fn client_dialect(&self) -> Dialect {
-        self.client.dialect()
+        self.client
+    }
+
+    pub(crate) fn backend_dialect(&self) -> Dialect {
+        self.backend
     }
 }
 
@@ -243,6 +357,17 @@ fn unguessable() -> u128 {
         // No system of today fails here; an answer with an id that is merely unlikely is better than none.
         Err(_) => fastrand::u128(..),
     }
+}
+
+fn whole(bytes: Bytes) -> Replay {
+    let mut body = Replay::default();
+    body.push(bytes);
+    body
+}
+
+/// Makes a header of what was left out, if anything was.
+fn told(dropped: &Dropped) -> Option<HeaderValue> {
+    Some(dropped).filter(|dropped| !dropped.is_empty())?.header_value().try_into().ok()
 }
 
 fn keep(headers: &mut HeaderMap) {

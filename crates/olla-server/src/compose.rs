@@ -112,6 +112,7 @@ fn proxy(
     options.sticky.clone_from(&settings.proxy.sticky);
     options.anthropic = settings.anthropic;
     options.responses = settings.responses;
+    options.ollama = settings.ollama;
     let settings::Queue { max_waiting, timeout } = settings.proxy.queue;
     options.queue = Queue { max_waiting, timeout };
     options.product = Product::new(VERSION);

@@ -45,7 +45,7 @@ const MAX_LINES: usize = 400;
 const EMPTY_NAMES: [&str; 6] = ["mod", "utils", "common", "helpers", "types", "manager"];
 
 /// Dialects are code, and one has the name of the kind that speaks nothing else.
-const DIALECTS: [&str; 1] = ["anthropic"];
+const DIALECTS: [&str; 2] = ["anthropic", "ollama"];
 
 /// A source file of a crate, its tests left out.
 struct Source {

@@ -1,8 +1,10 @@
 //! What a backend says of an error, in whatever shape.
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::{
+    Dialect, ErrorFacts,
     canonical::Failure,
     json::{Count, RawValue, Text},
 };
@@ -96,6 +98,22 @@ impl BackendError {
             ]
             .iter()
             .any(|sign| message.contains(sign))
+    }
+
+    /// Returns the status and the body for a client of a dialect. The status is the backend's own, and so are the
+    /// words.
+    pub(crate) fn tell(&self, status: u16, dialect: Dialect) -> (u16, Bytes) {
+        let overflow = (400..500).contains(&status) && self.is_context_overflow();
+        let message = match (&*self.message, overflow) {
+            ("", _) => format!("the backend answered with status {status}"),
+            // Claude Code makes room when it reads these words.
+            (message, true) if dialect == Dialect::Anthropic => format!("prompt is too long: {message}"),
+            (message, _) => message.to_owned(),
+        };
+        let code = if overflow { "context_length_exceeded" } else { "backend_error" };
+        let status = if overflow { 400 } else { status };
+        let facts = ErrorFacts { status, code, message: &message, request_id: None };
+        (status, dialect.error_body(&facts))
     }
 
     /// Returns the HTTP status that fits an error told inside a stream that had begun well.

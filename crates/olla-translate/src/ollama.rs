@@ -2,11 +2,13 @@
 //! client's own bytes, or are spoken to as OpenAI's.
 
 mod embedding;
+mod load;
 mod request;
 mod response;
 mod stream;
 
-pub use embedding::EmbeddingRequest;
+pub use embedding::{EmbeddingApi, EmbeddingRequest};
+pub use load::answer_to_load;
 pub use request::is_load;
 pub(crate) use request::{read_chat, read_generate};
 pub(crate) use response::write as write_response;

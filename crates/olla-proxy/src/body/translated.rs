@@ -32,6 +32,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) struct Translated {
     body: AnswerBody,
     translator: StreamTranslator,
+    /// When the request was complete.
+    began: Instant,
     custody: Custody,
     watch: Watch,
     /// When the client last heard something.
@@ -58,7 +60,7 @@ enum State {
 impl Translated {
     pub(crate) fn new(
         body: AnswerBody,
-        mut translator: StreamTranslator,
+        (mut translator, began): (StreamTranslator, Instant),
         (ticket, lease): (Ticket, Lease),
         (limits, status): (Limits, StatusCode),
     ) -> Self {
@@ -67,6 +69,7 @@ impl Translated {
         Self {
             body,
             translator,
+            began,
             custody: Custody::new(ticket, lease, status, limits.ejection),
             watch: Watch::new(limits),
             heard_at: Instant::now(),
@@ -113,6 +116,7 @@ impl Translated {
     }
 
     fn feed(&mut self, data: &[u8]) {
+        self.translator.tick(self.began.elapsed());
         self.translator.feed(data, &mut self.out);
         self.keep_if_complete();
         if self.translator.outcome() == Outcome::Failed && !self.custody.has_told_error() {
@@ -123,6 +127,7 @@ impl Translated {
     /// The backend's stream has ended: well, if the answer was complete.
     fn finish(&mut self) {
         if self.translator.outcome() == Outcome::Open {
+            self.translator.tick(self.began.elapsed());
             self.translator.finish(&mut self.out);
             self.keep_if_complete();
             if self.translator.outcome() != Outcome::Complete {

@@ -161,6 +161,7 @@ impl<'f> Pairs<'f> {
         match asked.judge(endpoint, placement, asked_for) {
             Ok(rank) => {
                 let rank = place.saturating_mul(RANKS).saturating_add(rank);
+                let rank = asked.reach.rank(endpoint).saturating_add(rank);
                 self.candidates.list.push(Candidate { endpoint, placement: Some(placement), rank });
                 self.candidates.rename.push(rename);
             }

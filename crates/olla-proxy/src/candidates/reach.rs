@@ -5,13 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use http::Method;
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::Profiles;
-use olla_translate::{Dialect, Format, Operation};
+use olla_translate::{Dialect, EmbeddingRequest, Format, Operation};
 use smallvec::SmallVec;
 
 use crate::{
     Error,
     route::{Route, Scope},
-    tongues::{self, Tongue, Tongues},
+    tongues::{self, Clients, Tongue, Tongues},
 };
 
 /// Which endpoints a route may reach at all.
@@ -27,9 +27,14 @@ pub(crate) struct Reach<'a> {
 pub(crate) enum Way<'a> {
     /// The request is passed on as it is, to this path.
     PassedOn(Cow<'a, str>),
-    /// It is put into the words of another format.
+    /// It is a conversation, and put into the words of another format.
     Translated(&'a Tongue),
+    /// It asks for vectors, and is put into the words of a backend that takes such requests at this path.
+    Embedded(Cow<'a, str>),
 }
+
+/// More than any rank among endpoints that are asked first.
+const AFTER_FIRST: u32 = 1 << 31;
 
 pub(crate) type Endpoints<'f> = SmallVec<[&'f Arc<Endpoint>; 8]>;
 
@@ -58,7 +63,9 @@ impl<'a> Reach<'a> {
         }
         let path = self.route.rest.path();
         let reason = match self.route.scope {
-            Scope::Kind(kind) => self.profiles.get(kind).and_then(|profile| profile.refusal(path)),
+            Scope::Kind(kind) | Scope::ClientsOf(Clients { first: Some(kind), .. }) => {
+                self.profiles.get(kind).and_then(|profile| profile.refusal(path))
+            }
             Scope::All | Scope::ClientsOf(_) | Scope::OpenAiCompatible(_) => {
                 self.profiles.iter().find_map(|profile| profile.refusal(path))
             }
@@ -76,6 +83,16 @@ impl<'a> Reach<'a> {
         in_scope(endpoint, self.route.scope, self.profiles)
     }
 
+    /// Returns the rank that an endpoint has already, whatever its models: some are asked before all others.
+    pub(crate) fn rank(&self, endpoint: &Endpoint) -> u32 {
+        match self.route.scope {
+            Scope::ClientsOf(Clients { first, .. }) if first.is_some() && endpoint.kind != first => {
+                AFTER_FIRST
+            }
+            _ => 0,
+        }
+    }
+
     /// Returns whether an endpoint can serve the path, be it in another format.
     pub(crate) fn forwards(&self, endpoint: &Endpoint) -> bool {
         self.way(endpoint).is_some()
@@ -84,12 +101,19 @@ impl<'a> Reach<'a> {
     /// Returns how an endpoint serves the path, if it does.
     pub(crate) fn way(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
         let passed_on = self.path_at(endpoint).map(Way::PassedOn);
-        let Some(format) = self.route.format else { return passed_on };
+        let Some(format) = self.route.format else { return passed_on.or_else(|| self.embedded(endpoint)) };
         if passed_on.is_some() && !self.tongues.rather_translates(format) {
             return passed_on;
         }
         let translated = self.tongues.target(endpoint, format);
         translated.map(Way::Translated).or(passed_on)
+    }
+
+    /// Returns how an endpoint that takes OpenAI's requests for vectors serves Ollama's.
+    fn embedded(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
+        self.route.embeds.filter(|_| self.tongues.translates(Dialect::Ollama))?;
+        let path = (&self.route.method, EmbeddingRequest::BACKEND_PATH);
+        forward_path(endpoint, self.profiles, path).map(Way::Embedded)
     }
 
     /// Returns where an endpoint takes the request as it is.

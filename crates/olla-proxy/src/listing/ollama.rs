@@ -7,6 +7,48 @@ use serde_json::{Value, json};
 
 use super::entries::{Entry, Place};
 
+/// Returns the list that is at a path.
+pub(super) fn list_at<'f>(path: &str, entries: impl FnOnce() -> Vec<Entry<'f>>) -> Option<Value> {
+    match path.trim_end_matches('/') {
+        "/api/tags" => Some(tags(&entries())),
+        "/api/ps" => Some(ps(&entries())),
+        _ => None,
+    }
+}
+
+/// Describes one model as far as it is known. What nobody tells, clients take as they would from an old server.
+pub(crate) fn show(entry: &Entry<'_>) -> Value {
+    let facts = &entry.facts;
+    let Abilities { chat, images, tools, embeddings } = facts.abilities;
+    // What is not known to be impossible is possible, as it is for requests.
+    let chats = chat != Some(false) && embeddings != Some(true);
+    let capabilities = [
+        ("completion", chats),
+        ("vision", images == Some(true)),
+        ("tools", chats && tools != Some(false)),
+        ("thinking", facts.capabilities.iter().any(|word| matches!(&**word, "thinking" | "reasoning"))),
+        ("embedding", embeddings == Some(true)),
+    ];
+    let able = capabilities.into_iter().filter(|(_, is)| *is).map(|(name, _)| name);
+    let architecture = facts.reported.family.as_ref().or(facts.family.as_ref()).map_or("unknown", |f| f);
+    let mut info = json!({ "general.architecture": architecture, "general.basename": entry.name() });
+    if let Some(count) = facts.parameter_count {
+        info["general.parameter_count"] = json!(count);
+    }
+    if let Some(length) = facts.context_length {
+        info[format!("{architecture}.context_length")] = json!(length);
+    }
+    json!({
+        "modelfile": format!("FROM {}\n", entry.name()),
+        "parameters": "",
+        "template": "",
+        "details": details(facts),
+        "model_info": info,
+        "capabilities": able.collect::<Vec<_>>(),
+        "modified_at": modified(entry),
+    })
+}
+
 pub(crate) fn tags(entries: &[Entry<'_>]) -> Value {
     json!({ "models": entries.iter().map(tag).collect::<Vec<_>>() })
 }
@@ -18,7 +60,7 @@ fn tag(entry: &Entry<'_>) -> Value {
         "model": entry.name(),
         "modified_at": modified(entry),
         "size": facts.size_bytes.unwrap_or(0),
-        "digest": facts.digest.as_deref().unwrap_or_default(),
+        "digest": digest(facts),
         "details": details(facts),
     });
     if !entry.alias_of.is_empty() {
@@ -41,7 +83,7 @@ fn running(entry: &Entry<'_>, place: &Place<'_>) -> Value {
         "name": entry.name(),
         "model": entry.name(),
         "size": told.size_bytes.or(model.size_bytes).unwrap_or(0),
-        "digest": model.digest.as_deref().unwrap_or_default(),
+        "digest": digest(model),
         "details": details(model),
     });
     for (key, value) in [
@@ -95,6 +137,19 @@ fn details(facts: &Model) -> Value {
             .unwrap_or_default(),
     })
 }
+
+/// Returns what tells a model's content. Where nobody tells it, it is made of the name: the command line of Ollama
+/// cuts twelve letters out of it, whether they are there or not.
+fn digest(facts: &Model) -> String {
+    let hash = |seed: u64| {
+        facts.name.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
+    };
+    let made = || (0..4).map(|n| format!("{:016x}", hash(FNV_OFFSET + n))).collect();
+    facts.digest.as_deref().filter(|digest| !digest.is_empty()).map_or_else(made, str::to_owned)
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// Returns when a model was changed, in RFC 3339. A moment that nobody tells is the beginning of 1970, because
 /// clients want one.

@@ -21,6 +21,7 @@ mod in_flight;
 mod limits;
 mod listing;
 mod native_lists;
+mod ollama_clients;
 mod opening;
 mod pairs;
 mod patience;

@@ -136,6 +136,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("translators.anthropic.enabled", One(FLAG), "true", "Serves clients of Anthropic's Messages at `/olla/anthropic`, and translates their requests for backends that speak another format."),
     key("translators.anthropic.passthrough_enabled", One(FLAG), "true", "Passes their requests on unchanged to backends that speak Anthropic's dialect; otherwise these are asked in another format too, if they speak one."),
     key("translators.anthropic.max_message_size", One(SIZE), "32MB", "Largest body of their requests; `0`: only `server.request_limits.max_body_size` counts."),
+    key("translators.ollama.enabled", One(FLAG), "true", "Serves clients of Ollama at `/olla/ollama` from backends of every kind, and translates their requests for backends that speak another format. Otherwise `/olla/ollama` leads to Ollama servers only."),
+    key("translators.ollama.at_root", One(FLAG), "false", "Serves at the root what is below `/olla/ollama` for them: `/api/…`, and `/`, which says that Ollama is running."),
 
     key("translators.responses.passthrough_enabled", One(FLAG), "true", "Passes requests of OpenAI's Responses on unchanged to backends that speak that format; otherwise these are asked in another one, if they speak one."),
     key("translators.responses.store", One(FLAG), "true", "Keeps translated responses in memory, and remembers which backend has made the others, so that requests can go on from them (`previous_response_id`)."),

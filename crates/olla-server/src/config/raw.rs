@@ -43,6 +43,13 @@ pub(crate) struct Raw {
 pub(crate) struct Translators {
     pub(crate) anthropic: Anthropic,
     pub(crate) responses: Responses,
+    pub(crate) ollama: Ollama,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ollama {
+    pub(crate) enabled: bool,
+    pub(crate) at_root: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use olla_balancer::Balancer;
 use olla_core::{EjectionRules, Glob};
 use olla_profiles::{ProfileFilter, Profiles};
-use olla_proxy::{AnthropicClients, Fallback, Responses, Routing, Sticky};
+use olla_proxy::{AnthropicClients, Fallback, OllamaClients, Responses, Routing, Sticky};
 
 use super::{
     LoadOptions, aliases, endpoints,
@@ -54,6 +54,10 @@ pub(crate) fn settings(
             store: raw.translators.responses.store,
             store_bytes: raw.translators.responses.store_size,
             idle_ttl: raw.translators.responses.store_ttl,
+        },
+        ollama: OllamaClients {
+            enabled: raw.translators.ollama.enabled,
+            at_root: raw.translators.ollama.at_root,
         },
         logging: logging(raw.logging, &options.env, report),
         show_nerdstats: raw.engineering.show_nerdstats,

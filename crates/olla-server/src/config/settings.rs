@@ -6,7 +6,7 @@ use http::{HeaderName, Method, StatusCode};
 use ipnet::IpNet;
 use olla_balancer::Balancer;
 use olla_core::{Aliases, EjectionRules, EndpointSpec};
-use olla_proxy::{AnthropicClients, Responses, Routing, Sticky};
+use olla_proxy::{AnthropicClients, OllamaClients, Responses, Routing, Sticky};
 use serde::Deserialize;
 
 /// Everything that can be configured.
@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) anthropic: AnthropicClients,
     /// How clients of OpenAI's Responses are served.
     pub(crate) responses: Responses,
+    /// How clients of Ollama's API are served.
+    pub(crate) ollama: OllamaClients,
     /// What is logged, how, and where to.
     pub(crate) logging: Logging,
     /// Logs memory and task figures at exit.

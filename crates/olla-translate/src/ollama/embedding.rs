@@ -6,7 +6,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
 
 use crate::{
-    Dropped, Unreadable, Untranslatable,
+    Dialect, Dropped, Unreadable, Untranslatable,
+    backend_error::BackendError,
     json::{Count, Object, RawValue, Text, record},
 };
 
@@ -19,14 +20,15 @@ pub struct EmbeddingRequest {
     /// What was left out, without harm.
     pub dropped: Dropped,
     model: String,
-    api: Api,
+    api: EmbeddingApi,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Api {
-    /// Several texts at once.
+/// Which of Ollama's two APIs for embeddings is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmbeddingApi {
+    /// `/api/embed`: any number of texts.
     Embed,
-    /// One text, as in earlier versions.
+    /// `/api/embeddings`: one text, as in earlier versions.
     Embeddings,
 }
 
@@ -62,33 +64,42 @@ struct WireUsage {
     prompt_tokens: Option<Count>,
 }
 
+// === impl EmbeddingApi ===
+
+impl EmbeddingApi {
+    /// Returns the API that has this path.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        [Self::Embed, Self::Embeddings].into_iter().find(|api| api.path() == path)
+    }
+
+    /// Returns its path.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Embed => "/api/embed",
+            Self::Embeddings => "/api/embeddings",
+        }
+    }
+}
+
 // === impl EmbeddingRequest ===
 
 impl EmbeddingRequest {
-    /// Translates a request of `/api/embed`.
+    /// The path at which backends take the translated request.
+    pub const BACKEND_PATH: &'static str = "/v1/embeddings";
+
+    /// Translates the body of a request. The model keeps its name.
     ///
     /// # Errors
     ///
     /// If the body is not well-formed.
-    pub fn embed(body: &[u8]) -> Result<Self, Untranslatable> {
-        Self::read(body, Api::Embed)
-    }
-
-    /// Translates a request of `/api/embeddings`.
-    ///
-    /// # Errors
-    ///
-    /// If the body is not well-formed.
-    pub fn embeddings(body: &[u8]) -> Result<Self, Untranslatable> {
-        Self::read(body, Api::Embeddings)
-    }
-
-    fn read(body: &[u8], api: Api) -> Result<Self, Untranslatable> {
+    pub fn read(api: EmbeddingApi, body: &[u8]) -> Result<Self, Untranslatable> {
         let wire: WireRequest<'_> =
             serde_json::from_slice(body).map_err(|error| Untranslatable::json(&error))?;
         let (name, input) = match api {
-            Api::Embed => ("input", wire.input.or(wire.prompt)),
-            Api::Embeddings => ("prompt", wire.prompt.or(wire.input)),
+            EmbeddingApi::Embed => ("input", wire.input.or(wire.prompt)),
+            EmbeddingApi::Embeddings => ("prompt", wire.prompt.or(wire.input)),
         };
         let Some(model) = wire.model else {
             return Err(Untranslatable::malformed("model", "field required"));
@@ -120,7 +131,7 @@ impl EmbeddingRequest {
         answer.data.sort_by_key(|embedding| embedding.index.unwrap_or_default().0);
         let mut out = BytesMut::with_capacity(body.len());
         let mut object = Object::open(&mut out);
-        if self.api == Api::Embeddings {
+        if self.api == EmbeddingApi::Embeddings {
             let Some(first) = answer.data.first() else { return Err(malformed("it has no data".into())) };
             object.raw("embedding", first.embedding);
             drop(object);
@@ -138,6 +149,12 @@ impl EmbeddingRequest {
         drop(object);
         Ok(out.freeze())
     }
+
+    /// Translates an error that the backend answered with, and returns it with the status for the client.
+    #[must_use]
+    pub fn error(&self, status: u16, body: &[u8]) -> (u16, Bytes) {
+        BackendError::read(&String::from_utf8_lossy(body)).tell(status, Dialect::Ollama)
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +170,7 @@ mod tests {
     #[test]
     fn several_texts_are_embedded_in_their_order() {
         let body = json!({ "model": "m", "input": ["a", "b"], "truncate": true, "keep_alive": "5m", "dimensions": 2 });
-        let request = EmbeddingRequest::embed(body.to_string().as_bytes()).unwrap();
+        let request = EmbeddingRequest::read(EmbeddingApi::Embed, body.to_string().as_bytes()).unwrap();
         let expected =
             json!({ "model": "m", "input": ["a", "b"], "dimensions": 2, "encoding_format": "float" });
         assert_eq!(value(&request.body), expected);
@@ -171,7 +188,8 @@ mod tests {
 
     #[test]
     fn one_text_is_embedded_as_in_earlier_versions() {
-        let request = EmbeddingRequest::embeddings(br#"{"model":"m","prompt":"a"}"#).unwrap();
+        let request =
+            EmbeddingRequest::read(EmbeddingApi::Embeddings, br#"{"model":"m","prompt":"a"}"#).unwrap();
         assert_eq!(value(&request.body), json!({ "model": "m", "input": "a", "encoding_format": "float" }));
 
         let told = request.answer(br#"{"data":[{"embedding":[1,2]}]}"#, Duration::ZERO).unwrap();
@@ -182,7 +200,7 @@ mod tests {
     #[test]
     fn what_names_no_model_or_text_is_refused() {
         for body in ["{}", r#"{"model":"m"}"#, r#"{"input":"a"}"#, ""] {
-            assert!(EmbeddingRequest::embed(body.as_bytes()).is_err(), "{body}");
+            assert!(EmbeddingRequest::read(EmbeddingApi::Embed, body.as_bytes()).is_err(), "{body}");
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Backend, StreamTranslator, Translation, stream::Writer};
 use crate::{
-    Dialect, ErrorFacts, Format, Unreadable, anthropic,
+    Format, Unreadable, anthropic,
     asked::Asked,
     backend_error::BackendError,
     canonical::{Content, Response},
@@ -94,19 +94,7 @@ impl ResponseTranslator {
     /// The status is the backend's own. What the backend said is kept, whatever its shape.
     #[must_use]
     pub fn error(&self, status: u16, body: &[u8]) -> (u16, Bytes) {
-        let error = BackendError::read(&String::from_utf8_lossy(body));
-        let dialect = self.pair.client.dialect();
-        let overflow = (400..500).contains(&status) && error.is_context_overflow();
-        let message = match (&*error.message, overflow) {
-            ("", _) => format!("the backend answered with status {status}"),
-            // Claude Code makes room when it reads these words.
-            (message, true) if dialect == Dialect::Anthropic => format!("prompt is too long: {message}"),
-            (message, _) => message.to_owned(),
-        };
-        let code = if overflow { "context_length_exceeded" } else { "backend_error" };
-        let status = if overflow { 400 } else { status };
-        let facts = ErrorFacts { status, code, message: &message, request_id: None };
-        (status, dialect.error_body(&facts))
+        BackendError::read(&String::from_utf8_lossy(body)).tell(status, self.pair.client.dialect())
     }
 
     /// Begins to translate a stream.
