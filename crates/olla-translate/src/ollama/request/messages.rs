@@ -106,7 +106,7 @@ impl<'a> WireMessage<'a> {
 
     fn tool(mut self, place: Place, pending: &mut Pending) -> Vec<Block<'a>> {
         let name = self.tool_name.take().or(self.name.take());
-        let id = self.tool_call_id.take().map(Text::into_owned);
+        let id = self.tool_call_id.take().filter(|id| !id.is_empty()).map(Text::into_owned);
         let id = pending.answered(id, name.as_deref());
         let result = ToolResult { id: id.into(), content: self.spoken(place), is_error: false };
         vec![Block::new(Content::ToolResult(result), place)]
@@ -116,13 +116,13 @@ impl<'a> WireMessage<'a> {
 // === impl Pending ===
 
 impl Pending {
-    /// Returns the id of the call that a result answers.
+    /// Returns the id of the call that a result answers. An id that no call has is the client's own.
     fn answered(&mut self, id: Option<String>, name: Option<&str>) -> String {
         let by_id = |id: &String| self.0.iter().position(|(waiting, _)| waiting == id);
         let by_name = |name: &str| self.0.iter().position(|(_, waiting)| waiting == name);
         let at = id.as_ref().and_then(by_id).or_else(|| name.and_then(by_name)).unwrap_or(0);
         let waiting = self.0.remove(at).map(|(id, _)| id);
-        id.or(waiting).unwrap_or_else(|| "call".to_owned())
+        waiting.or(id).unwrap_or_else(|| "call".to_owned())
     }
 }
 

@@ -1,11 +1,12 @@
 //! `options`: how to sample, and how to run the model.
 
+use serde::Deserialize as _;
 use serde_json::Number;
 
 use crate::{
     Untranslatable,
     canonical::Sampling,
-    json::{Field, Items, RawValue, Text, record},
+    json::{Count, Field, Items, RawValue, Text, record},
 };
 
 record! {
@@ -25,9 +26,10 @@ record! {
 // === impl WireOptions ===
 
 impl<'a> WireOptions<'a> {
-    /// Returns the limit of the answer. Ollama's -1 and -2 mean that there is none.
+    /// Returns the limit of the answer. What is not above zero means that there is none.
     pub(super) fn max_tokens(&self) -> Option<u64> {
-        self.num_predict.as_ref().and_then(Number::as_u64)
+        let limit = Count::deserialize(self.num_predict.as_ref()?).ok()?;
+        Some(limit.0).filter(|limit| *limit > 0)
     }
 
     /// Returns the stop sequences: a list, or one of them.
