@@ -20,7 +20,7 @@ pub(crate) struct Direction {
 const SEPARATOR: &str = "\n======== client ========\n";
 const STAMP: Stamp = Stamp { seed: 0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF, unix_seconds: 1_764_111_456 };
 
-pub(crate) fn directions() -> [Direction; 7] {
+pub(crate) fn directions() -> [Direction; 8] {
     use Format::{Chat, Messages, OllamaChat, OllamaGenerate, Responses};
     [
         Direction { name: "messages-to-chat", client: Messages, backend: Chat },
@@ -30,6 +30,7 @@ pub(crate) fn directions() -> [Direction; 7] {
         Direction { name: "ollama-chat-to-chat", client: OllamaChat, backend: Chat },
         Direction { name: "ollama-chat-to-messages", client: OllamaChat, backend: Messages },
         Direction { name: "ollama-generate-to-chat", client: OllamaGenerate, backend: Chat },
+        Direction { name: "ollama-generate-to-messages", client: OllamaGenerate, backend: Messages },
     ]
 }
 
