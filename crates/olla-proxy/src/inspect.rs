@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
 use olla_translate::{Dialect, Operation};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Error,
@@ -58,22 +58,40 @@ pub(crate) async fn read<B>(
     request: Request<B>,
     route: Route,
     (limits, own_limit): (&Limits, Option<u64>),
-) -> Result<Inbound, Error>
+) -> Result<Box<Inbound>, Error>
 where
     B: Body<Data = Bytes>,
 {
     let (head, body) = request.into_parts();
-    if body.is_end_stream() || matches!(head.method, Method::HEAD | Method::TRACE) {
-        return Ok(Inbound::new((head, route), Replay::default(), Found::default()));
+    let mut scanner = Scanner::new(&head.headers);
+    let mut replay = Replay::default();
+    if !body.is_end_stream() && !matches!(head.method, Method::HEAD | Method::TRACE) {
+        let (limit, key) = largest(limits, own_limit);
+        let deadline = Some(limits.body_timeout).filter(|limit| !limit.is_zero());
+        let deadline = deadline.and_then(|limit| Instant::now().checked_add(limit));
+        let mut body = pin!(body);
+        while let Some(frame) = within(deadline, body.frame()).await {
+            let frame = frame.ok_or(Error::BodyTimeout { limit: limits.body_timeout })?;
+            let Ok(chunk) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
+            if limit > 0 && replay.len() + chunk.len() as u64 > limit {
+                return Err(Error::BodyTooLarge { limit_bytes: limit, key });
+            }
+            if chunk.has_remaining() {
+                scanner.feed(&chunk);
+                replay.push(chunk);
+            }
+        }
     }
-    let read = collect(body, Scanner::new(&head.headers), largest(limits, own_limit));
-    let (body, found) = if limits.body_timeout.is_zero() {
-        read.await?
-    } else {
-        let limit = limits.body_timeout;
-        timeout(limit, read).await.map_err(|_| Error::BodyTimeout { limit })??
-    };
-    Ok(Inbound::new((head, route), body, found))
+    // alloc: it goes through several stages, and would be copied for each.
+    Ok(Box::new(Inbound::new((head, route), replay, scanner.finish())))
+}
+
+/// Waits for a frame until the deadline; past it, there is `None` within.
+async fn within<F>(deadline: Option<Instant>, frame: impl Future<Output = Option<F>>) -> Option<Option<F>> {
+    match deadline {
+        None => frame.await.map(Some),
+        Some(deadline) => timeout_at(deadline, frame).await.map_or(Some(None), |frame| frame.map(Some)),
+    }
 }
 
 /// The limit that is met first, with its key; zero is none.
@@ -83,30 +101,6 @@ fn largest(limits: &Limits, own_limit: Option<u64>) -> (u64, &'static str) {
         Some(own) if general.0 == 0 || own < general.0 => (own, "translators.anthropic.max_message_size"),
         _ => general,
     }
-}
-
-async fn collect<B>(
-    body: B,
-    mut scanner: Scanner,
-    (limit, key): (u64, &'static str),
-) -> Result<(Replay, Found), Error>
-where
-    B: Body<Data = Bytes>,
-{
-    let mut body = pin!(body);
-    let mut replay = Replay::default();
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
-        if !chunk.has_remaining() {
-            continue;
-        }
-        if limit > 0 && replay.len() + chunk.len() as u64 > limit {
-            return Err(Error::BodyTooLarge { limit_bytes: limit, key });
-        }
-        scanner.feed(&chunk);
-        replay.push(chunk);
-    }
-    Ok((replay, scanner.finish()))
 }
 
 /// Says what a request needs of a model, as far as that is sure.

@@ -54,8 +54,8 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
-    pub(crate) fn new(inbound: Inbound, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, route, body, model, streams, turn, .. } = inbound;
+    pub(crate) fn new(inbound: Box<Inbound>, asker: Asker, product: &Product) -> Self {
+        let Inbound { head, route, body, model, streams, turn, .. } = *inbound;
         let request::Parts { mut headers, uri, .. } = head;
         let host = headers.remove(header::HOST);
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).

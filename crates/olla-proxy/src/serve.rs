@@ -81,15 +81,17 @@ where
         return Ok(Reply::own(document));
     }
     Turn::begin(shared.responses.as_ref(), &mut inbound)?;
-    match Count::of(&inbound, shared) {
-        None => forward((shared, upstream), inbound, asker, ticket).await,
-        Some(count) => count.settle(forward((shared, upstream), inbound, asker, ticket).await, shared),
+    let count = Count::of(&inbound, shared);
+    let answered = forward((shared, upstream), inbound, asker, ticket).await;
+    match count {
+        None => answered,
+        Some(count) => count.settle(answered, shared),
     }
 }
 
 async fn forward(
     (shared, upstream): (&Shared, &Upstream),
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     asker: Asker,
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal> {
