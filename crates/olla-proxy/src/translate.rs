@@ -4,20 +4,18 @@
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::{Duration, SystemTime},
-};
+mod stamp;
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, Failure, KindId};
 use olla_translate::{
-    Dialect, Dropped, EmbeddingApi, EmbeddingRequest, ErrorFacts, Format, ResponseTranslator, Stamp,
+    Dialect, Dropped, EmbeddingApi, EmbeddingRequest, ErrorFacts, Format, ResponseTranslator,
     StreamTranslator, Translation, Unreadable, Untranslatable,
 };
-use rustls::crypto::{SecureRandom, ring};
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout};
 
@@ -151,14 +149,12 @@ impl Plan {
 
     // alloc: translation reads the whole body and writes another.
     fn of_conversation(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let stamp = Stamp { seed: unguessable(), unix_seconds: since_1970.as_secs() };
         let backend = tongue.format;
         let Some(translation) = Translation::between(client, backend) else {
             // Tongues offer no such target.
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
-        let request = translation.plan(&body.whole(), &tongue.abilities, stamp)?;
+        let request = translation.plan(&body.whole(), &tongue.abilities, stamp::new())?;
         Ok(Self {
             client: client.dialect(),
             backend: backend.dialect(),
@@ -347,17 +343,6 @@ impl Plan {
 const JSON: &str = "application/json";
 /// The version of Anthropic's format that is written.
 const WRITTEN_VERSION: &str = "2023-06-01";
-
-/// Returns a random number from the system: who could guess the id of a response could go on from it.
-fn unguessable() -> u128 {
-    static SYSTEM: LazyLock<&dyn SecureRandom> = LazyLock::new(|| ring::default_provider().secure_random);
-    let mut bytes = [0; 16];
-    match SYSTEM.fill(&mut bytes) {
-        Ok(()) => u128::from_ne_bytes(bytes),
-        // No system of today fails here; an answer with an id that is merely unlikely is better than none.
-        Err(_) => fastrand::u128(..),
-    }
-}
 
 fn whole(bytes: Bytes) -> Replay {
     let mut body = Replay::default();

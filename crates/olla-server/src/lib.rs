@@ -22,6 +22,7 @@ mod demo;
 mod dispatch;
 mod explain;
 mod fetch;
+mod huge_pages;
 mod listen;
 mod log;
 mod open_files;

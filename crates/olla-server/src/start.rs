@@ -15,13 +15,14 @@ use crate::{
     cli::{self, Action},
     compose,
     config::{self, Env, LoadOptions, Loaded, Rejected},
-    demo, explain, log,
+    demo, explain, huge_pages, log,
     run::Server,
 };
 
 /// Runs the program with this command line, program name first, and returns its exit code: 0 after a
 /// regular stop, 1 when it cannot start, 2 for a mistake on the command line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    huge_pages::do_without();
     let env = Env::of_process();
     let invocation = match cli::parse(arguments, &env) {
         Ok(invocation) => invocation,
