@@ -236,6 +236,29 @@ async fn the_host_is_the_backends() {
 }
 
 #[tokio::test]
+async fn a_configured_host_is_the_only_one_that_a_backend_hears() {
+    let heard = forwarded(&[], |plan| {
+        plan.specs[0].headers =
+            Arc::from([(http::header::HOST, HeaderValue::from_static("models.internal"))]);
+    })
+    .await;
+
+    let hosts: Vec<_> = heard.headers.iter().filter(|(name, _)| name == "host").collect();
+    assert_eq!(hosts, [&("host".to_owned(), "models.internal".to_owned())]);
+}
+
+#[tokio::test]
+async fn interim_responses_are_not_the_answer() {
+    let text = format!("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n{}", ok("{\"a\":1}"));
+    let backend = Backend::answering(text).await;
+
+    let told = Stage::over(&backend).ask(chat()).await;
+
+    assert_eq!((told.status, &*told.body.unwrap()), (StatusCode::OK, "{\"a\":1}"));
+    assert!(told.headers.get("link").is_none());
+}
+
+#[tokio::test]
 async fn the_backend_is_told_the_length_of_every_body() {
     let backend = Backend::answering(ok("{}")).await;
     let stage = Stage::over(&backend);
