@@ -11,7 +11,13 @@ use olla_core::{Outcome, RequestRecord};
 pub(crate) const MESSAGES: &str = "messages";
 
 /// Formats of clients whose requests may be translated, each with the name of its translator.
-const NAMES: [(&str, &str); 2] = [(MESSAGES, "anthropic"), ("chat", "openai")];
+const NAMES: [(&str, &str); 5] = [
+    (MESSAGES, "anthropic"),
+    ("chat", "openai"),
+    ("responses", "openai-responses"),
+    ("ollama_chat", "ollama-chat"),
+    ("ollama_generate", "ollama-generate"),
+];
 
 /// Counts conversations by the format of the client. Those in a format that most backends speak count only where
 /// they were translated: that they are passed on is a matter of course.
@@ -98,5 +104,35 @@ impl Counters {
             streaming: self.streaming.load(Relaxed),
             mean_latency: Duration::from_millis(millis),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::{HeaderValue, Method, StatusCode, Uri};
+    use olla_core::Formats;
+
+    use super::*;
+
+    #[test]
+    fn every_format_that_is_translated_has_a_row_of_its_own() {
+        let translators = Translators::default();
+        for (client, _) in NAMES {
+            let id = HeaderValue::from_static("req_1");
+            let mut record =
+                RequestRecord::start(id, Method::POST, Uri::from_static("/"), None, SystemTime::UNIX_EPOCH);
+            let mut formats = Formats::new(client, false);
+            formats.backend = Some(if client == "chat" { MESSAGES } else { "chat" });
+            (record.formats, record.status) = (Some(formats), Some(StatusCode::OK));
+            record.outcome = Outcome::Success;
+            translators.record(&record);
+        }
+
+        let figures = translators.figures();
+
+        assert_eq!(figures.len(), NAMES.len());
+        assert!(figures.iter().all(|(_, row)| (row.total, row.successful, row.translated) == (1, 1, 1)));
     }
 }
