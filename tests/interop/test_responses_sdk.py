@@ -17,7 +17,7 @@ TOOL = {
 
 @pytest.fixture
 def engine():
-    engine = AgentEngine("echo hi")
+    engine = AgentEngine([("Bash", {"command": "echo hi"})])
     yield engine
     engine.stop()
 
@@ -82,7 +82,7 @@ def test_a_tool_is_called_and_answered(client, engine, streams):
     items += [{"type": "function_call_output", "call_id": call.call_id, "output": "hi"}]
     second = ask(items)
 
-    assert second.output_text == "The tool said: hi"
+    assert second.output_text == "The tools said: hi"
     assert [role for role, _ in said(engine.requests[-1])] == ["user", "assistant", "tool"]
 
 
@@ -102,7 +102,7 @@ def test_a_conversation_goes_on_from_a_response(client, engine, streams):
     fourth = ask(input=[result], previous_response_id=third.id)
 
     assert (second.previous_response_id, second.store) == (first.id, True)
-    assert fourth.output_text == "The tool said: hi"
+    assert fourth.output_text == "The tools said: hi"
     spoken = said(engine.requests[-1])
     assert [role for role, _ in spoken] == ["user", "assistant", "user", "assistant", "user", "assistant", "tool"]
     assert [text for role, text in spoken if role == "user"] == ["one", "two", "three"]
