@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
 use olla_translate::{Dialect, Operation};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 
 use crate::{
     Error,
@@ -70,8 +70,8 @@ where
         let deadline = Some(limits.body_timeout).filter(|limit| !limit.is_zero());
         let deadline = deadline.and_then(|limit| Instant::now().checked_add(limit));
         let mut body = pin!(body);
-        while let Some(frame) = within(deadline, body.frame()).await {
-            let frame = frame.ok_or(Error::BodyTimeout { limit: limits.body_timeout })?;
+        let too_late = |_| Error::BodyTimeout { limit: limits.body_timeout };
+        while let Some(frame) = within(deadline, body.frame()).await.map_err(too_late)? {
             let Ok(chunk) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
             if limit > 0 && replay.len() + chunk.len() as u64 > limit {
                 return Err(Error::BodyTooLarge { limit_bytes: limit, key });
@@ -86,11 +86,11 @@ where
     Ok(Box::new(Inbound::new((head, route), replay, scanner.finish())))
 }
 
-/// Waits for a frame until the deadline; past it, there is `None` within.
-async fn within<F>(deadline: Option<Instant>, frame: impl Future<Output = Option<F>>) -> Option<Option<F>> {
+/// Waits until the deadline, where there is one.
+async fn within<F: Future>(deadline: Option<Instant>, waited_for: F) -> Result<F::Output, Elapsed> {
     match deadline {
-        None => frame.await.map(Some),
-        Some(deadline) => timeout_at(deadline, frame).await.map_or(Some(None), |frame| frame.map(Some)),
+        None => Ok(waited_for.await),
+        Some(deadline) => timeout_at(deadline, waited_for).await,
     }
 }
 

@@ -68,7 +68,12 @@ impl Decoder {
         match self.0 {
             Place::Rest(bytes) => Some(bytes),
             Place::Done => Some(0),
-            _ => None,
+            Place::UntilClose
+            | Place::ChunkSize
+            | Place::Chunk(_)
+            | Place::ChunkEnd
+            | Place::Trailers
+            | Place::Broken => None,
         }
     }
 
@@ -150,7 +155,9 @@ impl Decoder {
             Place::Done => Ok(Decoded::End),
             Place::Trailers => self.trailers(received),
             Place::Broken => Err(Malformed),
-            _ => Ok(Decoded::Nothing),
+            Place::ChunkSize | Place::Chunk(_) | Place::ChunkEnd | Place::Rest(_) | Place::UntilClose => {
+                Ok(Decoded::Nothing)
+            }
         }
     }
 
