@@ -3,31 +3,25 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where an assumption fails")]
 
+#[path = "answers/asked.rs"]
+mod asked;
 #[path = "answers/heard.rs"]
 mod heard;
 #[path = "answers/said.rs"]
 mod said;
 
 use bytes::BytesMut;
-use olla_translate::{Abilities, Format, Outcome, ResponseTranslator, Stamp, Translation};
+use olla_translate::{Format, Outcome, Translation};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use asked::response;
 use heard::{Heard, assembled};
 use said::{Block, Said, blocks, said};
 
 fn pairs() -> impl Iterator<Item = (Format, Format)> {
     let all = Format::ALL.into_iter().flat_map(|client| Format::ALL.map(|backend| (client, backend)));
     all.filter(|(client, backend)| client != backend && Translation::between(*client, *backend).is_some())
-}
-
-fn response(client: Format, backend: Format) -> ResponseTranslator {
-    let body = json!({
-        "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi", "prompt": "Hi",
-        "stream_options": { "include_usage": true },
-    });
-    let translation = Translation::between(client, backend).unwrap();
-    translation.plan(body.to_string().as_bytes(), &Abilities::default(), Stamp::default()).unwrap().response
 }
 
 fn whole(client: Format, backend: Format, body: &Value) -> Value {

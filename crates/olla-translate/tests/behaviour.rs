@@ -2,24 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where an assumption fails")]
 
+#[path = "answers/asked.rs"]
+mod asked;
+
 use std::time::Duration;
 
 use bytes::BytesMut;
 use olla_translate::{
-    Abilities, ErrorFacts, Format, Outcome, ResponseTranslator, Stamp, Translation, Unreadable, Usage,
-    is_load,
+    Abilities, ErrorFacts, Format, Outcome, Stamp, Translation, Unreadable, Usage, is_load,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn response(client: Format, backend: Format) -> ResponseTranslator {
-    let body = json!({
-        "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }], "input": "Hi", "prompt": "Hi",
-        "stream_options": { "include_usage": true },
-    });
-    let translation = Translation::between(client, backend).unwrap();
-    translation.plan(body.to_string().as_bytes(), &Abilities::default(), Stamp::default()).unwrap().response
-}
+use asked::response;
 
 fn pairs() -> impl Iterator<Item = (Format, Format)> {
     let all = Format::ALL.into_iter().flat_map(|client| Format::ALL.map(|backend| (client, backend)));

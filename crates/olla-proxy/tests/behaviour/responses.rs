@@ -74,16 +74,21 @@ async fn a_request_goes_on_from_a_translated_response() {
     assert_eq!((&first.json()["store"], other.status), (&json!(true), StatusCode::OK));
 }
 
+/// Says "one", reads the answer as a stream, and says "two" after it.
+async fn go_on_from_a_stream(stage: &Stage) {
+    let first = stage.ask(ask("one", &json!({"stream": true}))).await;
+    let event = first.text().lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let event: Value = serde_json::from_str(event).unwrap();
+    stage.ask(going_on("two", event["response"]["id"].as_str().unwrap())).await;
+}
+
 #[tokio::test]
 async fn a_request_goes_on_from_a_stream() {
     let stream = answer("200 OK", "content-type: text/event-stream\r\n", CHAT_STREAM);
     let backend = Backend::answering(stream).await;
     let stage = over(&[(&backend, "lmdeploy")]).start();
 
-    let first = stage.ask(ask("one", &json!({"stream": true}))).await;
-    let event = first.text().lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-    let event: Value = serde_json::from_str(event).unwrap();
-    stage.ask(going_on("two", event["response"]["id"].as_str().unwrap())).await;
+    go_on_from_a_stream(&stage).await;
 
     let heard = conversation(&backend.heard()[1].body);
     assert_eq!(heard, said(&[("user", "one"), ("assistant", "hello"), ("user", "two")]));
@@ -94,10 +99,7 @@ async fn a_whole_answer_told_as_a_stream_is_kept_too() {
     let backend = Backend::answering(ok(CHAT_ANSWER)).await;
     let stage = over(&[(&backend, "lmdeploy")]).start();
 
-    let first = stage.ask(ask("one", &json!({"stream": true}))).await;
-    let event = first.text().lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-    let event: Value = serde_json::from_str(event).unwrap();
-    stage.ask(going_on("two", event["response"]["id"].as_str().unwrap())).await;
+    go_on_from_a_stream(&stage).await;
 
     let heard = conversation(&backend.heard()[1].body);
     assert_eq!(heard, said(&[("user", "one"), ("assistant", "hello"), ("user", "two")]));
