@@ -44,7 +44,7 @@ impl Count {
             // Who could count it cannot be asked; who could be asked it is another question.
             Err(_) => self.servable(shared)?,
         }
-        let body = self.body.slice(0..self.body.len());
+        let body = self.body.whole();
         let tokens = estimate_tokens(Format::Messages, &body).map_err(Error::from)?;
         Ok(Reply::estimate(Bytes::from(format!("{{\"input_tokens\":{tokens}}}"))))
     }

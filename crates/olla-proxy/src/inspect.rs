@@ -103,6 +103,13 @@ fn largest(limits: &Limits, own_limit: Option<u64>) -> (u64, &'static str) {
     }
 }
 
+/// Looks through a JSON body of our own.
+fn scan_json(body: &[u8]) -> Found {
+    let mut scanner = Scanner::new(&HeaderMap::new());
+    scanner.feed(body);
+    scanner.finish()
+}
+
 /// Says what a request needs of a model, as far as that is sure.
 fn needs(route: &Route, facts: &Facts) -> Needs {
     use Operation::*;
@@ -150,9 +157,7 @@ impl Inbound {
 
     /// Puts another JSON body in place of this one, as if the client had sent that.
     pub(crate) fn replace_json(&mut self, body: Bytes) {
-        let mut scanner = Scanner::new(&HeaderMap::new());
-        scanner.feed(&body);
-        let found = scanner.finish();
+        let found = scan_json(&body);
         self.body = Replay::default();
         self.body.push(body);
         (self.needs, self.previous) = (needs(&self.route, &found.facts), found.previous);
@@ -183,9 +188,7 @@ impl NamedModel {
 
     /// Finds the model that a JSON body names.
     pub(crate) fn find(body: &Replay) -> Option<Self> {
-        let mut scanner = Scanner::new(&HeaderMap::new());
-        scanner.feed(&body.slice(0..body.len()));
-        Self::read(scanner.finish().model?, body)
+        Self::read(scan_json(&body.whole()).model?, body)
     }
 
     /// Returns the body with the name that was looked up, where it is not quite the one that stands there.

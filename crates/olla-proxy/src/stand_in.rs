@@ -3,8 +3,6 @@
 //!
 //! Whatever a server of that API can answer itself, is passed on.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::Method;
 use olla_core::Fleet;
@@ -14,6 +12,7 @@ use serde_json::Value;
 use crate::{
     Absence, Error,
     candidates::{Reach, Way},
+    clock,
     inspect::{Inbound, NamedModel},
     listing::{self, Entry},
     respond::Reply,
@@ -70,12 +69,9 @@ fn show(inbound: &Inbound, reach: &Reach<'_>, fleet: &Fleet) -> Result<Option<By
 
 fn load(inbound: &Inbound, reach: &Reach<'_>, fleet: &Fleet) -> Option<Bytes> {
     // alloc: requests without a text only.
-    let body = || inbound.body.slice(0..inbound.body.len());
+    let body = || inbound.body.whole();
     let told = match Client::of(reach.route)? {
-        Client::Conversation(format) => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            answer_to_load(format, &body(), now.as_secs())
-        }
+        Client::Conversation(format) => answer_to_load(format, &body(), clock::since_1970().as_secs()),
         Client::Embeddings(api) => api.answer_to_load(&body()),
     }?;
     foreign(&model(inbound)?, reach, fleet).map(|_| told)
@@ -96,7 +92,7 @@ fn model(inbound: &Inbound) -> Option<String> {
     match &inbound.model {
         Some(NamedModel { name, .. }) => Some(name.to_string()),
         None => {
-            let body: Value = serde_json::from_slice(&inbound.body.slice(0..inbound.body.len())).ok()?;
+            let body: Value = serde_json::from_slice(&inbound.body.whole()).ok()?;
             body.get("name")?.as_str().map(str::to_owned)
         }
     }

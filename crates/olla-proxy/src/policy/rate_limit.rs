@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use clients::{Clients, known_as};
@@ -20,7 +20,7 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-use crate::{Error, render::Refusal};
+use crate::{Error, clock, render::Refusal};
 
 /// Requests a minute. Zero turns a limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl RateLimits {
         };
         let used = self.rates.burst.saturating_sub(remaining);
         let refill = Duration::from_secs(u64::from(used) * 60 / u64::from(per_minute.max(1)));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = clock::since_1970();
         Quota { limit: per_minute, remaining, reset_unix_seconds: (now + refill.max(wait)).as_secs() }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn of(body: &Replay, shape: Shape, digest: Digest<'_>) -> Option<u64>
     // An error means that there is more to read than is wanted; of a broken body counts what came before.
     let _ = if body.len() <= JOINED {
         // alloc: a copy of a body that came in several chunks.
-        let whole = body.slice(0..body.len());
+        let whole = body.whole();
         reading.deserialize(&mut serde_json::Deserializer::from_slice(&whole))
     } else {
         let reader = BufReader::new(body.reader());

@@ -1,14 +1,15 @@
 //! What makes one translated answer another than the next: the time, and a number that nobody can guess.
 
-use std::{sync::LazyLock, time::SystemTime};
+use std::sync::LazyLock;
 
 use olla_translate::Stamp;
 use rustls::crypto::{SecureRandom, ring};
 
+use crate::clock;
+
 /// Returns the stamp of an answer that is asked for now.
 pub(super) fn new() -> Stamp {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Stamp { seed: unguessable(), unix_seconds: since_1970.as_secs() }
+    Stamp { seed: unguessable(), unix_seconds: clock::since_1970().as_secs() }
 }
 
 /// Returns a random number from the system: who could guess the id of a response could go on from it.
