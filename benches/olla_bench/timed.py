@@ -5,6 +5,7 @@ import time
 
 from . import engine, machine, proxies
 from .bench import Bench
+from .engine import Upstream
 from .load import Load, Sample
 from .proxies import Running
 from .rounds import Figures, rotate, table
@@ -21,6 +22,16 @@ def added(results: dict[str, Figures], figures: list[str]) -> list[dict]:
     ]
 
 
+def ask(bench: Bench, proxy: Running | None, upstream: Upstream, load: Load) -> tuple[dict, Figures]:
+    """Asks a proxy, or the engine itself; returns the report, and what every row has besides its latencies."""
+    if proxy is None:
+        report, cpu_us = bench.generator.run(f"http://{upstream.addresses[0]}", load), 0.0
+    else:
+        sample = bench.generator.measure(proxy, load)
+        report, cpu_us = sample.report, sample.cpu.seconds / load.requests * 1e6
+    return report, {"cpu_us": cpu_us, "errors": sum(report["errors"].values())}
+
+
 def open_loop(bench: Bench) -> str:
     """A small chat request at a fixed rate: 3,000 requests/s, open loop, 64 connections"""
     load = Load(bench.scaled(15_000, 300), rate=3_000)
@@ -29,13 +40,9 @@ def open_loop(bench: Bench) -> str:
         running = proxies.start_all(*stage, bench.starters, upstream)
 
         def measure(name: str) -> Figures:
-            if name == DIRECT:
-                report, cpu_us = bench.generator.run(f"http://{upstream.addresses[0]}", load), 0.0
-            else:
-                sample = bench.generator.measure(running[name], load)
-                report, cpu_us = sample.report, sample.cpu.seconds / load.requests * 1e6
+            report, rest = ask(bench, running.get(name), upstream, load)
             latency = {quantile: report["latency_ms"][quantile] * 1e3 for quantile in ("p50", "p90", "p99", "p999")}
-            return {**latency, "cpu_us": cpu_us, "errors": sum(report["errors"].values())}
+            return {**latency, **rest}
 
         for proxy in running.values():
             bench.generator.run(proxy.url, load)

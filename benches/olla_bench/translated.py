@@ -8,7 +8,7 @@ from . import engine, proxies
 from .bench import REFERENCES, Bench
 from .load import Load
 from .rounds import Figures, rotate, table
-from .timed import DIRECT, added
+from .timed import DIRECT, added, ask
 
 # A kind that speaks both dialects, so that all ways lead to the same engine.
 KIND = "vllm"
@@ -33,13 +33,9 @@ def of_size(bench: Bench, body_bytes: int) -> str:
         running = proxies.start_all(*stage, ways(bench), upstream)
 
         def measure(name: str) -> Figures:
-            if name == DIRECT:
-                report, cpu_us = bench.generator.run(f"http://{upstream.addresses[0]}", load), 0.0
-            else:
-                sample = bench.generator.measure(running[name], load)
-                report, cpu_us = sample.report, sample.cpu.seconds / load.requests * 1e6
+            report, rest = ask(bench, running.get(name), upstream, load)
             ttft = {quantile: report["ttft_ms"][quantile] for quantile in ("p50", "p99")}
-            return {**ttft, "cpu_us": cpu_us, "errors": sum(report["errors"].values())}
+            return {**ttft, **rest}
 
         for name, proxy in running.items():
             bench.generator.run(proxy.url, load)
