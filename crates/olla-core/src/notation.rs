@@ -1,6 +1,9 @@
 //! How sizes, ages and moments are written in documents, and how backends' moments are read.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -52,6 +55,25 @@ pub fn rfc3339(moment: SystemTime) -> String {
     let (year, month, day) = date(days);
     let (hour, minute, second) = (secs / HOUR, secs % HOUR / MINUTE, secs % MINUTE);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", unix.subsec_millis())
+}
+
+/// Writes an address, without a port.
+#[must_use]
+pub fn address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => dotted(address),
+        IpAddr::V6(address) => address.to_string(),
+    }
+}
+
+/// What the general formatter takes ten times as long for.
+fn dotted(address: Ipv4Addr) -> String {
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (n, octet) in address.octets().into_iter().enumerate() {
+        text.push_str(if n == 0 { "" } else { "." });
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 /// Reads a moment as backends write it, in RFC 3339 or as Unix seconds in decimal, as Unix seconds. Moments
@@ -155,6 +177,13 @@ mod tests {
             ["4s ago", "1m ago", "2h ago", "3d ago"]
         );
         assert_eq!(ago(Some(now + secs(1)), now), "0s ago", "a clock that was set back");
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_does() {
+        for text in ["0.0.0.0", "127.0.0.1", "10.20.30.4", "255.255.255.255", "::1", "2001:db8::7"] {
+            assert_eq!(address(text.parse().unwrap()), text);
+        }
     }
 
     #[test]

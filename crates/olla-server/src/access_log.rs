@@ -1,7 +1,9 @@
 //! One log line for each finished request.
 
+use std::borrow::Cow;
+
 use http::Uri;
-use olla_core::{Formats, Outcome, Recorder, RequestRecord};
+use olla_core::{Formats, Outcome, Recorder, RequestRecord, address};
 use tracing::{info, warn};
 
 use crate::stats::MESSAGES;
@@ -30,13 +32,14 @@ const SECRET: [&str; 11] = [
 impl Recorder for AccessLog {
     fn record(&self, record: &RequestRecord) {
         let last = record.attempts.last();
+        let client = record.client.map(address);
         macro_rules! line {
             ($level:ident) => {
                 $level!(
                     request_id = record.id.to_str().unwrap_or_default(),
-                    client = record.client.map(tracing::field::display),
+                    client = client.as_deref(),
                     method = record.method.as_str(),
-                    path = %Redacted(&record.uri),
+                    path = &*shown(&record.uri),
                     status = record.status.map(|s| s.as_u16()),
                     model = record.model.as_deref(),
                     endpoint = last.map(|a| &*a.endpoint.spec.name),
@@ -67,22 +70,22 @@ fn mode(formats: Formats) -> Option<&'static str> {
     (formats.client == MESSAGES && formats.is_passed_on()).then_some("passthrough")
 }
 
-/// A request target whose secret query values are not shown.
-struct Redacted<'a>(&'a Uri);
-
-impl std::fmt::Display for Redacted<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.path())?;
-        let Some(query) = self.0.query() else { return Ok(()) };
-        for (n, pair) in query.split('&').enumerate() {
-            let separator = if n == 0 { '?' } else { '&' };
-            match pair.split_once('=') {
-                Some((name, _)) if is_secret(name) => write!(f, "{separator}{name}=[REDACTED]")?,
-                _ => write!(f, "{separator}{pair}")?,
+/// Returns a request target without its secret query values.
+fn shown(uri: &Uri) -> Cow<'_, str> {
+    let Some(query) = uri.query() else { return Cow::Borrowed(uri.path()) };
+    // alloc: inference has no queries.
+    let mut shown = uri.path().to_owned();
+    for (n, pair) in query.split('&').enumerate() {
+        shown.push(if n == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => {
+                shown.push_str(name);
+                shown.push_str("=[REDACTED]");
             }
+            _ => shown.push_str(pair),
         }
-        Ok(())
     }
+    Cow::Owned(shown)
 }
 
 fn is_secret(name: &str) -> bool {
@@ -98,6 +101,6 @@ mod tests {
     fn shows_queries_without_their_secrets() {
         let uri: Uri = "/v1/models?api%5Fkey=abc&x=1&TOKEN=t&flag".parse().unwrap();
 
-        assert_eq!(Redacted(&uri).to_string(), "/v1/models?api%5Fkey=[REDACTED]&x=1&TOKEN=[REDACTED]&flag");
+        assert_eq!(shown(&uri), "/v1/models?api%5Fkey=[REDACTED]&x=1&TOKEN=[REDACTED]&flag");
     }
 }

@@ -28,8 +28,17 @@ struct Line<'a>(&'a mut String);
 /// What is written here becomes the inside of a JSON string.
 struct Escaped<'a>(&'a mut String);
 
+/// A time down to its second, and that second.
+#[derive(Debug, Default)]
+struct Shown {
+    unix_seconds: Option<u64>,
+    /// As in `2026-11-24T04:29:18`.
+    text: String,
+}
+
 thread_local! {
     static LINE: RefCell<String> = RefCell::default();
+    static SECOND: RefCell<Shown> = RefCell::default();
 }
 
 // === impl JsonLines ===
@@ -44,7 +53,7 @@ where
         let mut line = LINE.take();
         line.clear();
         line.push_str("{\"timestamp\":\"");
-        push_time(&mut line, SystemTime::now());
+        SECOND.with_borrow_mut(|second| second.push(&mut line, SystemTime::now()));
         line.push_str("\",\"level\":\"");
         line.push_str(event.metadata().level().as_str());
         line.push('"');
@@ -118,8 +127,12 @@ impl Write for Escaped<'_> {
 
 /// Appends text as the inside of a JSON string (RFC 8259 §7).
 fn escape(line: &mut String, text: &str) {
+    // Looking at all of it, many bytes at a time, is quicker than looking for the first one.
+    if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        return line.push_str(text);
+    }
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+    while let Some(at) = rest.bytes().position(is_special) {
         // Such a byte is a character of its own.
         let (plain, special) = rest.split_at(at);
         line.push_str(plain);
@@ -140,28 +153,43 @@ fn escape(line: &mut String, text: &str) {
     line.push_str(rest);
 }
 
+fn is_special(byte: u8) -> bool {
+    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+}
+
 fn push_hex(line: &mut String, byte: u8) {
     for digit in [byte >> 4, byte & 15] {
         line.extend(char::from_digit(digit.into(), 16));
     }
 }
 
-/// Appends a time as `2026-11-24T04:29:18.720618Z` (RFC 3339).
-fn push_time(line: &mut String, time: SystemTime) {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+// === impl Shown ===
+
+impl Shown {
+    /// Appends a time as `2026-11-24T04:29:18.720618Z` (RFC 3339). Many lines share their second.
+    fn push(&mut self, line: &mut String, time: SystemTime) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.unix_seconds != Some(since.as_secs()) {
+            self.unix_seconds = Some(since.as_secs());
+            self.text.clear();
+            push_second(&mut self.text, since.as_secs());
+        }
+        line.push_str(&self.text);
+        line.push('.');
+        push_padded(line, since.subsec_micros().into(), 6);
+        line.push('Z');
+    }
+}
+
+fn push_second(text: &mut String, unix_seconds: u64) {
+    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     let (year, month, day) = date(days);
-    for (number, width, end) in [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (second / 3600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-        (second % 60, 2, '.'),
-        (since.subsec_micros().into(), 6, 'Z'),
-    ] {
-        push_padded(line, number, width);
-        line.push(end);
+    push_padded(text, year, 4);
+    for (before, number) in
+        [('-', month), ('-', day), ('T', second / 3600), (':', second / 60 % 60), (':', second % 60)]
+    {
+        text.push(before);
+        push_padded(text, number, 2);
     }
 }
 
@@ -245,6 +273,7 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_calendar() {
+        let mut shown = Shown::default();
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (951_782_399, "2000-02-28T23:59:59.000000Z"),
@@ -254,9 +283,12 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
         ] {
             let mut line = String::new();
-            push_time(&mut line, UNIX_EPOCH + Duration::from_secs(seconds));
+            shown.push(&mut line, UNIX_EPOCH + Duration::from_secs(seconds));
             assert_eq!(line, expected);
         }
+        let mut line = String::new();
+        shown.push(&mut line, UNIX_EPOCH + Duration::new(4_107_542_400, 12_345_678));
+        assert_eq!(line, "2100-03-01T00:00:00.012345Z", "the second of the last one");
     }
 
     proptest! {
