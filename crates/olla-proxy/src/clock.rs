@@ -13,8 +13,13 @@ static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::
 /// Returns the current moment. In a runtime whose time is paused, that of the runtime.
 #[must_use]
 pub fn now() -> Moment {
-    let origin = *ORIGIN;
-    Moment::after_origin(Instant::now().into_std().saturating_duration_since(origin))
+    at(Instant::now())
+}
+
+/// Returns the moment that an instant is. To read a clock costs as much as a hundred instructions: whoever has
+/// read it already says so.
+pub(crate) fn at(instant: Instant) -> Moment {
+    Moment::after_origin(instant.into_std().saturating_duration_since(*ORIGIN))
 }
 
 /// Returns the time since the beginning of 1970; zero before.

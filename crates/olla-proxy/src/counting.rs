@@ -30,14 +30,18 @@ pub(crate) struct Count {
 
 impl Count {
     /// Returns what is to be counted, if a request is for that.
-    pub(crate) fn of(inbound: &Inbound, shared: &Shared) -> Option<Self> {
+    pub(crate) fn of(inbound: &Inbound, shared: &Shared) -> Option<Box<Self>> {
         let format = shared.reach(&inbound.route).counted()?;
         let route = inbound.route.to_converse(format, Operation::Messages);
-        Some(Self { route, body: inbound.body.clone(), model: inbound.model.clone() })
+        Some(Box::new(Self { route, body: inbound.body.clone(), model: inbound.model.clone() }))
     }
 
     /// Returns a backend's count, or else an estimate for a prompt that some backend could be asked.
-    pub(crate) fn settle(self, counted: Result<Reply, Refusal>, shared: &Shared) -> Result<Reply, Refusal> {
+    pub(crate) fn settle(
+        self: Box<Self>,
+        counted: Result<Reply, Refusal>,
+        shared: &Shared,
+    ) -> Result<Reply, Refusal> {
         match counted {
             Ok(reply) if !reply.is_unknown_path() => return Ok(reply),
             Ok(_) => {}

@@ -3,7 +3,7 @@
 use std::{ops::Range, pin::pin, sync::Arc};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, Request, request};
+use http::{HeaderMap, HeaderValue, Method, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
@@ -23,7 +23,7 @@ use crate::{
 /// A request that is complete, can be sent more than once, and whose model is known if it names one.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    pub(crate) head: request::Parts,
+    pub(crate) head: Box<request::Parts>,
     pub(crate) route: Route,
     pub(crate) body: Replay,
     pub(crate) model: Option<NamedModel>,
@@ -53,22 +53,23 @@ const MAX_NAME: usize = 1024;
 /// The longest name in its longest spelling: every byte a JSON escape, in quotes.
 const MAX_RAW_NAME: u64 = "\\u0000".len() as u64 * MAX_NAME as u64 + 2;
 
-/// Reads the body; `own_limit` is what holds for these clients besides the limit for all. Cancel-safe: dropping the future drops the request.
+/// Reads the body of a request that has `started`; `own_limit` is what holds for these clients besides the limit for
+/// all. Cancel-safe: dropping the future drops the request.
 pub(crate) async fn read<B>(
-    request: Request<B>,
+    (head, body): (Box<request::Parts>, B),
     route: Route,
     (limits, own_limit): (&Limits, Option<u64>),
+    started: Instant,
 ) -> Result<Box<Inbound>, Error>
 where
     B: Body<Data = Bytes>,
 {
-    let (head, body) = request.into_parts();
     let mut scanner = Scanner::new(&head.headers);
     let mut replay = Replay::default();
     if !body.is_end_stream() && !matches!(head.method, Method::HEAD | Method::TRACE) {
         let (limit, key) = largest(limits, own_limit);
         let deadline = Some(limits.body_timeout).filter(|limit| !limit.is_zero());
-        let deadline = deadline.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = deadline.and_then(|limit| started.checked_add(limit));
         let mut body = pin!(body);
         let too_late = |_| Error::BodyTimeout { limit: limits.body_timeout };
         while let Some(frame) = within(deadline, body.frame()).await.map_err(too_late)? {
@@ -142,7 +143,7 @@ fn streams(route: &Route, facts: &Facts) -> bool {
 // === impl Inbound ===
 
 impl Inbound {
-    fn new((head, route): (request::Parts, Route), body: Replay, found: Found) -> Self {
+    fn new((head, route): (Box<request::Parts>, Route), body: Replay, found: Found) -> Self {
         let (needs, streams) = (needs(&route, &found.facts), streams(&route, &found.facts));
         let model = found.model.and_then(|model| NamedModel::read(model, &body));
         Self { head, route, body, model, needs, streams, previous: found.previous, turn: None }
@@ -205,7 +206,7 @@ impl NamedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::CONTENT_TYPE;
+    use http::{Request, header::CONTENT_TYPE};
 
     fn name(content_type: &str, chunks: &[&str]) -> Option<Arc<str>> {
         let head = Request::builder().header(CONTENT_TYPE, content_type).body(()).unwrap();
@@ -263,7 +264,7 @@ mod tests {
         let route = route(&head);
         let mut scanner = Scanner::new(&head.headers);
         scanner.feed(body.as_bytes());
-        Inbound::new((head, route), Replay::default(), scanner.finish())
+        Inbound::new((Box::new(head), route), Replay::default(), scanner.finish())
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod openai;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, request};
 use olla_core::{Endpoint, Fleet};
 use olla_profiles::{ListShape, Listing, OpenAiShape, Profile, Profiles};
 use olla_translate::{Dialect, Format, Operation};
@@ -33,16 +33,16 @@ pub(crate) use ollama::show;
 /// Answers a request for models, or returns `None` when it is for something else.
 ///
 /// A model is listed while one endpoint that has it is routable. An empty list is an answer, not an error.
-pub(crate) fn answer<B>(
-    request: &Request<B>,
+pub(crate) fn answer(
+    head: &request::Parts,
     reach: &Reach<'_>,
     fleet: &Fleet,
 ) -> Result<Option<Bytes>, Error> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
         return Ok(None);
     }
     let asked = Asked { route: reach.route, fleet, profiles: reach.profiles };
-    if is_for_anthropic(request, reach.route) && asked.has_openai_list() {
+    if is_for_anthropic(head, reach.route) && asked.has_openai_list() {
         return for_anthropic(reach, fleet).map(Some);
     }
     if let Scope::ClientsOf(Clients { dialect: Dialect::Ollama, .. }) = reach.route.scope {
@@ -75,10 +75,10 @@ fn write_only(
 }
 
 /// Returns whether a list is for a client of Anthropic's dialect, which asks for it at the same path as OpenAI's.
-fn is_for_anthropic<B>(request: &Request<B>, route: &Route) -> bool {
+fn is_for_anthropic(head: &request::Parts, route: &Route) -> bool {
     match route.scope {
         Scope::ClientsOf(clients) => clients.dialect == Dialect::Anthropic,
-        Scope::All => request.headers().contains_key(ANTHROPIC_VERSION),
+        Scope::All => head.headers.contains_key(ANTHROPIC_VERSION),
         Scope::Kind(_) | Scope::OpenAiCompatible(_) => false,
     }
 }

@@ -8,6 +8,7 @@
 use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Failure;
@@ -88,8 +89,12 @@ pub(crate) async fn begin(answer: &mut Answer, stall: Duration) -> Result<(), Fa
         return Ok(());
     }
     let limit = if stall.is_zero() { LONGEST } else { stall.min(LONGEST) };
-    // Usually the byte is there already, and no timer is set.
-    match timeout(limit, answer.body_mut().frame()).await {
+    // Usually the byte is there already, and no timer is needed.
+    let first = match answer.body_mut().frame().now_or_never() {
+        Some(first) => Ok(first),
+        None => timeout(limit, answer.body_mut().frame()).await,
+    };
+    match first {
         Ok(Some(Ok(frame))) => {
             if let Ok(chunk) = frame.into_data() {
                 answer.body_mut().put_back(Held::from_iter([chunk]));

@@ -110,15 +110,18 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let Self { shared, upstream } = self.clone();
+        // alloc: it goes through several stages, and would be copied for each.
+        let (head, body) = request.into_parts();
+        let mut head = Box::new(head);
         Box::pin(async move {
-            let peer = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
-            let asker = shared.trusted_proxies.ask(peer, request.headers_mut());
-            let id = request_id::of(request.headers());
-            let target = (request.method().clone(), request.uri().clone());
+            let peer = head.extensions.get::<ClientAddr>().map(|addr| addr.0);
+            let asker = shared.trusted_proxies.ask(peer, &mut head.headers);
+            let id = request_id::of(&head.headers);
+            let target = (head.method.clone(), head.uri.clone());
             let mut ticket = Ticket::start(id, target, asker.client, &shared.recorders);
-            Ok(match serve((&shared, &upstream), request, asker, &mut ticket).await {
+            Ok(match serve((&shared, &upstream), (head, body), asker, &mut ticket).await {
                 Ok(reply) => reply.respond(&shared, ticket),
                 Err(refusal) => {
                     let dialect = crate::route::dialect_of(ticket.target(), &shared.profiles);

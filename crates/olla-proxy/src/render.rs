@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use olla_core::{Failure, Outcome};
 use olla_translate::{Dialect, ErrorFacts};
+use tokio::time::Instant;
 
 use crate::{
     Body, Error,
@@ -126,13 +127,15 @@ impl Ticket {
     /// Records a refusal: ours are failures when they are not the client's fault.
     fn refused(&mut self, error: &Error, bytes: u64) {
         self.failed(error.code());
-        self.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let now = Instant::now();
+        self.sent(usize::try_from(bytes).unwrap_or(usize::MAX), now);
         self.answered(error.status());
-        self.finish(match error {
+        let outcome = match error {
             // Nobody but a client that leaves breaks its own request off.
             Error::BodyBroken => Outcome::Cancelled,
             Error::BodyTimeout { .. } => Outcome::Success,
             _ => Outcome::of_status(error.status()),
-        });
+        };
+        self.finish(outcome, now);
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
 use olla_translate::{Dialect, is_stream};
+use tokio::time::Instant;
 
 use crate::{
     Body,
@@ -119,7 +120,7 @@ fn own(
     let length = HeaderValue::from(document.len());
     let body = if ticket.is_head() { Bytes::new() } else { document };
     if !body.is_empty() {
-        ticket.sent(body.len());
+        ticket.sent(body.len(), Instant::now());
     }
     let mut response = Response::new(Body::whole(body));
     let headers = response.headers_mut();
@@ -128,7 +129,7 @@ fn own(
     headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
     headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
     headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
-    ticket.finish(Outcome::Success);
+    ticket.finish(Outcome::Success, Instant::now());
     response
 }
 

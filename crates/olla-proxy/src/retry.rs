@@ -104,8 +104,9 @@ pub(crate) async fn run(
                 if answer.status().is_success() {
                     lessons::of_start(lease.endpoint());
                 }
-                let served = Served { answer, lease, plan: passage.plan, retry_after: None };
-                return Ok(served.with_error_turned_back().await);
+                let mut served = Served { answer, lease, plan: passage.plan, retry_after: None };
+                served.turn_error_back().await;
+                return Ok(served);
             }
             Ok(Answered::Poor(answer, failure)) => {
                 ticket.end_attempt(Some(failure));
@@ -131,7 +132,9 @@ pub(crate) async fn run(
         });
     };
     ticket.fall_back_to(best.attempt);
-    Ok(best.serve(&candidates.list, clock::now()).with_error_turned_back().await)
+    let mut served = best.serve(&candidates.list, clock::now());
+    served.turn_error_back().await;
+    Ok(served)
 }
 
 /// What all attempts of a request have in common.
@@ -181,8 +184,9 @@ impl<'s> Sending<'s, '_> {
         ticket.asks_in(passage.plan.as_ref().map(|plan| plan.asked_in));
         debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
-        let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), outbound);
         let ticket: &Ticket = ticket;
+        let begun = ticket.attempt_started();
+        let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), (outbound, begun));
         // Found to be down since it was chosen.
         let is_hopeless = || !endpoint.live.is_routable() && choice.has_alternative(ticket);
         let exchange = self.exchange((endpoint, placement), &request, is_hopeless, (passage, &timing));
@@ -216,7 +220,8 @@ impl<'s> Sending<'s, '_> {
         (passage, timing): (&Passage<'_>, &Timing),
     ) -> Result<Answered, Failure> {
         let Self { shared, manner, .. } = *self;
-        let policy = SendPolicy { head_timeout: timing.head, replayable: manner.replayable };
+        let policy =
+            SendPolicy { begun: timing.begun, head_timeout: timing.head, replayable: manner.replayable };
         let mut answer = self.upstream.send(endpoint, request, is_hopeless, policy).await?;
         lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
         if self.is_poor(&answer) {
@@ -293,8 +298,8 @@ fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) 
 
 impl Served {
     /// Turns an error of a backend that was asked in another format back.
-    async fn with_error_turned_back(mut self) -> Self {
-        let Self { answer, lease, plan, .. } = &mut self;
+    async fn turn_error_back(&mut self) {
+        let Self { answer, lease, plan, .. } = self;
         if let Some(plan) = plan
             && !answer.is_replaced()
             && !answer.status().is_success()
@@ -302,6 +307,5 @@ impl Served {
             // alloc: as above.
             Box::pin(plan.turn_error_back(answer, lease.endpoint())).await;
         }
-        self
     }
 }

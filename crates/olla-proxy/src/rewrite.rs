@@ -13,7 +13,7 @@ use crate::{
         self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP,
         is_credential,
     },
-    inspect::{Inbound, NamedModel},
+    inspect::Inbound,
     policy::{Asker, forwarded},
     replay::Replay,
     responses::Turn,
@@ -36,41 +36,37 @@ pub(crate) struct Passage<'a> {
 /// What every attempt at a backend has in common.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    route: Route,
-    headers: HeaderMap,
-    /// Removed from `headers`; given to endpoints that forward them.
+    /// Its headers are those for backends.
+    inbound: Box<Inbound>,
+    /// Removed from the headers; given to endpoints that forward them.
     credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
-    body: Replay,
-    model: Option<NamedModel>,
-    streams: bool,
-    turn: Option<Box<Turn>>,
 }
 
 // === impl Outbound ===
 
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
-    pub(crate) fn new(inbound: Box<Inbound>, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, route, body, model, streams, turn, .. } = *inbound;
-        let request::Parts { mut headers, uri, .. } = head;
+    pub(crate) fn new(mut inbound: Box<Inbound>, asker: Asker, product: &Product) -> Self {
+        let Inbound { head, route, body, model, .. } = &mut *inbound;
+        let request::Parts { headers, uri, .. } = &mut **head;
         let host = headers.remove(header::HOST);
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
-        let host = authority(&uri).or(host);
-        headers::remove_hop_by_hop(&mut headers);
+        let host = authority(uri).or(host);
+        headers::remove_hop_by_hop(headers);
         // The body is complete: there is nothing left to ask the backend's permission for.
-        headers::remove_all(&mut headers, |name| *name == header::CONTENT_LENGTH || *name == header::EXPECT);
+        headers::remove_all(headers, |name| *name == header::CONTENT_LENGTH || *name == header::EXPECT);
         // How long a body is, is said when it is sent; that there is none, some servers insist on (RFC 9110 §8.6).
         if body.len() == 0 && matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
-        let credentials = take_credentials(&mut headers);
+        let credentials = take_credentials(headers);
         headers.insert(X_PROXIED_BY, product.served_by.clone());
-        headers::append_via(&mut headers, &product.via);
-        add_forwarded(&mut headers, asker, host);
+        headers::append_via(headers, &product.via);
+        add_forwarded(headers, asker, host);
         if let Some(value) = model.as_ref().and_then(|model| model.value.as_ref()) {
             headers.insert(X_MODEL, value.clone());
         }
-        Self { route, headers, credentials, body, model, streams, turn }
+        Self { inbound, credentials }
     }
 
     /// Returns the request for one endpoint.
@@ -88,12 +84,12 @@ impl Outbound {
         let headers = self.headers_for(spec, passage.plan.as_deref());
         let configured = spec.headers.iter().find(|(name, _)| *name == header::HOST);
         let host = configured.map_or(spec.base.authority(), |(_, value)| value);
-        Ok(OwnRequest { method: &self.route.method, target, host, headers, body })
+        Ok(OwnRequest { method: &self.inbound.route.method, target, host, headers, body })
     }
 
     /// Returns the headers for one endpoint; they are everybody's where it needs none of its own.
     fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> Cow<'_, HeaderMap> {
-        let mut headers = Cow::Borrowed(&self.headers);
+        let mut headers = Cow::Borrowed(&self.inbound.head.headers);
         if let Some(plan) = plan {
             plan.dress(headers.to_mut());
         }
@@ -111,7 +107,7 @@ impl Outbound {
     }
 
     fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<PathAndQuery, Error> {
-        let (own, path) = (&self.route.rest, &*passage.path);
+        let (own, path) = (&self.inbound.route.rest, &*passage.path);
         if passage.plan.is_some() {
             // The query belongs to the client's dialect.
             return self.join(endpoint, path);
@@ -132,38 +128,39 @@ impl Outbound {
     }
 
     fn body_for(&self, rename: Option<&str>) -> Replay {
-        match (rename, &self.model) {
-            (Some(name), Some(model)) => model.rename(&self.body, name),
-            (None, Some(model)) => model.tidied(&self.body).unwrap_or_else(|| self.body.clone()),
-            (_, None) => self.body.clone(),
+        let Inbound { body, model, .. } = &*self.inbound;
+        match (rename, model) {
+            (Some(name), Some(model)) => model.rename(body, name),
+            (None, Some(model)) => model.tidied(body).unwrap_or_else(|| body.clone()),
+            (_, None) => body.clone(),
         }
     }
 
     /// Returns the size of the body as the client sent it.
     pub(crate) fn body_bytes(&self) -> u64 {
-        self.body.len()
+        self.inbound.body.len()
     }
 
     /// Returns whether the client asks for a stream.
     pub(crate) fn streams(&self) -> bool {
-        self.streams
+        self.inbound.streams
     }
 
     pub(crate) fn body(&self) -> &Replay {
-        &self.body
+        &self.inbound.body
     }
 
     /// Returns its part in a conversation of Responses.
     pub(crate) fn turn(&self) -> Option<&Turn> {
-        self.turn.as_deref()
+        self.inbound.turn.as_deref()
     }
 
     pub(crate) fn into_turn(self) -> Option<Box<Turn>> {
-        self.turn
+        self.inbound.turn
     }
 
     pub(crate) fn route(&self) -> &Route {
-        &self.route
+        &self.inbound.route
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::Request;
+use http::request;
 use http_body::Body as HttpBody;
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 /// Works out the reply to one request.
 pub(crate) async fn serve<B>(
     (shared, upstream): (&Shared, &Upstream),
-    request: Request<B>,
+    (head, body): (Box<request::Parts>, B),
     asker: Asker,
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal>
@@ -41,7 +41,7 @@ where
     if let Some(crowd) = &shared.crowd {
         ticket.admitted(crowd.enter().map_err(|error| Refusal::from(error).with_quota(quota))?);
     }
-    match answer((shared, upstream), request, asker, ticket).await {
+    match answer((shared, upstream), (head, body), asker, ticket).await {
         Ok(reply) => Ok(reply.with_quota(quota)),
         Err(refusal) => Err(refusal.with_quota(quota)),
     }
@@ -49,25 +49,25 @@ where
 
 async fn answer<B>(
     (shared, upstream): (&Shared, &Upstream),
-    request: Request<B>,
+    (head, body): (Box<request::Parts>, B),
     asker: Asker,
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal>
 where
     B: HttpBody<Data = Bytes>,
 {
-    size::check(&request, &shared.settings.limits)?;
+    size::check(&head, &shared.settings.limits)?;
     let fleet = shared.fleet.load();
     let known = (&*fleet, &*shared.profiles);
-    if let Some(document) = catalogue::answer(request.method(), request.uri(), known, SystemTime::now)? {
+    if let Some(document) = catalogue::answer(&head.method, &head.uri, known, SystemTime::now)? {
         return Ok(Reply::own(document));
     }
     let known = (&*shared.profiles, &shared.tongues);
-    let route = route::read(request.method(), request.uri(), known)?;
-    if let Some(document) = listing::answer(&request, &shared.reach(&route), &fleet)? {
+    let route = route::read(&head.method, &head.uri, known)?;
+    if let Some(document) = listing::answer(&head, &shared.reach(&route), &fleet)? {
         return Ok(Reply::own(document));
     }
-    if let Some(document) = responses::answer(&request, &route, shared.responses.as_deref()) {
+    if let Some(document) = responses::answer(&head.headers, &route, shared.responses.as_deref()) {
         return Ok(Reply::own(document));
     }
     if let Some(reply) = stand_in::greet(&shared.reach(&route), &fleet) {
@@ -75,7 +75,8 @@ where
     }
     shared.reach(&route).offered(&fleet)?;
     let own_limit = shared.tongues.max_body_bytes(route.dialect);
-    let mut inbound = inspect::read(request, route, (&shared.settings.limits, own_limit)).await?;
+    let mut inbound =
+        inspect::read((head, body), route, (&shared.settings.limits, own_limit), ticket.started()).await?;
     ticket.read_body(&inbound);
     if let Some(document) = stand_in::answer(&inbound, &shared.reach(&inbound.route), &fleet)? {
         return Ok(Reply::own(document));

@@ -3,11 +3,12 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderValue, Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
+use tokio::time::Instant;
 
 use crate::{inspect::Inbound, policy::Presence, translate::Client};
 
@@ -59,6 +60,16 @@ impl Ticket {
     /// Returns the request target as the client sent it.
     pub(crate) fn target(&self) -> &Uri {
         &self.record.uri
+    }
+
+    /// Returns when the request head arrived.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Returns when the current attempt began.
+    pub(crate) fn attempt_started(&self) -> Instant {
+        self.attempt_started
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -127,9 +138,9 @@ impl Ticket {
         self.record.error = Some(code);
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, bytes: usize, now: Instant) {
         if self.record.first_byte.is_none() {
-            self.record.first_byte = Some(self.started.elapsed());
+            self.record.first_byte = Some(now.saturating_duration_since(self.started));
         }
         self.record.bytes_out += bytes as u64;
     }
@@ -143,13 +154,13 @@ impl Ticket {
     }
 
     /// Hands the record over. Later calls do nothing.
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, now: Instant) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
         self.presence = None;
         self.record.outcome = outcome;
-        self.record.duration = self.started.elapsed();
+        self.record.duration = now.saturating_duration_since(self.started);
         self.record.count();
         for recorder in &*self.recorders {
             recorder.record(&self.record);
@@ -164,10 +175,10 @@ impl Drop for Ticket {
         }
         if std::thread::panicking() {
             self.failed("panic");
-            return self.finish(Outcome::Failure);
+            return self.finish(Outcome::Failure, Instant::now());
         }
         self.broke(Failure::ClientGone);
-        self.finish(Outcome::Cancelled);
+        self.finish(Outcome::Cancelled, Instant::now());
     }
 }
 

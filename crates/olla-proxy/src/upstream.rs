@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
@@ -62,6 +62,8 @@ pub struct Fetched {
 /// When a request gives up waiting for its response head, and whether it may be sent twice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendPolicy {
+    /// Now, nearly enough.
+    pub(crate) begun: Instant,
     /// Limit from the start of the sending to the response head, connecting excluded.
     pub(crate) head_timeout: Duration,
     /// Whether the backend may see the request a second time: it is idempotent, or an inference call.
@@ -89,8 +91,8 @@ impl Upstream {
         is_hopeless: impl Fn() -> bool,
         policy: SendPolicy,
     ) -> Result<Answer, Failure> {
-        if let Some(pooled) = self.pool.take(endpoint.id) {
-            match pooled.send(request, policy.head_timeout).await {
+        if let Some(pooled) = self.pool.take(endpoint.id, policy.begun) {
+            match pooled.send(request, policy.begun, policy.head_timeout).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed { failure: Failure::Stale, sent }) if policy.replayable || !sent => {}
                 Err(Failed { failure, .. }) => return Err(failure),
@@ -99,7 +101,7 @@ impl Upstream {
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
         let connection = Box::pin(self.connect(&endpoint.spec, is_hopeless)).await?;
         let fresh = Pooled::fresh(connection, self.pool.home(endpoint.id));
-        fresh.send(request, policy.head_timeout).await.map_err(|failed| failed.failure)
+        fresh.send(request, Instant::now(), policy.head_timeout).await.map_err(|failed| failed.failure)
     }
 
     async fn connect(
@@ -144,7 +146,7 @@ impl Upstream {
             request.body.push(body);
         }
         request.headers.to_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let sent = Pooled::unpooled(connection).send(&request, FETCH_LIMIT).await;
+        let sent = Pooled::unpooled(connection).send(&request, Instant::now(), FETCH_LIMIT).await;
         let answer = sent.map_err(|failed| failed.failure)?;
         let (head, body) = answer.into_parts();
         let (body, cut_off) = read_up_to(body, limit_bytes).await?;

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use olla_balancer::Lease;
 use olla_core::{EjectionRules, Failure, Outcome};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{retry::lessons, ticket::Ticket};
@@ -30,8 +31,8 @@ impl Custody {
         self.lease.as_ref()
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.ticket.sent(bytes);
+    pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
+        self.ticket.sent(bytes, now);
     }
 
     pub(super) fn has_told_error(&self) -> bool {
@@ -48,12 +49,12 @@ impl Custody {
     }
 
     /// The body has ended as it should.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, now: Instant) {
         if let Some(lease) = self.lease.take().filter(|_| !self.told_error) {
-            lessons::of_end(lease.endpoint(), self.status);
+            lessons::of_end(lease.endpoint(), self.status, now);
         }
         let outcome = if self.told_error { Outcome::Failure } else { Outcome::of_status(self.status) };
-        self.ticket.finish(outcome);
+        self.ticket.finish(outcome, now);
     }
 
     /// The body has broken off.
@@ -64,6 +65,6 @@ impl Custody {
             lessons::of_failure(lease.endpoint(), failure, &self.ejection);
             lease.endpoint().live.request_probe();
         }
-        self.ticket.finish(Outcome::Failure);
+        self.ticket.finish(Outcome::Failure, Instant::now());
     }
 }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use olla_balancer::Lease;
 use olla_core::Failure;
 use olla_translate::{Dialect, ErrorWatch};
+use tokio::time::Instant;
 
 use super::{
     custody::Custody,
@@ -69,7 +70,7 @@ impl Tracked {
             state: State::Flowing,
         };
         if tracked.body.is_end_stream() {
-            tracked.end();
+            tracked.end(Instant::now());
         }
         tracked
     }
@@ -79,9 +80,9 @@ impl Tracked {
         Self { sighting: Some(sighting), ..self }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, now: Instant) {
         self.state = State::Ended;
-        self.custody.end();
+        self.custody.end(now);
     }
 
     /// Looks for an error that the backend tells of within a stream: the client gets it, and it counts.
@@ -137,7 +138,8 @@ impl Body for Tracked {
             }
             State::Ended => return Poll::Ready(None),
         }
-        if self.watch.is_past_deadline() {
+        let now = Instant::now();
+        if self.watch.is_past_deadline(now) {
             return self.fail(Failure::Deadline, cx);
         }
         match Pin::new(&mut self.body).poll_frame(cx) {
@@ -146,7 +148,7 @@ impl Body for Tracked {
                     private::remove_from_trailers(trailers, lease.endpoint());
                 }
                 if let Some(data) = frame.data_ref() {
-                    self.custody.sent(data.len());
+                    self.custody.sent(data.len(), now);
                     self.tail.push(data);
                     if self.sighting.as_mut().is_some_and(|sighting| sighting.feed(data)) {
                         self.sighting = None;
@@ -158,16 +160,16 @@ impl Body for Tracked {
                 }
                 self.watch.saw_frame();
                 if self.body.is_end_stream() {
-                    self.end();
+                    self.end(now);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => self.fail(failure, cx),
             Poll::Ready(None) => {
-                self.end();
+                self.end(now);
                 Poll::Ready(None)
             }
-            Poll::Pending => match self.watch.poll_expired(cx) {
+            Poll::Pending => match self.watch.poll_expired(now, cx) {
                 Poll::Ready(failure) => self.fail(failure, cx),
                 Poll::Pending => Poll::Pending,
             },

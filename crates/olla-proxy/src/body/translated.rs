@@ -96,13 +96,14 @@ impl Translated {
     /// Hands out what there is to send.
     fn give(&mut self) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let data = self.out.split().freeze();
-        self.custody.sent(data.len());
-        self.heard_at = Instant::now();
+        let now = Instant::now();
+        self.custody.sent(data.len(), now);
+        self.heard_at = now;
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn end(&mut self) {
-        self.custody.end();
+        self.custody.end(Instant::now());
         self.state = State::Ended;
     }
 
@@ -149,7 +150,7 @@ impl Translated {
                 }
             });
         }
-        if let Poll::Ready(failure) = self.watch.poll_expired(cx) {
+        if let Poll::Ready(failure) = self.watch.poll_expired(Instant::now(), cx) {
             self.fail(failure);
             return Poll::Ready(());
         }
@@ -189,7 +190,7 @@ impl Body for Translated {
                 }
                 State::Ended => return Poll::Ready(None),
             }
-            if self.watch.is_past_deadline() {
+            if self.watch.is_past_deadline(Instant::now()) {
                 self.fail(Failure::Deadline);
                 continue;
             }

@@ -47,14 +47,15 @@ impl Watch {
         self.waiting_since = None;
     }
 
-    /// A backend that never makes us wait is held to the deadline too; without one, no clock is read.
-    pub(super) fn is_past_deadline(&self) -> bool {
-        self.limits.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    /// A backend that never makes us wait is held to the deadline too.
+    pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
+        self.limits.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+    /// Completes when nothing has come for too long.
+    pub(super) fn poll_expired(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Failure> {
         loop {
-            let Some((at, failure)) = self.expiry() else { return Poll::Pending };
+            let Some((at, failure)) = self.expiry(now) else { return Poll::Pending };
             if self.timer.poll_until(at, cx).is_pending() {
                 return Poll::Pending;
             }
@@ -64,8 +65,8 @@ impl Watch {
         }
     }
 
-    fn expiry(&mut self) -> Option<(Instant, Failure)> {
-        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+    fn expiry(&mut self, now: Instant) -> Option<(Instant, Failure)> {
+        let waiting_since = *self.waiting_since.get_or_insert(now);
         let stall =
             if self.limits.stall.is_zero() { None } else { waiting_since.checked_add(self.limits.stall) };
         match (stall, self.limits.deadline) {

@@ -1,6 +1,6 @@
 //! How large a request may be, as far as its head tells.
 
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, header, request};
 
 use crate::{Error, settings::Limits};
 
@@ -8,12 +8,12 @@ use crate::{Error, settings::Limits};
 pub(crate) const MAX_BODY_KEY: &str = "server.request_limits.max_body_size";
 
 /// Refuses a head that is too large, or that announces a body that is. The body is counted as it arrives.
-pub(crate) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Error> {
-    let declared = content_length(request.headers());
+pub(crate) fn check(head: &request::Parts, limits: &Limits) -> Result<(), Error> {
+    let declared = content_length(&head.headers);
     if limits.max_body_bytes > 0 && declared.is_some_and(|len| len > limits.max_body_bytes) {
         return Err(Error::BodyTooLarge { limit_bytes: limits.max_body_bytes, key: MAX_BODY_KEY });
     }
-    if limits.max_header_bytes > 0 && head_bytes(request) > limits.max_header_bytes {
+    if limits.max_header_bytes > 0 && head_bytes(head) > limits.max_header_bytes {
         return Err(Error::HeadersTooLarge { limit_bytes: limits.max_header_bytes });
     }
     Ok(())
@@ -24,9 +24,9 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The request line and four bytes of punctuation for each field are counted too.
-fn head_bytes<B>(request: &Request<B>) -> u64 {
-    let target = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
-    let line = request.method().as_str().len() + target + " HTTP/1.1 \r\n".len();
-    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+fn head_bytes(head: &request::Parts) -> u64 {
+    let target = head.uri.path_and_query().map_or(0, |p| p.as_str().len());
+    let line = head.method.as_str().len() + target + " HTTP/1.1 \r\n".len();
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     (line + fields.sum::<usize>()) as u64
 }

@@ -88,8 +88,8 @@ impl<'c> Choice<'c> {
     fn may_try(&self, ticket: &Ticket) -> bool {
         let retry = &self.shared.settings.retry;
         let made = ticket.attempts().len();
-        let in_time = retry.deadline.is_zero() || ticket.elapsed() < retry.deadline;
-        made == 0 || (in_time && retry.max_attempts.is_none_or(|most| made < most.get()))
+        let in_time = || retry.deadline.is_zero() || ticket.elapsed() < retry.deadline;
+        made == 0 || (retry.max_attempts.is_none_or(|most| made < most.get()) && in_time())
     }
 
     /// Pays for a further attempt out of the budget. The first is free, and so is one after an attempt that no

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use http::StatusCode;
 use olla_core::{EjectionRules, Endpoint, Failure, Placement};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::spare;
@@ -16,7 +17,7 @@ pub(crate) fn of_head(
     answer: &Answer,
     rules: &EjectionRules,
 ) {
-    let (status, now) = (answer.status(), clock::now());
+    let status = answer.status();
     if status.is_success() {
         if let Some(placement) = placement {
             placement.live.take_back();
@@ -26,7 +27,7 @@ pub(crate) fn of_head(
     if let Some(placement) = placement
         && let Some(pause) = spare::asked_for(status, answer.headers(), SystemTime::now())
     {
-        placement.live.set_aside(now.after(pause));
+        placement.live.set_aside(clock::now().after(pause));
         let (name, model) = (&endpoint.spec.name, &placement.model.name);
         info!(endpoint = %name, %model, status = status.as_u16(), ?pause, "set aside: the backend asks for it");
     }
@@ -46,10 +47,10 @@ pub(crate) fn of_start(endpoint: &Endpoint) {
 
 /// Learns from a response that has come to its end. The client's mistakes are no fault of the backend, and show
 /// that it works.
-pub(crate) fn of_end(endpoint: &Endpoint, status: StatusCode) {
+pub(crate) fn of_end(endpoint: &Endpoint, status: StatusCode, now: Instant) {
     let failure = Failure::Status(status.as_u16());
     if !failure.counts_against() && status != StatusCode::TOO_MANY_REQUESTS {
-        endpoint.live.response_ended(clock::now());
+        endpoint.live.response_ended(clock::at(now));
     }
 }
 

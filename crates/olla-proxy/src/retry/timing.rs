@@ -17,7 +17,7 @@ use crate::{clock, opening, rewrite::Outbound, shared::Shared, ticket::Ticket};
 /// What is expected of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
-    begun: Instant,
+    pub(super) begun: Instant,
     /// Limit from the sending to the response head.
     pub(super) head: Duration,
     /// Requests at the endpoint, this one included.
@@ -36,12 +36,13 @@ const MARGIN: u32 = 3;
 // === impl Timing ===
 
 impl Timing {
-    /// Works out what is expected; `placement` is the model there, where somebody else has it too.
+    /// Works out what is expected of an attempt that has `begun`; `placement` is the model there, where somebody
+    /// else has it too.
     pub(super) fn of(
         shared: &Shared,
         lease: &Lease,
         placement: Option<&Placement>,
-        outbound: &Outbound,
+        (outbound, begun): (&Outbound, Instant),
     ) -> Self {
         let loading = loading_time(shared, lease);
         let configured = shared.settings.timeouts.first_byte;
@@ -52,7 +53,7 @@ impl Timing {
             .filter(|live| outbound.streams() && live.loaded().unwrap_or(loading.is_none()));
         let slowest = ready.and_then(|live| live.slowest_start(outbound.body_bytes(), in_flight));
         Self {
-            begun: Instant::now(),
+            begun,
             head: match loading {
                 Some(least) if !configured.is_zero() => configured.max(least),
                 Some(_) | None => configured,
@@ -110,6 +111,6 @@ impl crate::settings::Timeouts {
         if self.total.is_zero() {
             return None;
         }
-        Instant::now().checked_add(self.total.saturating_sub(ticket.elapsed()))
+        ticket.started().checked_add(self.total)
     }
 }

@@ -6,12 +6,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::HeaderMap;
 use olla_core::{EndpointId, Failure};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     OwnRequest,
@@ -25,6 +25,9 @@ const MAX_IDLE: usize = 256;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How much earlier than the backend's own limit a connection is given up: it may close it any time then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
+
+/// A limit that is none.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How often connections are looked at that nobody has come back for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
@@ -83,11 +86,11 @@ pub(super) struct Failed {
 
 impl Pool {
     /// Takes the most recently used connection that is still open.
-    pub(super) fn take(&self, endpoint: EndpointId) -> Option<Pooled> {
+    pub(super) fn take(&self, endpoint: EndpointId, now: Instant) -> Option<Pooled> {
         let home = self.home(endpoint);
         loop {
             let Idle { mut connection, expires } = lock(&home.slot).pop()?;
-            if connection.is_open() && Instant::now() < expires {
+            if connection.is_open() && now < expires {
                 return Some(Pooled { connection, home: Some(home), reused: true });
             }
         }
@@ -152,12 +155,12 @@ impl Pooled {
     pub(super) async fn send(
         self,
         request: &OwnRequest<'_>,
+        now: Instant,
         head_timeout: Duration,
     ) -> Result<Answer, Failed> {
         let Self { connection, home, reused } = self;
-        // A limit beyond what the clock can hold is none.
-        let limit = if head_timeout.is_zero() { Duration::MAX } else { head_timeout };
-        match timeout(limit, connection.exchange(request)).await {
+        let limit = if head_timeout.is_zero() { FOREVER } else { head_timeout.min(FOREVER) };
+        match timeout_at(now + limit, connection.exchange(request)).await {
             Ok(Ok((head, incoming))) => {
                 let idle_timeout = idle_timeout(&head.headers);
                 Ok(Answer::new(head, incoming, home.map(|home| Return { home, idle_timeout })))
