@@ -9,12 +9,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use olla_health::LocalSearch;
+use olla_proxy::RateLimits;
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tracing::{error, info, warn};
 
@@ -133,7 +135,9 @@ async fn attend<F: Future<Output = ()>>(
             local.run().await;
         }
     };
-    tokio::join!(introduce, forget_clients(app, clean_up_interval(settings)), std::future::pending::<()>());
+    let interval = clean_up_interval(settings);
+    let forget = join_all(app.rate_limits.iter().map(|limits| forget_clients(limits, interval)));
+    tokio::join!(introduce, forget, std::future::pending::<()>());
 }
 
 /// The threads that serve.
@@ -197,20 +201,19 @@ fn signals() -> io::Result<mpsc::Receiver<()>> {
     Ok(receive)
 }
 
-async fn forget_clients(app: &App, interval: Option<Duration>) {
-    const LOOK: Duration = Duration::from_secs(1);
+/// Forgets clients that have not come for a while: now and then, and when there are too many. Sleeps for as long as
+/// there is nothing to do.
+async fn forget_clients(limits: &RateLimits, interval: Option<Duration>) {
+    /// Between two times, however many come.
+    const PAUSE: Duration = Duration::from_secs(1);
 
-    let mut last = Instant::now();
-    while !app.rate_limits.is_empty() {
-        sleep(LOOK).await;
-        let is_due = interval.is_some_and(|interval| last.elapsed() >= interval);
-        // Those who come while there are too many are not to wait for the interval.
-        for limits in app.rate_limits.iter().filter(|limits| limits.is_crowded() || is_due) {
-            limits.clean_up();
+    loop {
+        match interval {
+            Some(interval) => _ = timeout(interval, limits.crowded()).await,
+            None => limits.crowded().await,
         }
-        if is_due {
-            last = Instant::now();
-        }
+        limits.clean_up();
+        sleep(PAUSE).await;
     }
 }
 

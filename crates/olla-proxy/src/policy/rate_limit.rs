@@ -5,10 +5,7 @@ mod clients;
 use std::{
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,6 +16,7 @@ use governor::{
     middleware::StateInformationMiddleware,
     state::{InMemoryState, NotKeyed},
 };
+use tokio::sync::Notify;
 
 use crate::{Error, clock, render::Refusal};
 
@@ -40,8 +38,8 @@ pub struct RateLimits {
     clock: DefaultClock,
     global: Option<Global>,
     per_client: Option<PerClient>,
-    /// Set when there are more clients than can be known.
-    crowded: Arc<AtomicBool>,
+    /// Notified when there are more clients than can be known.
+    crowded: Arc<Notify>,
 }
 
 type Global = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
@@ -66,7 +64,7 @@ impl RateLimits {
         let global = rate(rates.global_per_minute).map(|rate| {
             DefaultDirectRateLimiter::direct(rate).with_middleware::<StateInformationMiddleware>()
         });
-        let crowded = Arc::new(AtomicBool::new(false));
+        let crowded = Arc::new(Notify::new());
         let per_client = rate(rates.per_client_per_minute)
             .map(|rate| RateLimiter::new(rate, Clients::new(Arc::clone(&crowded)), DefaultClock::default()));
         if global.is_none() && per_client.is_none() {
@@ -110,11 +108,10 @@ impl RateLimits {
         }
     }
 
-    /// Returns whether there have been more clients than can be known, since this was last asked: those who came
-    /// last share one rate, until [`clean_up`](Self::clean_up) has forgotten others.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        self.crowded.swap(false, Relaxed)
+    /// Waits until there are more clients than can be known: those who come last share one rate, until
+    /// [`clean_up`](Self::clean_up) has forgotten others.
+    pub async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// Forgets clients that have not come for a while. Call it now and then.

@@ -2,10 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
 };
 
 use governor::{
@@ -15,6 +12,7 @@ use governor::{
         keyed::{DashMapStateStore, ShrinkableKeyedStateStore},
     },
 };
+use tokio::sync::Notify;
 
 /// Keeps a state for each client; clients who come when there are too many share one.
 #[derive(Debug)]
@@ -22,8 +20,8 @@ pub(super) struct Clients {
     known: DashMapStateStore<IpAddr>,
     most: usize,
     strangers: InMemoryState,
-    /// Set when somebody had to be treated as a stranger.
-    crowded: Arc<AtomicBool>,
+    /// Notified when somebody had to be treated as a stranger.
+    crowded: Arc<Notify>,
 }
 
 /// A few MiB.
@@ -41,8 +39,8 @@ pub(super) fn known_as(address: IpAddr) -> IpAddr {
 // === impl Clients ===
 
 impl Clients {
-    /// Knows nobody yet, and sets `crowded` when there are too many to know them all.
-    pub(super) fn new(crowded: Arc<AtomicBool>) -> Self {
+    /// Knows nobody yet, and notifies `crowded` when there are too many to know them all.
+    pub(super) fn new(crowded: Arc<Notify>) -> Self {
         Self { known: DashMapStateStore::default(), most: MOST, strangers: InMemoryState::default(), crowded }
     }
 }
@@ -58,7 +56,7 @@ impl StateStore for Clients {
         if self.known.contains_key(client) || self.known.len() < self.most {
             return self.known.measure_and_replace(client, decide);
         }
-        self.crowded.store(true, Relaxed);
+        self.crowded.notify_one();
         self.strangers.measure_and_replace(&NotKeyed::NonKey, decide)
     }
 }
@@ -85,6 +83,7 @@ impl ShrinkableKeyedStateStore<IpAddr> for Clients {
 mod tests {
     use std::num::NonZeroU32;
 
+    use futures_util::FutureExt;
     use governor::{Quota, RateLimiter, clock::FakeRelativeClock, middleware::NoOpMiddleware};
 
     use super::*;
@@ -95,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_bounded_memory_and_nothing_from_those_who_are_known() {
-        let crowded = Arc::new(AtomicBool::new(false));
+        let crowded = Arc::new(Notify::new());
         let clients = Clients { most: 100, ..Clients::new(Arc::clone(&crowded)) };
         let rate = Quota::per_minute(NonZeroU32::MIN).allow_burst(NonZeroU32::new(2).unwrap());
         let limiter: RateLimiter<_, _, _, NoOpMiddleware<_>> =
@@ -106,7 +105,7 @@ mod tests {
 
         assert_eq!(limiter.len(), 100);
         assert_eq!(admitted, 99 + 2, "the strangers have one rate together");
-        assert!(crowded.load(Relaxed));
+        assert!(crowded.notified().now_or_never().is_some());
         assert!(limiter.check_key(&client(0)).is_ok(), "its second");
         assert!(limiter.check_key(&client(0)).is_err());
     }
