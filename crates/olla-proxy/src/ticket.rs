@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
 use tokio::time::Instant;
@@ -134,6 +135,16 @@ impl Ticket {
         self.record.status = Some(status);
     }
 
+    /// Copies what it has of the request head, all of which would otherwise stay in memory for as long as the response
+    /// takes.
+    pub(crate) fn let_go_of_head(&mut self) {
+        let record = &mut *self.record;
+        let copied = Uri::from_maybe_shared(Bytes::from(record.uri.to_string()));
+        // What was read once is read again.
+        record.uri = copied.unwrap_or_default();
+        record.id = HeaderValue::from_bytes(record.id.as_bytes()).unwrap_or(HeaderValue::from_static(""));
+    }
+
     pub(crate) fn failed(&mut self, code: &'static str) {
         self.record.error = Some(code);
     }
@@ -185,5 +196,26 @@ impl Drop for Ticket {
 impl std::fmt::Debug for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ticket").field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_response_does_not_keep_the_request_head() {
+        let head = Bytes::from(b"/v1/chat/completions?x=1 id-7".to_vec());
+        let uri = Uri::from_maybe_shared(head.slice(..24)).unwrap();
+        let id = HeaderValue::from_maybe_shared(head.slice(25..)).unwrap();
+        let mut ticket = Ticket::start(id, (Method::POST, uri), None, &Arc::from([]));
+
+        ticket.let_go_of_head();
+
+        assert!(head.is_unique());
+        assert_eq!(
+            (ticket.target().to_string(), ticket.id()),
+            ("/v1/chat/completions?x=1".into(), &"id-7".parse().unwrap())
+        );
     }
 }

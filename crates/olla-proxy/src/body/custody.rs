@@ -27,6 +27,11 @@ impl Custody {
         Self { ticket, lease: Some(lease), status, ejection, told_error: false }
     }
 
+    /// Prepares for a response that takes its time.
+    pub(super) fn settle_in(&mut self) {
+        self.ticket.let_go_of_head();
+    }
+
     pub(super) fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
     }

@@ -69,6 +69,9 @@ impl Tracked {
             sighting: None,
             state: State::Flowing,
         };
+        if announce_in.is_some() {
+            tracked.custody.settle_in();
+        }
         if tracked.body.is_end_stream() {
             tracked.end(Instant::now());
         }

@@ -66,11 +66,13 @@ impl Translated {
     ) -> Self {
         let mut out = BytesMut::new();
         translator.begin(&mut out);
+        let mut custody = Custody::new(ticket, lease, status, limits.ejection);
+        custody.settle_in();
         Self {
             body,
             translator,
             began,
-            custody: Custody::new(ticket, lease, status, limits.ejection),
+            custody,
             watch: Watch::new(limits),
             heard_at: Instant::now(),
             silence: Timer::default(),
