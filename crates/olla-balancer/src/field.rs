@@ -10,8 +10,8 @@ use crate::{Candidate, Pinned, Reason, Tried, turns};
 /// Candidates that may be picked, in the order given.
 #[derive(Debug)]
 pub(crate) struct Field<'a> {
-    // alloc: none up to 32 endpoints.
-    runners: SmallVec<[Runner<'a>; 32]>,
+    // alloc: none up to 8 endpoints; room for more would be copied for everybody.
+    runners: SmallVec<[Runner<'a>; 8]>,
 }
 
 /// One candidate, with what may change during a pick read once.
