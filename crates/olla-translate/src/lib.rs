@@ -51,7 +51,7 @@ pub use dropped::Dropped;
 pub use error::ErrorFacts;
 pub use error_watch::ErrorWatch;
 pub use format::Format;
-pub use ollama::{EmbeddingApi, EmbeddingRequest, answer_to_load, is_load};
+pub use ollama::{EmbeddingApi, EmbeddingRequest, answer_to_load};
 pub use opening::{Opening, Progress};
 pub use operation::Operation;
 pub use responses::ResponseChain;

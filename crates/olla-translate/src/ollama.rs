@@ -9,7 +9,6 @@ mod stream;
 
 pub use embedding::{EmbeddingApi, EmbeddingRequest};
 pub use load::answer_to_load;
-pub use request::is_load;
 pub(crate) use request::{read_chat, read_generate};
 pub(crate) use response::write as write_response;
 pub(crate) use stream::StreamWriter;

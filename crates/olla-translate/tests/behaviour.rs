@@ -8,9 +8,7 @@ mod asked;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use olla_translate::{
-    Abilities, ErrorFacts, Format, Outcome, Stamp, Translation, Unreadable, Usage, is_load,
-};
+use olla_translate::{Abilities, ErrorFacts, Format, Outcome, Stamp, Translation, Unreadable, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -173,20 +171,6 @@ fn clients_of_ollama_learn_how_long_it_took() {
     assert_eq!(last["created_at"], "1970-01-01T00:00:01Z");
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     assert_eq!((&whole["total_duration"], &whole["response"]), (&json!(700_000_000), &json!("x")));
-}
-
-#[test]
-fn loading_a_model_is_told_from_asking_it() {
-    for (body, is) in [
-        (r#"{"model":"m"}"#, true),
-        (r#"{"model":"m","messages":[],"keep_alive":0}"#, true),
-        (r#"{"model":"m","prompt":""}"#, true),
-        (r#"{"model":"m","prompt":"Hi"}"#, false),
-        (r#"{"model":"m","messages":[{"role":"user","content":""}]}"#, false),
-        ("no json", false),
-    ] {
-        assert_eq!(is_load(body.as_bytes()), is, "{body}");
-    }
 }
 
 #[test]

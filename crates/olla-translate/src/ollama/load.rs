@@ -28,7 +28,7 @@ pub fn answer_to_load(format: Format, body: &[u8], unix_seconds: u64) -> Option<
         Format::OllamaGenerate => Api::Generate,
         Format::Messages | Format::Chat | Format::Responses => return None,
     };
-    let wire: WireLoad<'_> = serde_json::from_slice(body).ok().filter(|_| is_load(body))?;
+    let wire: WireLoad<'_> = serde_json::from_slice(body).ok().filter(|_| is_load(api, body))?;
     let unloads = wire.keep_alive.is_some_and(|time| is_zero(time.get()));
     let mut out = BytesMut::with_capacity(192);
     let mut answer = Object::open(&mut out);
@@ -109,10 +109,23 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_no_load() {
-        assert_eq!(load(Format::OllamaGenerate, r#"{"model":"m","prompt":"x"}"#), None);
-        assert_eq!(load(Format::OllamaGenerate, "{}"), None);
-        assert_eq!(load(Format::Chat, r#"{"model":"m","messages":[]}"#), None);
+    fn loading_is_told_from_asking_by_the_fields_of_each_api() {
+        use Format::{Chat, OllamaChat, OllamaGenerate};
+        for (format, body, is) in [
+            (OllamaChat, r#"{"model":"m"}"#, true),
+            (OllamaChat, r#"{"model":"m","messages":[],"keep_alive":0}"#, true),
+            (OllamaChat, r#"{"model":"m","prompt":"x"}"#, true),
+            (OllamaChat, r#"{"model":"m","messages":[{"role":"user","content":""}]}"#, false),
+            (OllamaGenerate, r#"{"model":"m","prompt":""}"#, true),
+            (OllamaGenerate, r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#, true),
+            (OllamaGenerate, r#"{"model":"m","prompt":"x"}"#, false),
+            (OllamaGenerate, r#"{"model":"m","images":["x"]}"#, false),
+            (OllamaGenerate, "{}", false),
+            (OllamaGenerate, "no json", false),
+            (Chat, r#"{"model":"m","messages":[]}"#, false),
+        ] {
+            assert_eq!(load(format, body).is_some(), is, "{format} {body}");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@ mod options;
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
+use super::Api;
 use crate::{
     Untranslatable,
     canonical::{
@@ -16,22 +19,45 @@ use messages::{WireMessage, image};
 use options::WireOptions;
 
 record! {
-    /// The body of both.
-    struct WireRequest<'a> {
-        model: Option<Text<'a>> = "model",
+    /// The body of `/api/chat`.
+    struct WireChat<'a> {
         messages: Items<WireMessage<'a>> = "messages",
-        prompt: Option<Text<'a>> = "prompt",
-        system: Option<Text<'a>> = "system",
-        suffix: Option<Text<'a>> = "suffix",
-        raw: Option<bool> = "raw",
-        images: Items<Text<'a>> = "images",
         tools: Items<WireTool<'a>> = "tools",
+        model: Option<Text<'a>> = "model",
         format: Option<&'a RawValue> = "format",
         options: Option<WireOptions<'a>> = "options",
         think: Option<&'a RawValue> = "think",
         stream: Option<bool> = "stream",
         logprobs: Option<bool> = "logprobs",
     }
+}
+
+record! {
+    /// The body of `/api/generate`.
+    struct WireGenerate<'a> {
+        prompt: Option<Text<'a>> = "prompt",
+        system: Option<Text<'a>> = "system",
+        suffix: Option<Text<'a>> = "suffix",
+        raw: Option<bool> = "raw",
+        images: Items<Text<'a>> = "images",
+        model: Option<Text<'a>> = "model",
+        format: Option<&'a RawValue> = "format",
+        options: Option<WireOptions<'a>> = "options",
+        think: Option<&'a RawValue> = "think",
+        stream: Option<bool> = "stream",
+        logprobs: Option<bool> = "logprobs",
+    }
+}
+
+/// What both have, and what has no name in the one that is read.
+struct Shared<'a> {
+    model: Option<Text<'a>>,
+    format: Option<&'a RawValue>,
+    options: Option<WireOptions<'a>>,
+    think: Option<&'a RawValue>,
+    stream: Option<bool>,
+    logprobs: Option<bool>,
+    rest: Vec<Field<'a>>,
 }
 
 record! {
@@ -50,89 +76,82 @@ record! {
     }
 }
 
-/// Returns whether a request of `/api/chat` or `/api/generate` asks for nothing but to load or unload the model:
-/// it has neither messages nor a prompt.
-#[must_use]
-pub fn is_load(body: &[u8]) -> bool {
-    let wire: Result<WireRequest<'_>, _> = serde_json::from_slice(body);
-    wire.is_ok_and(|wire| {
-        wire.messages.0.is_empty()
-            && wire.prompt.is_none_or(|prompt| prompt.is_empty())
-            && wire.images.0.is_empty()
-    })
+/// Returns whether a request asks for nothing but to load or unload the model: it has no messages, or no prompt.
+pub(super) fn is_load(api: Api, body: &[u8]) -> bool {
+    match api {
+        Api::Chat => serde_json::from_slice(body).is_ok_and(|wire: WireChat<'_>| wire.messages.0.is_empty()),
+        Api::Generate => serde_json::from_slice(body).is_ok_and(|wire: WireGenerate<'_>| {
+            wire.prompt.is_none_or(|prompt| prompt.is_empty()) && wire.images.0.is_empty()
+        }),
+    }
 }
 
 /// Reads a request of `/api/chat`.
 pub(crate) fn read_chat(body: &str) -> Result<Request<'_>, Untranslatable> {
-    let mut wire = parse(body)?;
-    let messages = std::mem::take(&mut wire.messages.0);
-    if messages.is_empty() {
+    let WireChat { messages, tools, model, format, options, think, stream, logprobs, rest } = parse(body)?;
+    let shared = Shared { model, format, options, think, stream, logprobs, rest }.read()?;
+    if messages.0.is_empty() {
         return Err(Untranslatable::malformed("messages", "at least one message is required"));
     }
-    let (system, turns) = messages::read(messages)?;
-    read(wire, system, turns)
+    let (system, turns) = messages::read(messages.0)?;
+    let tools = tools.0.into_iter().enumerate().map(|(at, tool)| tool.read(Place::message("tools", at)));
+    Ok(Request { system, turns, tools: tools.collect::<Result<_, _>>()?, ..shared })
 }
 
 /// Reads a request of `/api/generate`.
 pub(crate) fn read_generate(body: &str) -> Result<Request<'_>, Untranslatable> {
-    let mut wire = parse(body)?;
-    if wire.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
-        return Err(Untranslatable::malformed(
-            "suffix",
-            "only a backend of Ollama's own API can fill in a gap",
-        ));
+    let wire: WireGenerate<'_> = parse(body)?;
+    let WireGenerate { prompt, system, suffix, raw, images, .. } = wire;
+    let WireGenerate { model, format, options, think, stream, logprobs, rest, .. } = wire;
+    let shared = Shared { model, format, options, think, stream, logprobs, rest }.read()?;
+    if suffix.is_some_and(|suffix| !suffix.is_empty()) {
+        let why = "only a backend of Ollama's own API can fill in a gap";
+        return Err(Untranslatable::malformed("suffix", why));
     }
-    if wire.raw == Some(true) {
+    if raw == Some(true) {
         let why = "only a backend of Ollama's own API takes a prompt without a template";
         return Err(Untranslatable::malformed("raw", why));
     }
+    let Some(prompt) = prompt else { return Err(Untranslatable::malformed("prompt", "field required")) };
     let place = Place::message("prompt", 0);
-    let images = std::mem::take(&mut wire.images.0).into_iter().map(image);
-    let mut blocks: Vec<_> = images.map(|content| Block::new(content, place)).collect();
-    let Some(prompt) = wire.prompt.take() else {
-        return Err(Untranslatable::malformed("prompt", "field required"));
-    };
-    blocks.push(Block::new(Content::Text(prompt), place));
-    let system = wire.system.take().filter(|text| !text.is_empty());
+    let contents = images.0.into_iter().map(image).chain([Content::Text(prompt)]);
+    let blocks = contents.map(|content| Block::new(content, place)).collect();
+    let system = system.filter(|text| !text.is_empty());
     let system = system.map(|text| Block::new(Content::Text(text), Place::message("system", 0)));
-    read(wire, system.into_iter().collect(), vec![Turn { role: Role::User, blocks, place }])
+    let turns = vec![Turn { role: Role::User, blocks, place }];
+    Ok(Request { system: system.into_iter().collect(), turns, ..shared })
 }
 
-fn parse(body: &str) -> Result<WireRequest<'_>, Untranslatable> {
-    let wire: WireRequest<'_> = serde_json::from_str(body).map_err(|error| Untranslatable::json(&error))?;
-    if wire.model.as_ref().is_none_or(|model| model.is_empty()) {
-        return Err(Untranslatable::malformed("model", "field required"));
+fn parse<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Untranslatable> {
+    serde_json::from_str(body).map_err(|error| Untranslatable::json(&error))
+}
+
+// === impl Shared ===
+
+impl<'a> Shared<'a> {
+    /// Reads all of a request but what is said in it.
+    fn read(self) -> Result<Request<'a>, Untranslatable> {
+        let Some(model) = self.model.filter(|model| !model.is_empty()) else {
+            return Err(Untranslatable::malformed("model", "field required"));
+        };
+        let mut options = self.options.unwrap_or_default();
+        let (max_tokens, stop) = (options.max_tokens(), options.take_stop()?);
+        let (sampling, unknown) = options.sampling();
+        Ok(Request {
+            model,
+            max_tokens,
+            sampling,
+            stop,
+            reasoning: think(self.think),
+            format: format(self.format),
+            logprobs: self.logprobs.unwrap_or(false),
+            // Ollama streams unless told otherwise.
+            stream: self.stream.unwrap_or(true),
+            stream_usage: true,
+            rest: unknown.into_iter().chain(self.rest).collect(),
+            ..Request::default()
+        })
     }
-    Ok(wire)
-}
-
-fn read<'a>(
-    wire: WireRequest<'a>,
-    system: Vec<Block<'a>>,
-    turns: Vec<Turn<'a>>,
-) -> Result<Request<'a>, Untranslatable> {
-    let tools = wire.tools.0.into_iter().enumerate().map(|(at, tool)| tool.read(Place::message("tools", at)));
-    let mut options = wire.options.unwrap_or_default();
-    let (max_tokens, stop) = (options.max_tokens(), options.take_stop()?);
-    let (sampling, unknown) = options.sampling();
-    let rest: Vec<Field<'a>> = unknown.into_iter().chain(wire.rest).collect();
-    Ok(Request {
-        model: wire.model.unwrap_or_default(),
-        system,
-        turns,
-        tools: tools.collect::<Result<_, _>>()?,
-        max_tokens,
-        sampling,
-        stop,
-        reasoning: think(wire.think),
-        format: format(wire.format),
-        logprobs: wire.logprobs.unwrap_or(false),
-        // Ollama streams unless told otherwise.
-        stream: wire.stream.unwrap_or(true),
-        stream_usage: true,
-        rest,
-        ..Request::default()
-    })
 }
 
 fn think(raw: Option<&RawValue>) -> Reasoning {
