@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{
     Untranslatable,
     canonical::{Block, Content, MediaSource, Place, Role, ToolKind, ToolResult, ToolUse, Turn},
-    json::{Items, RawValue, Text, record},
+    json::{Items, RawValue, Text, is_object, record},
 };
 
 record! {
@@ -59,7 +59,7 @@ pub(super) fn read(messages: Vec<WireMessage<'_>>) -> Result<Conversation<'_>, U
             }
             Some("system") => (Role::System, message.spoken(place)),
             Some("user") => (Role::User, message.spoken(place)),
-            Some("assistant") => (Role::Assistant, message.assistant(place, &mut pending)),
+            Some("assistant") => (Role::Assistant, message.assistant(place, &mut pending)?),
             Some("tool") => (Role::User, message.tool(place, &mut pending)),
             Some(other) => {
                 let why = format_args!("role must be system, user, assistant or tool, not {other:?}");
@@ -92,16 +92,16 @@ impl<'a> WireMessage<'a> {
         images.chain(text).map(|content| Block::new(content, place)).collect()
     }
 
-    fn assistant(mut self, place: Place, pending: &mut Pending) -> Vec<Block<'a>> {
+    fn assistant(mut self, place: Place, pending: &mut Pending) -> Result<Vec<Block<'a>>, Untranslatable> {
         let thinking = self.thinking.take().filter(|text| !text.is_empty());
         let thinking = thinking.map(|text| Content::Thinking { text, signature: Text::default() });
         let calls = std::mem::take(&mut self.tool_calls.0).into_iter().enumerate();
-        let calls: Vec<_> = calls.map(|(at, call)| call.read(place.message, at)).collect();
+        let calls = calls.map(|(at, call)| call.read(place, at)).collect::<Result<Vec<_>, _>>()?;
         pending.0 = calls.iter().map(|call| (call.id.to_string(), call.name.to_string())).collect();
         let mut blocks: Vec<_> = thinking.map(|content| Block::new(content, place)).into_iter().collect();
         blocks.extend(self.spoken(place));
         blocks.extend(calls.into_iter().map(|call| Block::new(Content::ToolUse(call), place)));
-        blocks
+        Ok(blocks)
     }
 
     fn tool(mut self, place: Place, pending: &mut Pending) -> Vec<Block<'a>> {
@@ -129,14 +129,25 @@ impl Pending {
 // === impl WireCall ===
 
 impl<'a> WireCall<'a> {
-    fn read(self, message: usize, at: usize) -> ToolUse<'a> {
+    fn read(self, place: Place, at: usize) -> Result<ToolUse<'a>, Untranslatable> {
         let function = self.function.unwrap_or_default();
         let id = self.id.filter(|id| !id.is_empty());
-        ToolUse {
-            id: id.unwrap_or_else(|| format!("call_{message}_{at}").into()),
+        let input = function.arguments.map_or_else(|| Some("{}".into()), arguments).ok_or_else(|| {
+            let path = format_args!("{place}.tool_calls[{at}].function.arguments");
+            Untranslatable::malformed(path, "an object is required")
+        })?;
+        Ok(ToolUse {
+            id: id.unwrap_or_else(|| format!("call_{}_{at}", place.message).into()),
             name: function.name.unwrap_or_default(),
-            input: function.arguments.map_or("{}", RawValue::get).into(),
+            input,
             kind: ToolKind::Function,
-        }
+        })
     }
+}
+
+/// Returns the object that the arguments of a call are. Clients that know other dialects send it as a text, which
+/// Ollama refuses; here it is clear what is meant.
+fn arguments(raw: &RawValue) -> Option<Text<'_>> {
+    let text = serde_json::from_str::<Text<'_>>(raw.get()).unwrap_or_else(|_| raw.get().into());
+    is_object(&text).then_some(text)
 }
