@@ -142,8 +142,8 @@ impl<'a> Shared<'a> {
             max_tokens,
             sampling,
             stop,
-            reasoning: think(self.think),
-            format: format(self.format),
+            reasoning: think(self.think)?,
+            format: format(self.format)?,
             logprobs: self.logprobs.unwrap_or(false),
             // Ollama streams unless told otherwise.
             stream: self.stream.unwrap_or(true),
@@ -154,26 +154,33 @@ impl<'a> Shared<'a> {
     }
 }
 
-fn think(raw: Option<&RawValue>) -> Reasoning {
-    match raw.map(RawValue::get) {
-        Some("true") => Reasoning { thinking: Some(Thinking::On(None)), effort: None },
-        Some("false") => Reasoning { thinking: Some(Thinking::Off), effort: None },
-        Some(word) => {
-            let effort = serde_json::from_str::<Text<'_>>(word).ok().and_then(|word| Effort::parse(&word));
-            Reasoning { thinking: effort.map(|_| Thinking::On(None)), effort }
+fn think(raw: Option<&RawValue>) -> Result<Reasoning, Untranslatable> {
+    let Some(raw) = raw else { return Ok(Reasoning::default()) };
+    let effort = match raw.get() {
+        "true" => None,
+        "false" => return Ok(Reasoning { thinking: Some(Thinking::Off), effort: None }),
+        "\"low\"" => Some(Effort::Low),
+        "\"medium\"" => Some(Effort::Medium),
+        "\"high\"" => Some(Effort::High),
+        "\"max\"" => Some(Effort::Max),
+        _ => {
+            let why = r#"must be true, false, "low", "medium", "high" or "max""#;
+            return Err(Untranslatable::malformed("think", why));
         }
-        None => Reasoning::default(),
-    }
+    };
+    Ok(Reasoning { thinking: Some(Thinking::On(None)), effort })
 }
 
-fn format(raw: Option<&RawValue>) -> Option<OutputFormat<'_>> {
-    let raw = raw?;
+fn format(raw: Option<&RawValue>) -> Result<Option<OutputFormat<'_>>, Untranslatable> {
+    let Some(raw) = raw else { return Ok(None) };
     match raw.get() {
-        "\"json\"" => Some(OutputFormat::Json),
+        // To Ollama, that is none.
+        "\"\"" => Ok(None),
+        "\"json\"" => Ok(Some(OutputFormat::Json)),
         schema if schema.starts_with('{') => {
-            Some(OutputFormat::Schema { name: None, description: None, schema: raw, strict: None })
+            Ok(Some(OutputFormat::Schema { name: None, description: None, schema: raw, strict: None }))
         }
-        _ => None,
+        _ => Err(Untranslatable::malformed("format", r#"must be "json" or a JSON schema (an object)"#)),
     }
 }
 
