@@ -187,6 +187,11 @@ impl<'b> Array<'b> {
         Self { out, empty: true }
     }
 
+    /// Returns whether it has no item so far.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.empty
+    }
+
     /// Hands out the buffer for the next item.
     pub(crate) fn item(&mut self) -> &mut BytesMut {
         if !std::mem::take(&mut self.empty) {

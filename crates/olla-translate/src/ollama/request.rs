@@ -112,7 +112,9 @@ pub(crate) fn read_generate(body: &str) -> Result<Request<'_>, Untranslatable> {
         let why = "only a backend of Ollama's own API takes a prompt without a template";
         return Err(Untranslatable::malformed("raw", why));
     }
-    let Some(prompt) = prompt else { return Err(Untranslatable::malformed("prompt", "field required")) };
+    let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty() || !images.0.is_empty()) else {
+        return Err(Untranslatable::malformed("prompt", "field required"));
+    };
     let place = Place::message("prompt", 0);
     let contents = images.0.into_iter().map(image).chain([Content::Text(prompt)]);
     let blocks = contents.map(|content| Block::new(content, place)).collect();

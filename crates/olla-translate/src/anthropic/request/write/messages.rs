@@ -27,6 +27,9 @@ pub(super) fn write(
     let instructions: Vec<&Block<'_>> = request.system.iter().chain(late).collect();
     let json_only = matches!(request.format, Some(OutputFormat::Json)).then_some(JSON_ONLY);
     if turns.is_empty() {
+        if instructions.iter().all(|block| block.as_text().is_some_and(|text| text.trim().is_empty())) {
+            return Err(Untranslatable::malformed("messages", "at least one message must say something"));
+        }
         // A conversation has to begin with the user.
         let mut messages = body.array("messages");
         let mut message = messages.object();

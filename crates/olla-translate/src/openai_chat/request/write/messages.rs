@@ -30,6 +30,10 @@ pub(super) fn write(
             Role::Assistant => assistant(turn, notes, &mut messages)?,
         }
     }
+    if messages.is_empty() {
+        // Nobody has said anything, and no server takes a conversation without messages.
+        messages.object().text("role", "user").text("content", "");
+    }
     Ok(())
 }
 
