@@ -36,6 +36,7 @@ mod openai_chat;
 mod opening;
 mod operation;
 mod responses;
+mod schema;
 mod stamp;
 mod tokens;
 mod tool_names;

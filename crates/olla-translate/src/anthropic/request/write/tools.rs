@@ -6,10 +6,8 @@ use crate::{
     freeform,
     json::Object,
     notes::Notes,
+    schema,
 };
-
-/// What takes any object.
-const ANY: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools` and `tool_choice`.
 pub(super) fn write(
@@ -36,14 +34,14 @@ pub(super) fn write(
     let mut list = body.array("tools");
     for tool in &request.tools {
         let (schema, strict) = match &tool.sort {
-            ToolSort::Function { schema, strict } => (schema.as_deref().unwrap_or(ANY), *strict),
-            ToolSort::Freeform { .. } => (freeform::SCHEMA, None),
+            ToolSort::Function { schema, strict } => (schema.as_deref(), *strict),
+            ToolSort::Freeform { .. } => (Some(freeform::SCHEMA), None),
             ToolSort::Hosted(_) => continue,
         };
         let mut wire = list.object();
         wire.text("name", &notes.names.outward(&tool.name));
         freeform::describe(tool, &mut wire);
-        wire.json("input_schema", schema);
+        schema::write("input_schema", schema, &mut wire);
         if let Some(strict) = strict {
             wire.flag("strict", strict);
         }

@@ -4,19 +4,10 @@ use crate::{
     Format, Untranslatable,
     canonical::{Request, Tool, ToolChoice, ToolSort},
     freeform,
-    json::{Object, RawValue, Text, record},
+    json::{Object, Text},
     notes::Notes,
+    schema,
 };
-
-record! {
-    /// What matters of a schema.
-    struct WireSchema<'a> {
-        kind: Option<&'a RawValue> = "type",
-    }
-}
-
-/// What takes any object.
-const ANY: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`.
 pub(super) fn write(
@@ -36,8 +27,8 @@ pub(super) fn write(
     let mut list = body.array("tools");
     for tool in &request.tools {
         let (schema, strict) = match &tool.sort {
-            ToolSort::Function { schema, strict } => (schema.as_deref().unwrap_or(ANY), *strict),
-            ToolSort::Freeform { .. } => (freeform::SCHEMA, None),
+            ToolSort::Function { schema, strict } => (schema.as_deref(), *strict),
+            ToolSort::Freeform { .. } => (Some(freeform::SCHEMA), None),
             ToolSort::Hosted(_) => continue,
         };
         let mut wire = list.object();
@@ -45,7 +36,7 @@ pub(super) fn write(
         let mut function = wire.object("function");
         function.text("name", &notes.names.outward(&tool.name));
         freeform::describe(tool, &mut function);
-        parameters(schema, &mut function);
+        schema::write("parameters", schema, &mut function);
         if let Some(strict) = strict {
             function.flag("strict", strict);
         }
@@ -71,25 +62,6 @@ fn hosted(request: &Request<'_>, tool: &Tool<'_>, kind: &Text<'_>) -> Result<(),
         backend: Format::Chat,
         hint: "",
     })
-}
-
-/// Servers expect the schema of an object, and say so in different ways if it is not.
-fn parameters(schema: &str, function: &mut Object<'_>) {
-    match serde_json::from_str::<WireSchema<'_>>(schema) {
-        Ok(wire) if wire.kind.is_none() && wire.rest.is_empty() => {
-            function.json("parameters", ANY);
-        }
-        Ok(wire) if wire.kind.is_none() => {
-            let mut parameters = function.object("parameters");
-            parameters.text("type", "object");
-            for field in wire.rest {
-                parameters.any_key(&field.name).extend_from_slice(field.value.get().as_bytes());
-            }
-        }
-        _ => {
-            function.json("parameters", schema);
-        }
-    }
 }
 
 fn choice(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>) {
