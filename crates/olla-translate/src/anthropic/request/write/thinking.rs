@@ -1,7 +1,7 @@
 //! How a model is asked to think, to write and to format.
 
 use crate::{
-    canonical::{Content, Effort, OutputFormat, Request, Role, Thinking, ToolChoice},
+    canonical::{Content, Effort, OutputFormat, Reasoning, Request, Role, Thinking, ToolChoice},
     json::Object,
     notes::Notes,
 };
@@ -24,6 +24,8 @@ enum Mode {
 
 /// The least that Anthropic takes.
 const MIN_BUDGET: u64 = 1024;
+/// What most answers need, in tokens.
+const ANSWER: u64 = 4096;
 
 // === impl Plan ===
 
@@ -48,13 +50,13 @@ impl Plan {
             _ => max_tokens,
         };
         let mode = match asked {
-            Mode::Budget(budget) if max_tokens > MIN_BUDGET => {
-                Mode::Budget(budget.min(max_tokens - 1).max(MIN_BUDGET))
-            }
-            Mode::Budget(_) => {
-                notes.dropped.note("thinking (max_tokens leaves no room for it)");
-                Mode::Unsaid
-            }
+            Mode::Budget(budget) => fitting(budget, &request.reasoning, max_tokens).map_or_else(
+                || {
+                    notes.dropped.note("thinking (max_tokens leaves no room for it)");
+                    Mode::Unsaid
+                },
+                Mode::Budget,
+            ),
             mode => mode,
         };
         let mut plan = Self { max_tokens, mode, effort: effort.filter(|_| adaptive) };
@@ -101,6 +103,17 @@ impl Plan {
             output.object("format").text("type", "json_schema").raw("schema", schema);
         }
     }
+}
+
+/// Returns the budget that this length leaves room for. Anthropic takes any below it; one that the client has not named
+/// itself leaves half of it to the answer, or what most answers need.
+fn fitting(budget: u64, asked: &Reasoning, max_tokens: u64) -> Option<u64> {
+    let is_named = matches!(asked.thinking, Some(Thinking::On(Some(_))));
+    if is_named && (MIN_BUDGET..max_tokens).contains(&budget) {
+        return Some(budget);
+    }
+    let most = max_tokens - max_tokens.div_ceil(2).min(ANSWER);
+    (most >= MIN_BUDGET).then(|| budget.clamp(MIN_BUDGET, most))
 }
 
 /// Anthropic refuses thinking beside a forced tool, and in a turn that has called tools without its thoughts.
