@@ -90,6 +90,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+// === impl Field ===
+
+impl Field<'_> {
+    /// Returns whether it says nothing.
+    pub(crate) fn is_null(&self) -> bool {
+        self.value.get() == "null"
+    }
+}
+
 // === impl Count ===
 
 impl<'de> Deserialize<'de> for Count {

@@ -113,7 +113,7 @@ impl EmbeddingRequest {
         }
         object.text("encoding_format", "float");
         drop(object);
-        for field in &wire.rest {
+        for field in wire.rest.iter().filter(|field| !field.is_null()) {
             dropped.note(field.name.to_string());
         }
         Ok(Self { body: out.freeze(), dropped, model: model.into_owned(), api })
@@ -184,6 +184,13 @@ mod tests {
             "total_duration": 5_000_000, "load_duration": 0, "prompt_eval_count": 2,
         });
         assert_eq!(value(&told), expected);
+    }
+
+    #[test]
+    fn what_is_null_is_not_missed() {
+        let body = r#"{"model":"m","input":"a","keep_alive":null,"truncate":null,"dimensions":null}"#;
+        let request = EmbeddingRequest::read(EmbeddingApi::Embed, body.as_bytes()).unwrap();
+        assert!(request.dropped.is_empty(), "{:?}", request.dropped);
     }
 
     #[test]

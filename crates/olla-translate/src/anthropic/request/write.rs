@@ -54,10 +54,10 @@ pub(crate) fn write(
         Some(_) => notes.dropped.note("service_tier"),
     }
     body.flag("stream", request.stream);
-    for field in &request.rest {
+    for field in request.rest.iter().filter(|field| !field.is_null()) {
         if OWN_FIELDS.contains(&&*field.name) {
             body.raw(&field.name, field.value);
-        } else if field.value.get() != "null" {
+        } else {
             notes.dropped.note(field.name.to_string());
         }
     }

@@ -60,7 +60,7 @@ pub(crate) fn write(
     if notes.abilities.continues && request.turns.last().is_some_and(|turn| turn.role == Role::Assistant) {
         body.flag("continue_final_message", true).flag("add_generation_prompt", false);
     }
-    for field in &request.rest {
+    for field in request.rest.iter().filter(|field| !field.is_null()) {
         if OWN_FIELDS.contains(&&*field.name) {
             body.raw(&field.name, field.value);
         } else {
