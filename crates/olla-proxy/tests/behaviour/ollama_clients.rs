@@ -264,3 +264,35 @@ async fn where_it_is_turned_off_the_prefix_is_that_of_the_kind() {
     assert_eq!(root.status, StatusCode::NOT_FOUND);
     assert!(root.json()["error"].as_str().unwrap().contains("translators.ollama.at_root"), "{root:?}");
 }
+
+#[tokio::test]
+async fn what_only_loads_a_model_is_left_to_the_ollama_that_has_it() {
+    let (ollama, vllm) =
+        (Backend::answering(ok(r#"{"done":true}"#)).await, Backend::answering(ok("{}")).await);
+    let stage = mixed(&ollama, &vllm).start();
+
+    for (path, body) in [
+        ("/olla/proxy/api/generate", r#"{"model":"both","prompt":""}"#),
+        ("/olla/proxy/api/chat", r#"{"model":"both","messages":[]}"#),
+    ] {
+        let told = stage.ask(post(path, body)).await;
+        assert_eq!((told.status, told.header("x-olla-endpoint")), (StatusCode::OK, Some("a")), "{path}");
+    }
+    assert_eq!(vllm.heard().len(), 0);
+}
+
+#[tokio::test]
+async fn without_any_backend_clients_are_told_in_ollamas_words() {
+    let stage = Plan::over(&[]).start();
+
+    for path in ["/olla/ollama/api/chat", "/olla/ollama/api/generate", "/olla/ollama/api/embed"] {
+        let told = stage.ask(post(path, &hello(&json!({})))).await;
+
+        assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {told:?}");
+        assert_eq!(told.header("content-type"), Some("application/json"));
+        let error = told.json();
+        let fields: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!((fields, &error["code"]), (vec!["error", "code"], &json!("no_endpoint")), "{path}");
+        assert!(error["error"].as_str().unwrap().contains("none is configured"), "{error}");
+    }
+}
