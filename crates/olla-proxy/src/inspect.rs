@@ -121,7 +121,8 @@ fn needs(route: &Route, facts: &Facts) -> Needs {
     Needs {
         chat: generates && !only_loads,
         images: generates && facts.images,
-        tools: generates && facts.tools,
+        // Completions have no tools: servers ignore the field.
+        tools: generates && route.operation != Completion && facts.tools,
         embeddings: route.operation == Embedding,
         text_bytes: match route.operation {
             Chat | Responses | Messages => facts.text_bytes,
@@ -276,6 +277,7 @@ mod tests {
             ("/v1/messages", true, false, 5),
             ("/v1/responses", true, false, 5),
             ("/olla/proxy/api/chat", true, false, 5),
+            ("/olla/proxy/api/generate", true, false, 3),
             ("/v1/embeddings", false, true, 3),
             ("/v1/rerank", false, false, 0),
             ("/v1/images/edits", false, false, 0),
@@ -284,7 +286,8 @@ mod tests {
         ] {
             let needs = inbound(path, body).needs;
 
-            let expected = Needs { chat, images: chat, tools: chat, embeddings, text_bytes };
+            let tools = chat && !matches!(path, "/v1/completions" | "/olla/proxy/api/generate");
+            let expected = Needs { chat, images: chat, tools, embeddings, text_bytes };
             assert_eq!(needs, expected, "{path}");
         }
     }
