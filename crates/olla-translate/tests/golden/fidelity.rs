@@ -1,6 +1,10 @@
 //! The tables of what each direction keeps, as the transcripts show it.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use olla_translate::Format;
 use serde_json::Value;
@@ -63,4 +67,16 @@ fn the_page_shows_what_the_transcripts_show() {
             assert_eq!(shown, tables, "OLLA_BLESS=1 writes the table anew");
         }
     }
+}
+
+#[test]
+fn a_feature_has_one_name_in_all_tables() {
+    let known: Vec<&str> = include_str!("features.txt").lines().collect();
+    let rows = [super::answers::tables(), tables()].concat();
+    let first_cell = |row: &str| Some(row.strip_prefix("| ")?.split_once(" | ")?.0.to_owned());
+    let mut shown: BTreeSet<String> = rows.lines().filter_map(first_cell).collect();
+    shown.remove("Feature");
+
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    assert_eq!(shown, known, "look whether features.txt has a name for it already, else add one there");
 }
