@@ -128,6 +128,19 @@ def test_a_kept_response_is_retrieved_and_deleted(client):
         client.responses.retrieve(first.id)
 
 
+def test_the_items_of_a_kept_response_are_listed_page_by_page(client):
+    first = client.responses.create(model=MODEL, input="one")
+    second = client.responses.create(model=MODEL, input="two", previous_response_id=first.id)
+
+    items = list(client.responses.input_items.list(second.id, order="asc", limit=2))
+
+    said = [(item.role, item.content[0].text) for item in items]
+    assert said == [("user", "one"), ("assistant", "ok"), ("user", "two")]
+    assert len({item.id for item in items}) == 3
+    latest = client.responses.input_items.list(second.id, limit=1)
+    assert latest.has_more and latest.data[0].id == items[-1].id
+
+
 def test_an_error_has_the_shape_of_the_api(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model=MODEL, input="one", background=True)

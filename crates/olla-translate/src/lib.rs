@@ -55,7 +55,7 @@ pub use format::Format;
 pub use ollama::{EmbeddingApi, EmbeddingRequest, answer_to_load};
 pub use opening::{Opening, Progress};
 pub use operation::Operation;
-pub use responses::ResponseChain;
+pub use responses::{ItemPage, ResponseChain};
 pub use stamp::Stamp;
 pub use translation::{
     Outcome, ResponseTranslator, StreamTranslator, TranslatedRequest, Translation, estimate_tokens,

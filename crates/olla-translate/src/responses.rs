@@ -2,12 +2,14 @@
 //! the client's own bytes.
 
 mod history;
+mod input_items;
 mod item;
 mod request;
 mod response;
 mod stream;
 
 pub use history::ResponseChain;
+pub use input_items::ItemPage;
 pub(crate) use item::Namespaced;
 pub(crate) use request::read as read_request;
 pub(crate) use response::{id, write as write_response};

@@ -1,25 +1,57 @@
-//! `GET` and `DELETE /v1/responses/{id}`, for responses that are kept here.
+//! `GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`, for responses that are kept here.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use olla_translate::ItemPage;
 use serde_json::json;
 
-use super::memory::{Known, Memory, Owner};
-use crate::route::Route;
+use super::{
+    memory::{Kept, Known, Memory, Owner},
+    output,
+};
+use crate::{catalogue::Query, route::Route};
 
 const ABOVE: &str = "/v1/responses/";
+const ITEMS: &str = "/input_items";
 
 /// Answers a request for a response that is kept here. Others may be known to a backend.
 pub(crate) fn answer(headers: &HeaderMap, route: &Route, memory: Option<&Memory>) -> Option<Bytes> {
-    let id = route.rest.path().strip_prefix(ABOVE)?;
+    let path = route.rest.path().strip_prefix(ABOVE)?;
+    let (id, asks_for_items) = path.strip_suffix(ITEMS).map_or((path, false), |id| (id, true));
     let memory = memory?;
     let owner = Owner::of(headers, memory);
-    match (&route.method, memory.find(owner, id)?) {
-        (&Method::GET | &Method::HEAD, Known::Kept(turn)) => Some(Bytes::copy_from_slice(&turn.response)),
-        (&Method::DELETE, Known::Kept(_)) if memory.forget(owner, id) => {
+    let Known::Kept(turn) = memory.find(owner, id)? else { return None };
+    match &route.method {
+        &Method::GET | &Method::HEAD if asks_for_items => {
+            let turns = memory.conversation(owner, turn)?;
+            Some(items(id, &turns, &Query::read(route.rest.query())))
+        }
+        &Method::GET | &Method::HEAD => Some(Bytes::copy_from_slice(&turn.response)),
+        &Method::DELETE if !asks_for_items && memory.forget(owner, id) => {
             let document = json!({ "id": id, "object": "response", "deleted": true });
             Some(Bytes::from(document.to_string()))
         }
         _ => None,
     }
+}
+
+/// Lists all that the last response of a conversation was made of: what was said before it too.
+fn items(id: &str, turns: &[Arc<Kept>], query: &Query) -> Bytes {
+    let turns = turns.iter();
+    let previous = turns.clone().skip(1).map(|turn| turn.previous.as_deref().unwrap_or_default());
+    let mut lists: Vec<(&str, &[u8])> = Vec::with_capacity(turns.len() * 2);
+    for (turn, id) in turns.zip(previous.chain([id])) {
+        lists.extend([(id, &*turn.input), (id, output(turn))]);
+    }
+    lists.pop();
+    let usual = ItemPage::default();
+    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usual.limit);
+    let page = ItemPage {
+        after: query.get("after"),
+        limit: limit.clamp(1, ItemPage::MOST),
+        oldest_first: query.get("order") == Some("asc"),
+    };
+    page.of(&lists)
 }

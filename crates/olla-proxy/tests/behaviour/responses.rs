@@ -6,7 +6,7 @@ use http_body_util::Full;
 use olla_core::Status;
 use serde_json::{Value, json};
 
-use crate::support::{Backend, Plan, Stage, Told, answer, ok, post};
+use crate::support::{Backend, Plan, Stage, Told, answer, get, ok, post};
 
 const CHAT_ANSWER: &str = r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
 const CHAT_STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"}}]}\n\n\
@@ -185,6 +185,47 @@ async fn a_kept_response_can_be_read_and_deleted_by_its_owner() {
         json!("previous_response_not_found")
     );
     assert_eq!(backend.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn the_items_that_a_kept_response_was_made_of_can_be_read() {
+    let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+    let stage = over(&[(&backend, "lmdeploy")]).start();
+    let first = id(&stage.ask(ask("one", &json!({}))).await);
+    let second = id(&stage.ask(going_on("two", &first)).await);
+    let items = async |id: &str, query: &str| {
+        let told = stage.ask(get(&format!("/v1/responses/{id}/input_items{query}"))).await;
+        let list = told.json();
+        let data = list["data"].as_array().unwrap_or_else(|| panic!("{told:?}")).clone();
+        let texts = data.iter().map(|item| item["content"][0]["text"].as_str().unwrap().to_owned());
+        (texts.collect::<Vec<_>>(), list)
+    };
+
+    assert_eq!(items(&first, "").await.0, ["one"]);
+    let (texts, list) = items(&second, "?order=asc").await;
+    assert_eq!(texts, ["one", "hello", "two"], "what was said before is part of it");
+    assert_eq!((&list["object"], &list["has_more"]), (&json!("list"), &json!(false)));
+    let (texts, list) = items(&second, "?limit=2").await;
+    assert_eq!((texts, &list["has_more"]), (vec!["two".to_owned(), "hello".to_owned()], &json!(true)));
+    let after = format!("?limit=200&after={}", list["last_id"].as_str().unwrap());
+    assert_eq!(items(&second, &after).await.0, ["one"]);
+}
+
+#[tokio::test]
+async fn the_items_of_a_response_are_for_its_owner_and_of_kept_ones_only() {
+    let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+    let stage = over(&[(&backend, "lmdeploy")]).start();
+    let path = format!("/v1/responses/{}/input_items", id(&stage.ask(ask("one", &json!({}))).await));
+    let mut other = get(&path);
+    other.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer you"));
+    let deleting = Request::builder().method("DELETE").uri(&path).body(Full::default()).unwrap();
+
+    for request in [other, get("/v1/responses/resp_of_yesterday/input_items")] {
+        let (status, code, _) = refusal(&stage.ask(request).await);
+        assert_eq!((status, code), (404, json!("path_not_allowed")));
+    }
+    assert!(stage.ask(deleting).await.status.is_client_error());
+    assert_eq!(stage.ask(get(&path)).await.status, 200);
 }
 
 #[tokio::test]
