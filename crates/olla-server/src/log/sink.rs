@@ -14,7 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes waiting to be written; beyond that, lines are dropped and counted.
 const CAPACITY: usize = 8 * 1024 * 1024;
-const GATHER: Duration = Duration::from_millis(5);
+/// How long lines wait for others: a wake-up costs more than the lines of a busy moment.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Takes log lines. Cloning shares the queue.
 #[derive(Debug, Clone, Default)]
