@@ -59,7 +59,7 @@ pub struct Takes {
     pub effort_none: Option<bool>,
     /// `chat_template_kwargs.enable_thinking`.
     pub enable_thinking: Option<bool>,
-    /// `max_completion_tokens` in place of `max_tokens`.
+    /// `max_completion_tokens` in place of `max_tokens`; `None`: as the model's name tells.
     pub max_completion_tokens: Option<bool>,
     /// System messages that are not at the beginning.
     pub late_system: Option<bool>,
@@ -83,6 +83,8 @@ pub enum Thoughts {
     Reasoning,
     /// `thinking_blocks`.
     ThinkingBlocks,
+    /// As the model's name tells.
+    ByModel,
     /// Nowhere.
     Nowhere,
 }

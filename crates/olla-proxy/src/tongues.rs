@@ -187,7 +187,6 @@ fn abilities(takes: &Takes) -> Abilities {
         (&mut abilities.reasoning_effort, takes.reasoning_effort),
         (&mut abilities.effort_none, takes.effort_none),
         (&mut abilities.enable_thinking, takes.enable_thinking),
-        (&mut abilities.max_completion_tokens, takes.max_completion_tokens),
         (&mut abilities.late_system, takes.late_system),
         (&mut abilities.continues, takes.continue_final_message),
         (&mut abilities.adaptive_thinking, takes.adaptive_thinking),
@@ -195,11 +194,13 @@ fn abilities(takes: &Takes) -> Abilities {
     for (ability, said) in flags {
         *ability = said.unwrap_or(*ability);
     }
+    abilities.max_completion_tokens = takes.max_completion_tokens;
     abilities.stop_limit = takes.stop_sequences;
     abilities.thoughts = match takes.thoughts {
         None => abilities.thoughts,
         Some(Thoughts::Reasoning) => ThoughtField::Reasoning,
         Some(Thoughts::ThinkingBlocks) => ThoughtField::ThinkingBlocks,
+        Some(Thoughts::ByModel) => ThoughtField::ByModel,
         Some(Thoughts::Nowhere) => ThoughtField::Nowhere,
         Some(_) => ThoughtField::ReasoningContent,
     };

@@ -4,6 +4,7 @@
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
+mod by_model;
 mod stamp;
 
 use std::{sync::Arc, time::Duration};
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     /// The short name of the format in which the backend is asked.
     pub(crate) asked_in: &'static str,
     body: Replay,
+    /// How it would be said to a model of another name, if that makes a difference.
+    by_model: Option<by_model::ByModel>,
     /// When it was made: about when the request was complete.
     began: Instant,
     /// Whether the client waits for a stream.
@@ -142,7 +145,6 @@ impl Plan {
         match (client, tongue) {
             (Client::Conversation(client), Some(tongue)) => Self::of_conversation(client, body, tongue),
             (Client::Embeddings(api), None) => Self::of_embeddings(api, body),
-            // Ways are not like that.
             _ => Err(Untranslatable::Malformed("nothing is translated so".into())),
         }
     }
@@ -160,6 +162,7 @@ impl Plan {
             backend: backend.dialect(),
             asked_in: tongues::name(backend),
             body: whole(request.body),
+            by_model: by_model::ByModel::of(translation, body, &tongue.abilities),
             began: Instant::now(),
             streams: request.stream,
             dropped: told(&request.dropped),
@@ -175,6 +178,7 @@ impl Plan {
             backend: Dialect::OpenAi,
             asked_in: EMBEDDINGS,
             body: whole(request.body.clone()),
+            by_model: None,
             began: Instant::now(),
             streams: false,
             dropped: told(&request.dropped),
@@ -191,8 +195,10 @@ impl Plan {
 
     /// Returns the body, with another name in place of the model's.
     pub(crate) fn body(&self, rename: Option<&str>) -> Replay {
-        let model = rename.and_then(|name| Some((name, NamedModel::find(&self.body)?)));
-        model.map_or_else(|| self.body.clone(), |(name, model)| model.rename(&self.body, name))
+        let Some(name) = rename else { return self.body.clone() };
+        let again = self.by_model.as_ref().and_then(|by_model| by_model.body_for(name));
+        let body = again.map_or_else(|| self.body.clone(), whole);
+        NamedModel::find(&body).map_or_else(|| body.clone(), |model| model.rename(&body, name))
     }
 
     /// Makes the client's headers those of the new body: it has another type and length, and the answer has to be

@@ -1,5 +1,7 @@
 //! What a backend understands of the format it is spoken to in.
 
+mod by_model;
+
 /// What a backend understands of its format, beyond what all servers of that format do.
 ///
 /// The default fits the usual local server.
@@ -25,8 +27,9 @@ pub struct Abilities {
     /// Chat: the field of a message in which earlier thoughts are sent back. Default:
     /// `reasoning_content`.
     pub thoughts: ThoughtField,
-    /// Chat: takes `max_completion_tokens` and not `max_tokens`. Default: no.
-    pub max_completion_tokens: bool,
+    /// Chat: takes `max_completion_tokens` and not `max_tokens`. Default: as the model's name tells, because
+    /// OpenAI's models that think do.
+    pub max_completion_tokens: Option<bool>,
     /// Chat: takes `system` messages anywhere, not only at the beginning. Default: no, they are sent as the
     /// user's.
     pub late_system: bool,
@@ -54,6 +57,8 @@ pub enum ThoughtField {
     Reasoning,
     /// `thinking_blocks`, with signatures, besides `reasoning_content`.
     ThinkingBlocks,
+    /// As the model's name tells: `reasoning_content` where its maker refuses requests without, else nowhere.
+    ByModel,
     /// Nowhere: thoughts are dropped.
     Nowhere,
 }
@@ -72,7 +77,7 @@ impl Default for Abilities {
             effort_none: false,
             enable_thinking: false,
             thoughts: ThoughtField::ReasoningContent,
-            max_completion_tokens: false,
+            max_completion_tokens: None,
             late_system: false,
             continues: false,
             tool_name_limit: 64,

@@ -104,7 +104,8 @@ impl Translation {
     ) -> Result<TranslatedRequest, Untranslatable> {
         let body = utf8(body)?;
         let request = read(self.client, body)?;
-        let mut notes = Notes::new(abilities);
+        let abilities = abilities.suiting(&request.model);
+        let mut notes = Notes::new(&abilities);
         let mut out = BytesMut::with_capacity(body.len() + body.len() / 8 + 256);
         write(self.backend, &request, &mut notes, &mut out)?;
         let prompt_tokens = tokens::of_request(&request);

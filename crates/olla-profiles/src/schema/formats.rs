@@ -8,10 +8,11 @@ use crate::{
 };
 
 /// Names of where thoughts are sent back.
-const THOUGHTS: [(&str, Thoughts); 4] = [
+const THOUGHTS: [(&str, Thoughts); 5] = [
     ("reasoning_content", Thoughts::ReasoningContent),
     ("reasoning", Thoughts::Reasoning),
     ("thinking_blocks", Thoughts::ThinkingBlocks),
+    ("by_model", Thoughts::ByModel),
     ("nowhere", Thoughts::Nowhere),
 ];
 

@@ -51,7 +51,7 @@ fn mistakes_in_formats_are_named() {
             r#"0.yaml:4: api.formats[0]: must be one of chat, messages, responses; did you mean "chat"?"#,
             r#"0.yaml:4: api.formats[1].takes.topk: is not a key of a profile; did you mean "top_k"?"#,
             "0.yaml:4: api.formats[1].takes.thoughts: must be one of reasoning_content, reasoning, \
-             thinking_blocks, nowhere",
+             thinking_blocks, by_model, nowhere",
         ]
     );
 }

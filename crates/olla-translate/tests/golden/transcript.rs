@@ -131,7 +131,7 @@ fn abilities(case: &Value) -> Abilities {
             "reasoning_effort" => abilities.reasoning_effort = is,
             "effort_none" => abilities.effort_none = is,
             "enable_thinking" => abilities.enable_thinking = is,
-            "max_completion_tokens" => abilities.max_completion_tokens = is,
+            "max_completion_tokens" => abilities.max_completion_tokens = Some(is),
             "late_system" => abilities.late_system = is,
             "continues" => abilities.continues = is,
             "adaptive_thinking" => abilities.adaptive_thinking = is,
@@ -142,6 +142,7 @@ fn abilities(case: &Value) -> Abilities {
                 abilities.thoughts = match value.as_str().unwrap() {
                     "reasoning" => ThoughtField::Reasoning,
                     "thinking_blocks" => ThoughtField::ThinkingBlocks,
+                    "by_model" => ThoughtField::ByModel,
                     "nowhere" => ThoughtField::Nowhere,
                     other => panic!("no field for thoughts: {other}"),
                 }

@@ -93,6 +93,25 @@ async fn a_model_gets_the_name_that_the_backend_knows() {
 }
 
 #[tokio::test]
+async fn the_length_has_the_name_that_the_model_behind_an_alias_wants() {
+    for (alias, models, named, other) in [
+        ("claude-local", &["openai/gpt-5"], "max_completion_tokens", "max_tokens"),
+        ("gpt-5", &["qwen3:8b"], "max_tokens", "max_completion_tokens"),
+    ] {
+        let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+        let mut plan = over_chat(&[&backend]);
+        plan.models(0, models);
+        plan.aliases = vec![(alias, models)];
+        let stage = plan.start();
+
+        stage.ask(message(&json!({"model": alias}))).await;
+
+        let said: Value = serde_json::from_str(&backend.heard_one().body).unwrap();
+        assert_eq!((&said["model"], &said[named], said.get(other)), (&json!(models[0]), &json!(9), None));
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_passed_on_goes_where_the_backend_looks_for_it() {
     let refusing = answer("401 Unauthorized", "", r#"{"error":{"message":"no such key"}}"#);
     let backend = Backend::answering(refusing).await;

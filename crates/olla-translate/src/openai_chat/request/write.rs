@@ -80,7 +80,8 @@ fn length(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>) {
         notes.dropped.note("max_tokens (1 in place of 0)");
         tokens = 1;
     }
-    let key = if notes.abilities.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+    let new = notes.abilities.max_completion_tokens == Some(true);
+    let key = if new { "max_completion_tokens" } else { "max_tokens" };
     body.number(key, tokens);
 }
 

@@ -144,7 +144,7 @@ fn thoughts(thoughts: &[&Content<'_>], notes: &mut Notes<'_>, message: &mut Obje
     let field = match notes.abilities.thoughts {
         ThoughtField::ReasoningContent | ThoughtField::ThinkingBlocks => "reasoning_content",
         ThoughtField::Reasoning => "reasoning",
-        ThoughtField::Nowhere => {
+        ThoughtField::ByModel | ThoughtField::Nowhere => {
             if !thoughts.is_empty() {
                 notes.dropped.note("thinking of earlier turns");
             }
