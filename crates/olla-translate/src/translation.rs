@@ -103,9 +103,10 @@ impl Translation {
         stamp: Stamp,
     ) -> Result<TranslatedRequest, Untranslatable> {
         let body = utf8(body)?;
-        let request = read(self.client, body)?;
+        let mut request = read(self.client, body)?;
         let abilities = abilities.suiting(&request.model);
         let mut notes = Notes::new(&abilities);
+        request.lost.drain(..).for_each(|what| notes.dropped.note(what));
         let mut out = BytesMut::with_capacity(body.len() + body.len() / 8 + 256);
         write(self.backend, &request, &mut notes, &mut out)?;
         let prompt_tokens = tokens::of_request(&request);

@@ -1,6 +1,7 @@
 //! Requests for a message.
 
 mod blocks;
+mod survey;
 mod tools;
 mod write;
 
@@ -12,6 +13,7 @@ use crate::{
     json::{Count, Items, RawValue, Text, lenient, record},
 };
 pub(super) use blocks::{WireBlock, WireContent};
+use survey::Survey;
 use tools::WireTool;
 
 pub(crate) use write::write;
@@ -95,13 +97,14 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
     if wire.messages.0.is_empty() {
         return Err(Untranslatable::malformed("messages", "at least one message is required"));
     }
-    let mut caching = wire.cache_control.is_some();
+    let (mut caching, mut lost) = (wire.cache_control.is_some(), vec![]);
+    let (tool_choice, parallel_tools) = tools::choice(wire.tool_choice)?;
+    let survey = Survey::of(&wire.messages.0);
+    let (tools, cached_tools) = tools::read(wire.tools.0, tool_choice.as_ref(), &survey, &mut lost)?;
     let system = system(wire.system);
     let turns = wire.messages.0.into_iter().enumerate().map(|(at, message)| turn(at, message));
     let turns = turns.collect::<Result<Vec<_>, _>>()?;
-    let (tools, cached_tools) = tools::read(wire.tools.0)?;
     caching |= cached_tools || system.iter().chain(turns.iter().flat_map(|t| &t.blocks)).any(|b| b.cached);
-    let (tool_choice, parallel_tools) = tools::choice(wire.tool_choice)?;
     let output: WireOutput<'_> = lenient(wire.output_config).unwrap_or_default();
     Ok(Request {
         model,
@@ -131,6 +134,7 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
         stream: wire.stream.unwrap_or(false),
         stream_usage: true,
         caching,
+        lost,
         rest: wire.rest,
     })
 }

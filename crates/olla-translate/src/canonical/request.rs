@@ -40,6 +40,8 @@ pub(crate) struct Request<'a> {
     pub(crate) stream_usage: bool,
     /// Whether caching was asked for somewhere. It changes the price and not the answer.
     pub(crate) caching: bool,
+    /// What its reader could not take in, without harm, for the list of what was dropped.
+    pub(crate) lost: Vec<Cow<'static, str>>,
     /// Fields without a counterpart here, for writers that know them.
     pub(crate) rest: Vec<Field<'a>>,
 }

@@ -20,6 +20,7 @@ record! {
         context: Option<Text<'a>> = "context",
         id: Option<Text<'a>> = "id",
         name: Option<Text<'a>> = "name",
+        tool_name: Option<Text<'a>> = "tool_name",
         input: Option<&'a RawValue> = "input",
         tool_use_id: Option<Text<'a>> = "tool_use_id",
         content: WireContent<'a> = "content",
@@ -100,6 +101,10 @@ impl<'a> WireBlock<'a> {
                 content: self.content.read(place),
                 is_error: self.is_error.unwrap_or(false),
             }),
+            "tool_reference" => {
+                let name = self.tool_name.unwrap_or_default();
+                Content::Text(format!("The tool {} can be called from now on.", &*name).into())
+            }
             "thinking" => Content::Thinking {
                 text: self.thinking.unwrap_or_default(),
                 signature: self.signature.unwrap_or_default(),

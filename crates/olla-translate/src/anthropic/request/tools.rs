@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::survey::Survey;
 use crate::{
     Untranslatable,
     canonical::{Place, Tool, ToolChoice, ToolSort},
@@ -16,6 +17,7 @@ record! {
         description: Option<Text<'a>> = "description",
         input_schema: Option<&'a RawValue> = "input_schema",
         strict: Option<bool> = "strict",
+        defer_loading: Option<bool> = "defer_loading",
         cache_control: Option<&'a RawValue> = "cache_control",
     }
 }
@@ -58,19 +60,38 @@ const CLIENT_TOOLS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Reads the tools, and whether a cache should remember one.
-pub(super) fn read(tools: Vec<WireTool<'_>>) -> Result<(Vec<Tool<'_>>, bool), Untranslatable> {
+/// How the provider's own searches for tools begin.
+const SEARCHES: &str = "tool_search_tool_";
+
+/// Reads the tools that the model may see, and whether a cache should remember one. A tool may be kept from it
+/// until a search has found that; the provider's own search finds nothing elsewhere, and hides nothing.
+pub(super) fn read<'a>(
+    tools: Vec<WireTool<'a>>,
+    choice: Option<&ToolChoice<'_>>,
+    survey: &Survey<'_>,
+    lost: &mut Vec<Cow<'static, str>>,
+) -> Result<(Vec<Tool<'a>>, bool), Untranslatable> {
     let cached = tools.iter().any(|tool| tool.cache_control.is_some());
-    let tools = tools.into_iter().enumerate().map(|(at, tool)| {
+    let is_search = |tool: &WireTool<'_>| tool.kind.as_deref().is_some_and(|kind| kind.starts_with(SEARCHES));
+    let searched = tools.iter().any(is_search);
+    let mut seen = Vec::with_capacity(tools.len());
+    for (at, tool) in tools.into_iter().enumerate() {
         let place = Place::message("tools", at);
+        let deferred = tool.defer_loading.unwrap_or(false);
         let named = tool.name.as_ref().is_some_and(|name| !name.is_empty());
         let tool = tool.read(place);
         if !named && !matches!(tool.sort, ToolSort::Hosted(_)) {
             return Err(Untranslatable::malformed(place, "name: field required"));
         }
-        Ok(tool)
-    });
-    Ok((tools.collect::<Result<_, _>>()?, cached))
+        if deferred && searched {
+            lost.push("defer_loading".into());
+        }
+        let chosen = matches!(choice, Some(ToolChoice::Tool(name)) if *name == tool.name);
+        if !deferred || searched || chosen || survey.knows(&tool.name) {
+            seen.push(tool);
+        }
+    }
+    Ok((seen, cached))
 }
 
 /// Reads `tool_choice`, and whether several tools may be called at once.

@@ -120,6 +120,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         stream: wire.stream.unwrap_or(false),
         stream_usage: stream_options.and_then(|options| options.include_usage).unwrap_or(false),
         caching: false,
+        lost: vec![],
         rest: wire.rest,
     })
 }
