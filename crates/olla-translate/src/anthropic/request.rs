@@ -172,7 +172,12 @@ fn turn(at: usize, message: WireMessage<'_>) -> Result<Turn<'_>, Untranslatable>
     if matches!(message.content, WireContent::Absent) {
         return Err(Untranslatable::malformed(place, "content: field required"));
     }
-    Ok(Turn { role, blocks: message.content.read(place), place })
+    let blocks = message.content.read(place);
+    // An answer that Olla told of may have been empty, and comes back so.
+    if role == Role::User && blocks.is_empty() {
+        return Err(Untranslatable::malformed(place, "user messages must have non-empty content"));
+    }
+    Ok(Turn { role, blocks, place })
 }
 
 fn thinking(raw: Option<&RawValue>) -> Result<Option<Thinking>, Untranslatable> {
