@@ -5,12 +5,14 @@ mod survey;
 mod tools;
 mod write;
 
+use std::borrow::Cow;
+
 use serde_json::Number;
 
 use crate::{
     Untranslatable,
     canonical::{Block, Effort, OutputFormat, Place, Reasoning, Request, Role, Sampling, Thinking, Turn},
-    json::{Count, Items, RawValue, Text, lenient, record},
+    json::{Count, Field, Items, RawValue, Text, lenient, record},
 };
 pub(super) use blocks::{WireBlock, WireContent};
 use survey::Survey;
@@ -80,6 +82,13 @@ record! {
     }
 }
 
+/// What `output_config` asks for.
+#[derive(Debug)]
+struct Output<'a> {
+    effort: Option<Effort>,
+    format: Option<OutputFormat<'a>>,
+}
+
 /// Reads a request.
 pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     let request = read_prompt(body)?;
@@ -101,11 +110,14 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
     let (tool_choice, parallel_tools) = tools::choice(wire.tool_choice)?;
     let survey = Survey::of(&wire.messages.0);
     let (tools, cached_tools) = tools::read(wire.tools.0, tool_choice.as_ref(), &survey, &mut lost)?;
+    if survey.cites {
+        lost.push("citations".into());
+    }
     let system = system(wire.system);
     let turns = wire.messages.0.into_iter().enumerate().map(|(at, message)| turn(at, message));
     let turns = turns.collect::<Result<Vec<_>, _>>()?;
     caching |= cached_tools || system.iter().chain(turns.iter().flat_map(|t| &t.blocks)).any(|b| b.cached);
-    let output: WireOutput<'_> = lenient(wire.output_config).unwrap_or_default();
+    let output = Output::read(wire.output_config, wire.output_format, &mut lost);
     Ok(Request {
         model,
         system,
@@ -122,11 +134,8 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
             ..Sampling::default()
         },
         stop: wire.stop_sequences.0,
-        reasoning: Reasoning {
-            thinking: thinking(wire.thinking)?,
-            effort: output.effort.as_deref().and_then(Effort::parse),
-        },
-        format: output_format(output.format.or(wire.output_format)),
+        reasoning: Reasoning { thinking: thinking(wire.thinking)?, effort: output.effort },
+        format: output.format,
         user: lenient::<WireMetadata<'_>>(wire.metadata).and_then(|metadata| metadata.user_id),
         service_tier: wire.service_tier,
         answers: None,
@@ -189,6 +198,34 @@ fn thinking(raw: Option<&RawValue>) -> Result<Option<Thinking>, Untranslatable> 
         Some("disabled") => Ok(Some(Thinking::Off)),
         Some("adaptive") => Ok(Some(Thinking::Adaptive)),
         _ => Err(Untranslatable::malformed("thinking.type", "must be enabled, disabled or adaptive")),
+    }
+}
+
+/// Returns the names of fields that say something.
+fn told<'f>(fields: &'f [Field<'_>]) -> impl Iterator<Item = &'f str> {
+    fields.iter().filter(|field| field.value.get() != "null").map(|field| &*field.name)
+}
+
+// === impl Output ===
+
+impl<'a> Output<'a> {
+    fn read(
+        config: Option<&'a RawValue>,
+        older_format: Option<&'a RawValue>,
+        lost: &mut Vec<Cow<'static, str>>,
+    ) -> Self {
+        let wire: WireOutput<'_> = lenient(config).unwrap_or_default();
+        lost.extend(told(&wire.rest).map(|name| format!("output_config.{name}").into()));
+        let effort = wire.effort.as_deref().and_then(Effort::parse);
+        if wire.effort.is_some() && effort.is_none() {
+            lost.push("output_config.effort".into());
+        }
+        let raw = wire.format.or(older_format);
+        let format = output_format(raw);
+        if raw.is_some() && format.is_none() {
+            lost.push("output_config.format".into());
+        }
+        Self { effort, format }
     }
 }
 

@@ -18,6 +18,7 @@ record! {
         source: Option<&'a RawValue> = "source",
         title: Option<Text<'a>> = "title",
         context: Option<Text<'a>> = "context",
+        citations: Option<&'a RawValue> = "citations",
         id: Option<Text<'a>> = "id",
         name: Option<Text<'a>> = "name",
         tool_name: Option<Text<'a>> = "tool_name",

@@ -1,12 +1,22 @@
-//! What has to be known of all messages before the tools are read.
+//! What has to be known of all messages before one is read.
 
 use super::{WireBlock, WireContent, WireMessage};
+use crate::json::{lenient, record};
 
-/// What the messages say of tools.
+record! {
+    /// `citations` of a document.
+    struct WireCitations<'a> {
+        enabled: Option<bool> = "enabled",
+    }
+}
+
+/// What the messages say of tools, and ask of the answer.
 #[derive(Debug, Default)]
 pub(super) struct Survey<'m> {
     /// Tools that a search has found, or that were called before.
     known: Vec<&'m str>,
+    /// Whether the answer should cite documents.
+    pub(super) cites: bool,
 }
 
 // === impl Survey ===
@@ -31,6 +41,8 @@ impl<'m> Survey<'m> {
     }
 
     fn block(&mut self, block: &'m WireBlock<'_>) {
+        let citations: Option<WireCitations<'_>> = lenient(block.citations);
+        self.cites |= citations.is_some_and(|citations| citations.enabled == Some(true));
         match block.kind.as_deref() {
             Some("tool_reference") => self.known.extend(block.tool_name.as_deref()),
             Some("tool_use") => self.known.extend(block.name.as_deref()),

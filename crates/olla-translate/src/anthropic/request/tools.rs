@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::survey::Survey;
+use super::{survey::Survey, told};
 use crate::{
     Untranslatable,
     canonical::{Place, Tool, ToolChoice, ToolSort},
@@ -78,6 +78,7 @@ pub(super) fn read<'a>(
     for (at, tool) in tools.into_iter().enumerate() {
         let place = Place::message("tools", at);
         let deferred = tool.defer_loading.unwrap_or(false);
+        let unread: Vec<String> = told(&tool.rest).map(str::to_owned).collect();
         let named = tool.name.as_ref().is_some_and(|name| !name.is_empty());
         let tool = tool.read(place);
         if !named && !matches!(tool.sort, ToolSort::Hosted(_)) {
@@ -88,6 +89,9 @@ pub(super) fn read<'a>(
         }
         let chosen = matches!(choice, Some(ToolChoice::Tool(name)) if *name == tool.name);
         if !deferred || searched || chosen || survey.knows(&tool.name) {
+            if !matches!(tool.sort, ToolSort::Hosted(_)) {
+                lost.extend(unread.into_iter().map(Cow::from));
+            }
             seen.push(tool);
         }
     }

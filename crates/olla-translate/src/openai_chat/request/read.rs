@@ -90,6 +90,10 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     if wire.audio.is_some() {
         return Err(Untranslatable::malformed("audio", "spoken answers cannot be translated"));
     }
+    let mut lost = vec![];
+    if messages::are_cached(&wire.messages.0) || tools::are_cached(&wire.tools.0) {
+        lost.push("cache_control".into());
+    }
     let (system, turns) = messages::read(wire.messages.0)?;
     let tools = tools::read(wire.tools.0, wire.functions.0)?;
     let stream_options: Option<WireStreamOptions<'_>> = lenient(wire.stream_options);
@@ -120,7 +124,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         stream: wire.stream.unwrap_or(false),
         stream_usage: stream_options.and_then(|options| options.include_usage).unwrap_or(false),
         caching: false,
-        lost: vec![],
+        lost,
         rest: wire.rest,
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     canonical::{
         Block, Content, Document, DocumentSource, MediaSource, Place, Role, ToolResult, ToolUse, Turn,
     },
-    json::{Items, Text, TextOrList, record},
+    json::{Items, RawValue, Text, TextOrList, record},
 };
 
 record! {
@@ -21,6 +21,7 @@ record! {
         tool_calls: Items<WireCall<'a>> = "tool_calls",
         tool_call_id: Option<Text<'a>> = "tool_call_id",
         function_call: Option<WireFunctionCall<'a>> = "function_call",
+        cache_control: Option<&'a RawValue> = "cache_control",
     }
 }
 
@@ -41,6 +42,7 @@ record! {
         refusal: Option<Text<'a>> = "refusal",
         image_url: Option<WireImage<'a>> = "image_url",
         file: Option<WireFile<'a>> = "file",
+        cache_control: Option<&'a RawValue> = "cache_control",
     }
 }
 
@@ -89,6 +91,15 @@ pub(super) fn read(messages: Vec<WireMessage<'_>>) -> Result<Conversation<'_>, U
         }
     }
     Ok((system, turns))
+}
+
+/// Returns whether a cache should remember something, as gateways to Anthropic are asked.
+pub(super) fn are_cached(messages: &[WireMessage<'_>]) -> bool {
+    let has_mark = |content: &WireContent<'_>| match content {
+        WireContent::List(parts) => parts.iter().any(|part| part.cache_control.is_some()),
+        WireContent::Absent | WireContent::Text(_) => false,
+    };
+    messages.iter().any(|message| message.cache_control.is_some() || has_mark(&message.content))
 }
 
 // === impl WireMessage ===

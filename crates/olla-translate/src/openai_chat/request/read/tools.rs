@@ -14,6 +14,7 @@ record! {
         kind: Option<Text<'a>> = "type",
         function: Option<WireFunction<'a>> = "function",
         custom: Option<WireFunction<'a>> = "custom",
+        cache_control: Option<&'a RawValue> = "cache_control",
     }
 }
 
@@ -67,6 +68,11 @@ record! {
         custom: Option<WireFunction<'a>> = "custom",
         name: Option<Text<'a>> = "name",
     }
+}
+
+/// Returns whether a cache should remember one, as gateways to Anthropic are asked.
+pub(super) fn are_cached(tools: &[WireTool<'_>]) -> bool {
+    tools.iter().any(|tool| tool.cache_control.is_some())
 }
 
 /// Reads the tools, and the functions of earlier versions.

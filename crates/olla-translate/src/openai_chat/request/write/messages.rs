@@ -24,7 +24,9 @@ pub(super) fn write(
             Role::System => {
                 // Chat templates of many models fail on a late system message.
                 let role = if notes.abilities.late_system { "system" } else { "user" };
-                instructions(&turn.blocks, role, &mut messages)?;
+                if instructions(&turn.blocks, role, &mut messages)? && role == "user" {
+                    notes.dropped.note("system messages (sent as the user's)");
+                }
             }
             Role::User => user(turn, notes, &mut messages)?,
             Role::Assistant => assistant(turn, notes, &mut messages)?,
@@ -37,8 +39,8 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Instructions are text. Chat templates expect a single string.
-fn instructions(blocks: &[Block<'_>], role: &str, messages: &mut Array<'_>) -> Result<(), Untranslatable> {
+/// Instructions are text. Chat templates expect a single string. Returns whether there were some.
+fn instructions(blocks: &[Block<'_>], role: &str, messages: &mut Array<'_>) -> Result<bool, Untranslatable> {
     let mut texts = Vec::with_capacity(blocks.len());
     for block in blocks {
         let Some(text) = block.as_text() else {
@@ -52,7 +54,7 @@ fn instructions(blocks: &[Block<'_>], role: &str, messages: &mut Array<'_>) -> R
         let mut message = messages.object();
         message.text("role", role).texts("content", joined(&texts));
     }
-    Ok(())
+    Ok(!texts.is_empty())
 }
 
 /// The results of tools come first, each a message of its own: they answer the calls right before.
