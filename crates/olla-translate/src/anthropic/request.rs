@@ -117,6 +117,7 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
     let turns = wire.messages.0.into_iter().enumerate().map(|(at, message)| turn(at, message));
     let turns = turns.collect::<Result<Vec<_>, _>>()?;
     caching |= cached_tools || system.iter().chain(turns.iter().flat_map(|t| &t.blocks)).any(|b| b.cached);
+    let thinking = thinking(wire.thinking, &mut lost)?;
     let output = Output::read(wire.output_config, wire.output_format, &mut lost);
     Ok(Request {
         model,
@@ -134,7 +135,7 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
             ..Sampling::default()
         },
         stop: wire.stop_sequences.0,
-        reasoning: Reasoning { thinking: thinking(wire.thinking)?, effort: output.effort },
+        reasoning: Reasoning { thinking, effort: output.effort },
         format: output.format,
         user: lenient::<WireMetadata<'_>>(wire.metadata).and_then(|metadata| metadata.user_id),
         service_tier: wire.service_tier,
@@ -189,15 +190,24 @@ fn turn(at: usize, message: WireMessage<'_>) -> Result<Turn<'_>, Untranslatable>
     Ok(Turn { role, blocks, place })
 }
 
-fn thinking(raw: Option<&RawValue>) -> Result<Option<Thinking>, Untranslatable> {
+fn thinking(
+    raw: Option<&RawValue>,
+    lost: &mut Vec<Cow<'static, str>>,
+) -> Result<Option<Thinking>, Untranslatable> {
     let Some(raw) = raw else { return Ok(None) };
     let wire: WireThinking<'_> =
         serde_json::from_str(raw.get()).map_err(|error| Untranslatable::malformed("thinking", error))?;
+    lost.extend(told(&wire.rest).map(|name| format!("thinking.{name}").into()));
     match wire.kind.as_deref() {
         Some("enabled") => Ok(Some(Thinking::On(wire.budget_tokens.map(|Count(tokens)| tokens)))),
+        Some("between_tools") => Ok(Some(Thinking::On(None))),
         Some("disabled") => Ok(Some(Thinking::Off)),
         Some("adaptive") => Ok(Some(Thinking::Adaptive)),
-        _ => Err(Untranslatable::malformed("thinking.type", "must be enabled, disabled or adaptive")),
+        Some(other) => {
+            lost.push(format!("thinking ({other})").into());
+            Ok(None)
+        }
+        None => Err(Untranslatable::malformed("thinking.type", "field required")),
     }
 }
 

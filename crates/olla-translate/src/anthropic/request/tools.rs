@@ -126,7 +126,9 @@ pub(super) fn choice(
 impl<'a> WireTool<'a> {
     fn read(self, place: Place) -> Tool<'a> {
         let kind = self.kind.unwrap_or_default();
-        let known = CLIENT_TOOLS.iter().find(|(prefix, ..)| kind.starts_with(prefix));
+        // A date follows, and no other word: a `computer_toolset_…` is something else.
+        let dated = |prefix: &str| kind.strip_prefix(prefix).is_some_and(|tail| tail.starts_with(['1', '2']));
+        let known = CLIENT_TOOLS.iter().find(|(prefix, ..)| dated(prefix));
         let (description, sort) = match (&*kind, known) {
             ("" | "custom", _) => {
                 let schema = self.input_schema.map(|schema| Cow::Borrowed(schema.get()));
