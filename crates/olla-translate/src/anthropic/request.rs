@@ -1,6 +1,7 @@
 //! Requests for a message.
 
 mod blocks;
+mod compaction;
 mod survey;
 mod tools;
 mod write;
@@ -114,7 +115,7 @@ pub(crate) fn read_prompt(body: &str) -> Result<Request<'_>, Untranslatable> {
         lost.push("citations".into());
     }
     let system = system(wire.system);
-    let turns = wire.messages.0.into_iter().enumerate().map(|(at, message)| turn(at, message));
+    let turns = compaction::resolve(wire.messages.0).into_iter().map(|(at, message)| turn(at, message));
     let turns = turns.collect::<Result<Vec<_>, _>>()?;
     caching |= cached_tools || system.iter().chain(turns.iter().flat_map(|t| &t.blocks)).any(|b| b.cached);
     let thinking = thinking(wire.thinking, &mut lost)?;
