@@ -15,5 +15,5 @@ pub(crate) use event::{Delta, Event, Failure, Head};
 pub(crate) use request::{
     Effort, OutputFormat, Reasoning, Request, Role, Sampling, Thinking, Tool, ToolChoice, ToolSort, Turn,
 };
-pub use response::Usage;
 pub(crate) use response::{Response, Stop, StopReason};
+pub use response::{ServiceTier, Usage};

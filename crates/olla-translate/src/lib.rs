@@ -45,7 +45,7 @@ mod untranslatable;
 
 pub use abilities::{Abilities, ThoughtField};
 pub use anthropic::{ListedModel, ModelPage};
-pub use canonical::Usage;
+pub use canonical::{ServiceTier, Usage};
 pub use classify::classify;
 pub use dialect::{Dialect, is_stream};
 pub use dropped::Dropped;

@@ -127,7 +127,7 @@ fn the_caller_learns_what_was_counted() {
 
     let usage = stream.usage().unwrap();
     assert_eq!((usage.prompt(), usage.cache_read, usage.output), (100, 64, 7));
-    assert_eq!(usage, Usage { input: 36, cache_read: 64, cache_write: 0, output: 7, reasoning: None });
+    assert_eq!(usage, Usage { input: 36, cache_read: 64, output: 7, ..Usage::default() });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    canonical::Usage,
+    canonical::{ServiceTier, Usage},
     json::{Count, Object},
 };
 
@@ -29,6 +29,7 @@ impl WireUsage {
             cache_write: value(self.cache_creation_input_tokens),
             output: value(self.output_tokens),
             reasoning: None,
+            tier: None,
         }
     }
 }
@@ -39,4 +40,11 @@ pub(super) fn write(usage: &Usage, body: &mut Object<'_>) {
     wire.number("input_tokens", usage.input).number("output_tokens", usage.output);
     wire.number("cache_creation_input_tokens", usage.cache_write);
     wire.number("cache_read_input_tokens", usage.cache_read);
+    if let Some(tier) = usage.tier {
+        let name = match tier {
+            ServiceTier::Standard => "standard",
+            ServiceTier::Priority => "priority",
+        };
+        wire.text("service_tier", name);
+    }
 }

@@ -45,6 +45,18 @@ pub struct Usage {
     pub output: u64,
     /// Of these, thoughts, where the backend tells.
     pub reasoning: Option<u64>,
+    /// How the answer was served, where the backend tells.
+    pub tier: Option<ServiceTier>,
+}
+
+/// How an answer was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServiceTier {
+    /// As usual.
+    Standard,
+    /// Ahead of others.
+    Priority,
 }
 
 // === impl Usage ===
@@ -64,6 +76,7 @@ impl Usage {
         self.cache_write = keep(later.cache_write, self.cache_write);
         self.output = keep(later.output, self.output);
         self.reasoning = later.reasoning.or(self.reasoning);
+        self.tier = later.tier.or(self.tier);
     }
 }
 

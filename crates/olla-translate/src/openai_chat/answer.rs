@@ -7,10 +7,10 @@ use serde::{
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::usage::WireUsage;
+use super::usage::{self, WireUsage};
 use crate::{
     backend_error::BackendError,
-    canonical::StopReason,
+    canonical::{ServiceTier, StopReason, Usage},
     json::{Count, Few, Loose, RawValue, Text},
 };
 
@@ -20,7 +20,9 @@ pub(super) struct WireAnswer<'a> {
     #[serde(borrow, default)]
     pub(super) choices: First<WireChoice<'a>>,
     #[serde(default)]
-    pub(super) usage: Loose<WireUsage>,
+    usage: Loose<WireUsage>,
+    #[serde(borrow, default)]
+    service_tier: Loose<Text<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -134,6 +136,17 @@ pub(super) fn settle(reason: StopReason, has_calls: bool, refused: bool) -> Stop
 // === impl WireAnswer ===
 
 impl WireAnswer<'_> {
+    /// Returns the figures, where there are some.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let usage = self.usage.0.as_ref()?.read();
+        Some(Usage { tier: self.tier(), ..usage })
+    }
+
+    /// Returns how the answer is served, where the backend tells.
+    pub(super) fn tier(&self) -> Option<ServiceTier> {
+        usage::tier(self.service_tier.0.as_deref()?)
+    }
+
     /// Returns the error that stands in the place of an answer.
     pub(super) fn error(&self, body: &str) -> Option<BackendError> {
         BackendError::instead(body, self.error, [self.object, self.kind])

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    canonical::Usage,
+    canonical::{ServiceTier, Usage},
     json::{Count, Object},
 };
 
@@ -52,7 +52,17 @@ impl WireUsage {
             cache_write,
             output: value(self.completion_tokens),
             reasoning: details.and_then(|details| details.reasoning_tokens).map(|Count(tokens)| tokens),
+            tier: None,
         }
+    }
+}
+
+/// Reads `service_tier`; `None` is one that others do not have.
+pub(super) fn tier(name: &str) -> Option<ServiceTier> {
+    match name {
+        "default" | "on_demand" => Some(ServiceTier::Standard),
+        "priority" => Some(ServiceTier::Priority),
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     if let Some(error) = answer.error(body) {
         return Err(Unreadable::Error { status: error.likely_status(), message: error.message });
     }
+    let usage = answer.usage();
     let Some(choice) = answer.choices.0 else { return Err(malformed("it has no choices".into())) };
     let sequence = choice.stop_sequence();
     let Some(message) = choice.message.or(choice.delta) else {
@@ -32,7 +33,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     };
     let reason = settle(reason, has_calls, refused);
     let sequence = sequence.filter(|_| reason == StopReason::StopSequence).map(Text::from);
-    Ok(Response { blocks, stop: Stop { reason, sequence }, usage: answer.usage.0.map(|usage| usage.read()) })
+    Ok(Response { blocks, stop: Stop { reason, sequence }, usage })
 }
 
 /// Thoughts come first, then text, then calls.

@@ -3,7 +3,7 @@
 use super::calls::{Calls, Stage};
 use crate::{
     Stamp,
-    canonical::{Delta, Event, Failure, Head, Stop, StopReason, Usage},
+    canonical::{Delta, Event, Failure, Head, ServiceTier, Stop, StopReason, Usage},
     json::Text,
     openai_chat::answer::{WireAnswer, WireCall, WireMessage, settle, stop_reason},
 };
@@ -23,6 +23,7 @@ pub(crate) struct StreamReader {
     refused: bool,
     stop: Option<Stop<'static>>,
     usage: Option<Usage>,
+    tier: Option<ServiceTier>,
 }
 
 /// The block that is open.
@@ -61,6 +62,7 @@ impl StreamReader {
             refused: false,
             stop: None,
             usage: None,
+            tier: None,
         }
     }
 
@@ -80,8 +82,9 @@ impl StreamReader {
             self.fail(error.into_failure(), emit);
             return;
         }
-        if let Some(usage) = answer.usage.0 {
-            self.usage.get_or_insert_default().update(usage.read());
+        self.tier = answer.tier().or(self.tier);
+        if let Some(usage) = answer.usage() {
+            self.usage.get_or_insert_default().update(usage);
         }
         if !std::mem::replace(&mut self.started, true) {
             emit(Event::Start { usage: None });
@@ -144,7 +147,8 @@ impl StreamReader {
         if stop.reason != StopReason::StopSequence {
             stop.sequence = None;
         }
-        emit(Event::Finish { stop: &stop, usage: self.usage });
+        let usage = self.usage.map(|usage| Usage { tier: self.tier, ..usage });
+        emit(Event::Finish { stop: &stop, usage });
     }
 
     fn fail(&mut self, failure: Failure, emit: Emit<'_>) {
