@@ -32,6 +32,19 @@ pub struct Spoken {
     pub since: Option<Version>,
     /// What it takes besides what every server of that format does, or not.
     pub takes: Takes,
+    /// Where models differ from that; later ones count more.
+    pub models: Vec<ModelTakes>,
+}
+
+/// What some models take besides, or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelTakes {
+    /// Words of which the name has one, in lower case.
+    pub(crate) families: Vec<Box<str>>,
+    /// The first version of the model, where that matters.
+    pub(crate) since: Option<Version>,
+    pub(crate) takes: Takes,
 }
 
 /// Where servers of a kind report their version.
@@ -67,6 +80,20 @@ pub struct Takes {
     pub continue_final_message: Option<bool>,
     /// `thinking: {type: adaptive}`.
     pub adaptive_thinking: Option<bool>,
+    /// `thinking: {type: enabled}` with a budget.
+    pub thinking_budget: Option<bool>,
+    /// `thinking: {type: disabled}`.
+    pub thinking_off: Option<bool>,
+    /// Thinks where a request says nothing of it.
+    pub thinks_unasked: Option<bool>,
+    /// The effort `xhigh`.
+    pub effort_xhigh: Option<bool>,
+    /// `temperature`, `top_p` and `top_k`.
+    pub sampling: Option<bool>,
+    /// `top_p` beside `temperature`.
+    pub top_p_with_temperature: Option<bool>,
+    /// A `tool_choice` that forces a call.
+    pub forced_tools: Option<bool>,
     /// The field in which earlier thoughts are sent back.
     pub thoughts: Option<Thoughts>,
     /// The most stop sequences.
@@ -120,7 +147,76 @@ impl WireFormat {
 
 impl Spoken {
     pub(crate) fn usual(format: WireFormat) -> Self {
-        Self { format, path: None, since: None, takes: Takes::default() }
+        Self { format, path: None, since: None, takes: Takes::default(), models: vec![] }
+    }
+
+    /// Returns what a model takes, where that is not what the kind takes.
+    #[must_use]
+    pub fn takes_of(&self, model: &str) -> Option<Takes> {
+        let mut special = self.models.iter().filter(|rule| rule.is_for(model)).peekable();
+        special.peek()?;
+        Some(special.fold(self.takes.clone(), |takes, rule| rule.takes.clone().or(takes)))
+    }
+}
+
+// === impl ModelTakes ===
+
+impl ModelTakes {
+    /// Returns whether this is about the model of a name. A name without a version is taken for the newest.
+    fn is_for(&self, model: &str) -> bool {
+        let model = model.to_ascii_lowercase();
+        let words: Vec<&str> = model.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let Some(at) = words.iter().position(|word| self.families.iter().any(|family| **family == **word))
+        else {
+            return false;
+        };
+        let (before, after) = (words.get(..at).unwrap_or_default(), words.get(at + 1..).unwrap_or_default());
+        let version = version(after).or_else(|| {
+            let digits = before.iter().rev().take_while(|word| is_number(word)).count().min(2);
+            version(before.get(before.len() - digits..).unwrap_or_default())
+        });
+        self.since.is_none_or(|since| version.is_none_or(|version| version >= since))
+    }
+}
+
+/// Reads the version that the words begin with; a date is none.
+fn version(words: &[&str]) -> Option<Version> {
+    let mut numbers = words.iter().take_while(|word| is_number(word)).copied();
+    let major = numbers.next()?;
+    Version::parse(&[major, ".", numbers.next().unwrap_or("0")].concat())
+}
+
+fn is_number(word: &str) -> bool {
+    matches!(word.len(), 1 | 2) && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+// === impl Takes ===
+
+impl Takes {
+    /// Returns this, with the other where this says nothing.
+    fn or(self, other: Self) -> Self {
+        Self {
+            stream_usage: self.stream_usage.or(other.stream_usage),
+            top_k: self.top_k.or(other.top_k),
+            parallel_tool_calls: self.parallel_tool_calls.or(other.parallel_tool_calls),
+            files: self.files.or(other.files),
+            reasoning_effort: self.reasoning_effort.or(other.reasoning_effort),
+            effort_none: self.effort_none.or(other.effort_none),
+            enable_thinking: self.enable_thinking.or(other.enable_thinking),
+            max_completion_tokens: self.max_completion_tokens.or(other.max_completion_tokens),
+            late_system: self.late_system.or(other.late_system),
+            continue_final_message: self.continue_final_message.or(other.continue_final_message),
+            adaptive_thinking: self.adaptive_thinking.or(other.adaptive_thinking),
+            thinking_budget: self.thinking_budget.or(other.thinking_budget),
+            thinking_off: self.thinking_off.or(other.thinking_off),
+            thinks_unasked: self.thinks_unasked.or(other.thinks_unasked),
+            effort_xhigh: self.effort_xhigh.or(other.effort_xhigh),
+            sampling: self.sampling.or(other.sampling),
+            top_p_with_temperature: self.top_p_with_temperature.or(other.top_p_with_temperature),
+            forced_tools: self.forced_tools.or(other.forced_tools),
+            thoughts: self.thoughts.or(other.thoughts),
+            stop_sequences: self.stop_sequences.or(other.stop_sequences),
+        }
     }
 }
 
@@ -162,5 +258,44 @@ impl Profile {
     #[must_use]
     pub fn formats(&self) -> &[Spoken] {
         &self.formats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_model_is_read_from_its_name() {
+        let rule = ModelTakes {
+            families: vec!["opus".into(), "sonnet".into()],
+            since: Version::parse("4.7"),
+            takes: Takes::default(),
+        };
+
+        for newer in [
+            "claude-opus-4-7",
+            "claude-opus-4-7-20260416",
+            "Anthropic/Claude-Opus-4.8",
+            "anthropic.claude-opus-5-v1:0",
+            "claude-sonnet-5-5@20260928",
+            "claude-opus-4-10",
+            "claude-opus-latest",
+            "opus",
+        ] {
+            assert!(rule.is_for(newer), "{newer}");
+        }
+        for other in [
+            "claude-opus-4-6",
+            "claude-opus-4-20250514",
+            "claude-opus-4-1-20250805",
+            "claude-3-5-sonnet-20241022",
+            "claude-3-7-sonnet-latest",
+            "claude-haiku-5-5",
+            "octopus-9",
+            "",
+        ] {
+            assert!(!rule.is_for(other), "{other}");
+        }
     }
 }

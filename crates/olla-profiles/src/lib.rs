@@ -47,7 +47,7 @@ pub use answers::{Extra, ListShape, Listing, OpenAiShape};
 pub use details::{About, Details};
 pub use detection::{Detection, Observed};
 pub use facts::Facts;
-pub use formats::{Spoken, Takes, Thoughts, VersionReport, WireFormat};
+pub use formats::{ModelTakes, Spoken, Takes, Thoughts, VersionReport, WireFormat};
 pub use listing::ListingError;
 pub use names::Names;
 pub use problem::{Notice, ObsoleteKey, ProfileProblem};

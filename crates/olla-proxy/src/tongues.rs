@@ -3,6 +3,8 @@
 //!
 //! The one place that ties the formats of profiles to those of the translator: a further format is a row here.
 
+use std::borrow::Cow;
+
 use olla_core::{Endpoint, KindId, Version};
 use olla_profiles::{Profile, Profiles, Spoken, Takes, Thoughts, WireFormat};
 use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation, classify};
@@ -38,6 +40,8 @@ pub(crate) struct Tongue {
     counts_at: Option<Box<str>>,
     since: Option<Version>,
     pub(crate) abilities: Abilities,
+    /// What the profile says of the format.
+    spoken: Spoken,
 }
 
 /// The formats of backends, and the names that profiles have for them.
@@ -163,7 +167,16 @@ impl Tongue {
         let path = path.filter(|path| **path != *usual);
         let counts_at = path.as_ref().map(|path| format!("{path}/count_tokens").into_boxed_str());
         let counts_at = counts_at.filter(|path| profile.allows(path));
-        Some(Self { format, path, counts_at, since: spoken.since, abilities: abilities(&spoken.takes) })
+        let abilities = abilities(&spoken.takes);
+        Some(Self { format, path, counts_at, since: spoken.since, abilities, spoken: spoken.clone() })
+    }
+
+    /// Returns what a model understands of the format there.
+    pub(crate) fn abilities_of(&self, model: &str) -> Cow<'_, Abilities> {
+        match self.spoken.takes_of(model) {
+            Some(takes) => Cow::Owned(abilities(&takes)),
+            None => Cow::Borrowed(&self.abilities),
+        }
     }
 
     /// Returns where the format is taken.
@@ -190,6 +203,13 @@ fn abilities(takes: &Takes) -> Abilities {
         (&mut abilities.late_system, takes.late_system),
         (&mut abilities.continues, takes.continue_final_message),
         (&mut abilities.adaptive_thinking, takes.adaptive_thinking),
+        (&mut abilities.thinking_budget, takes.thinking_budget),
+        (&mut abilities.thinking_off, takes.thinking_off),
+        (&mut abilities.thinks_unasked, takes.thinks_unasked),
+        (&mut abilities.effort_xhigh, takes.effort_xhigh),
+        (&mut abilities.sampling, takes.sampling),
+        (&mut abilities.top_p_with_temperature, takes.top_p_with_temperature),
+        (&mut abilities.forced_tools, takes.forced_tools),
     ];
     for (ability, said) in flags {
         *ability = said.unwrap_or(*ability);
@@ -237,5 +257,37 @@ mod tests {
         let messages = tongues.of(endpoint, Format::Messages).unwrap();
         assert_eq!(messages.path(), "/anthropic/v1/messages");
         assert_eq!(messages.counts_at(), Some("/anthropic/v1/messages/count_tokens"));
+    }
+
+    #[test]
+    fn what_a_model_takes_is_told_by_its_name() {
+        let profiles = Profiles::builtin();
+        let kind = profiles.resolve("anthropic").and_then(|kind| profiles.get(kind)).unwrap();
+        let tongue = Tongue::of(kind, kind.speaks(WireFormat::Messages).unwrap()).unwrap();
+        let told = |model: &str| {
+            let of = tongue.abilities_of(model);
+            let thinking = [of.adaptive_thinking, of.thinking_budget, of.thinking_off, of.thinks_unasked];
+            (thinking, [of.effort_xhigh, of.sampling, of.top_p_with_temperature, of.forced_tools])
+        };
+        let (yes, no) = (true, false);
+
+        for (model, thinking, others) in [
+            ("claude-opus-4-20250514", [no, yes, yes, no], [yes, yes, yes, yes]),
+            ("claude-opus-4-1-20250805", [no, yes, yes, no], [yes, yes, no, yes]),
+            ("claude-haiku-4-5", [no, yes, yes, no], [yes, yes, no, yes]),
+            ("claude-sonnet-4-6", [yes, yes, yes, no], [no, yes, no, yes]),
+            ("claude-opus-4-7", [yes, no, no, no], [yes, no, no, yes]),
+            ("claude-opus-5", [yes, no, yes, yes], [yes, no, no, yes]),
+            ("claude-sonnet-5", [yes, no, yes, yes], [yes, no, no, yes]),
+            ("claude-haiku-5-5", [yes, no, yes, yes], [yes, no, no, yes]),
+            ("claude-opus-5-5", [yes, no, no, yes], [yes, no, no, no]),
+            ("claude-sonnet-5-5", [yes, no, no, yes], [yes, no, no, no]),
+            ("claude-fable-5", [yes, no, no, yes], [yes, no, no, yes]),
+            ("claude-fable-5-1", [yes, no, no, yes], [yes, no, no, no]),
+            ("claude-3-5-sonnet-20241022", [no, yes, yes, no], [yes, yes, yes, yes]),
+            ("some-other-model", [no, yes, yes, no], [yes, yes, yes, yes]),
+        ] {
+            assert_eq!(told(model), (thinking, others), "{model}");
+        }
     }
 }

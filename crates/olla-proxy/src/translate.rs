@@ -156,7 +156,9 @@ impl Plan {
             // Tongues offer no such target.
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
-        let request = translation.plan(&body.whole(), &tongue.abilities, stamp::new())?;
+        let model = NamedModel::find(body);
+        let abilities = tongue.abilities_of(model.as_ref().map_or("", |model| &model.name));
+        let request = translation.plan(&body.whole(), &abilities, stamp::new())?;
         Ok(Self {
             client: client.dialect(),
             backend: backend.dialect(),

@@ -43,6 +43,20 @@ pub struct Abilities {
     /// Messages: takes `thinking: {type: adaptive}` with `output_config.effort`, in place of a budget.
     /// Default: no.
     pub adaptive_thinking: bool,
+    /// Messages: takes `thinking: {type: enabled}` with a budget of tokens. Default: yes.
+    pub thinking_budget: bool,
+    /// Messages: takes `thinking: {type: disabled}`. Default: yes.
+    pub thinking_off: bool,
+    /// Messages: the model thinks where a request says nothing of it. Default: no.
+    pub thinks_unasked: bool,
+    /// Messages: takes the effort `xhigh`, besides those below and `max`. Default: yes.
+    pub effort_xhigh: bool,
+    /// Messages: takes `temperature`, `top_p` and `top_k`. Default: yes.
+    pub sampling: bool,
+    /// Messages: takes `top_p` beside `temperature`. Default: yes.
+    pub top_p_with_temperature: bool,
+    /// Messages: takes a `tool_choice` that forces the model to call a tool. Default: yes.
+    pub forced_tools: bool,
     /// Messages: the `max_tokens` of a request that names none, in tokens. Default: 8192.
     pub default_max_tokens: u64,
 }
@@ -83,6 +97,13 @@ impl Default for Abilities {
             tool_name_limit: 64,
             stop_limit: None,
             adaptive_thinking: false,
+            thinking_budget: true,
+            thinking_off: true,
+            thinks_unasked: false,
+            effort_xhigh: true,
+            sampling: true,
+            top_p_with_temperature: true,
+            forced_tools: true,
             default_max_tokens: 8192,
         }
     }

@@ -3,7 +3,7 @@
 use olla_core::Version;
 
 use crate::{
-    formats::{Spoken, Takes, Thoughts, VersionReport, WireFormat},
+    formats::{ModelTakes, Spoken, Takes, Thoughts, VersionReport, WireFormat},
     reader::{Node, Reader, closest},
 };
 
@@ -42,13 +42,23 @@ fn spoken(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Spoken> {
     if !node.is_mapping() {
         return Some(Spoken::usual(format(r, node)?));
     }
-    r.keys(node, &["format", "path", "since", "takes"]);
+    r.keys(node, &["format", "path", "since", "takes", "models"]);
     let named = r.required(node, "format")?;
     let format = format(r, &named)?;
     let path = super::request_path(r, node.get("path")).map(String::into_boxed_str);
     let takes = node.get("takes").map(|node| takes(r, &node)).unwrap_or_default();
     let since = node.get("since").and_then(|node| version(r, &node));
-    Some(Spoken { format, path, since, takes })
+    let models = r.list(node.get("models")).iter().filter_map(|node| of_models(r, node)).collect();
+    Some(Spoken { format, path, since, takes, models })
+}
+
+fn of_models(r: &mut Reader<'_>, node: &Node<'_>) -> Option<ModelTakes> {
+    r.keys(node, &["families", "since", "takes"]);
+    let families = r.required(node, "families");
+    let families = r.texts(families).iter().map(|family| family.to_lowercase().into()).collect();
+    let since = node.get("since").and_then(|node| version(r, &node));
+    let said = r.required(node, "takes")?;
+    Some(ModelTakes { families, since, takes: takes(r, &said) })
 }
 
 /// Reads `reported_version`.
@@ -108,6 +118,13 @@ fn takes(r: &mut Reader<'_>, node: &Node<'_>) -> Takes {
         "late_system",
         "continue_final_message",
         "adaptive_thinking",
+        "thinking_budget",
+        "thinking_off",
+        "thinks_unasked",
+        "effort_xhigh",
+        "sampling",
+        "top_p_with_temperature",
+        "forced_tools",
         "thoughts",
         "stop_sequences",
     ];
@@ -127,6 +144,13 @@ fn takes(r: &mut Reader<'_>, node: &Node<'_>) -> Takes {
         late_system: flag("late_system"),
         continue_final_message: flag("continue_final_message"),
         adaptive_thinking: flag("adaptive_thinking"),
+        thinking_budget: flag("thinking_budget"),
+        thinking_off: flag("thinking_off"),
+        thinks_unasked: flag("thinks_unasked"),
+        effort_xhigh: flag("effort_xhigh"),
+        sampling: flag("sampling"),
+        top_p_with_temperature: flag("top_p_with_temperature"),
+        forced_tools: flag("forced_tools"),
         thoughts,
         stop_sequences,
     }

@@ -153,6 +153,11 @@ impl Request<'_> {
         self.tools.iter().any(|tool| !matches!(tool.sort, ToolSort::Hosted(_)))
     }
 
+    /// Returns whether the model has to call a tool.
+    pub(crate) const fn is_forced(&self) -> bool {
+        matches!(self.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_)))
+    }
+
     /// Refuses what only some formats can ask for, and what changes the shape of the answer.
     pub(crate) fn check_answer(&self, backend: Format) -> Result<(), Untranslatable> {
         let (path, what) = match (self.answers, self.logprobs) {

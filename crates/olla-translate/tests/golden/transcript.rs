@@ -135,6 +135,13 @@ fn abilities(case: &Value) -> Abilities {
             "late_system" => abilities.late_system = is,
             "continues" => abilities.continues = is,
             "adaptive_thinking" => abilities.adaptive_thinking = is,
+            "thinking_budget" => abilities.thinking_budget = is,
+            "thinking_off" => abilities.thinking_off = is,
+            "thinks_unasked" => abilities.thinks_unasked = is,
+            "effort_xhigh" => abilities.effort_xhigh = is,
+            "sampling" => abilities.sampling = is,
+            "top_p_with_temperature" => abilities.top_p_with_temperature = is,
+            "forced_tools" => abilities.forced_tools = is,
             "stop_limit" => {
                 abilities.stop_limit = value.as_u64().map(|limit| usize::try_from(limit).unwrap());
             }

@@ -67,24 +67,28 @@ pub(crate) fn write(
 /// Anthropic's temperature ends at 1, and while it thinks a model takes no other.
 fn sampling(request: &Request<'_>, plan: &Plan, notes: &mut Notes<'_>, body: &mut Object<'_>) {
     let sampling = &request.sampling;
-    if let Some(temperature) = &sampling.temperature {
-        let value = temperature.as_f64().unwrap_or(1.0);
-        if plan.thinks() && (value - 1.0).abs() > f64::EPSILON {
-            notes.dropped.note("temperature (a thinking model has its own)");
-        } else if value > 1.0 {
-            notes.dropped.note("temperature (1 in place of more)");
-            body.number("temperature", 1);
-        } else {
-            body.display("temperature", temperature);
-        }
-    }
-    for (key, value) in [("top_p", &sampling.top_p), ("top_k", &sampling.top_k)] {
+    let drawn =
+        [("temperature", &sampling.temperature), ("top_p", &sampling.top_p), ("top_k", &sampling.top_k)];
+    let mut warm = false;
+    for (key, value) in drawn {
         let Some(value) = value else { continue };
-        let fits = key == "top_p" && value.as_f64().is_some_and(|p| p >= 0.95);
-        if plan.thinks() && !fits {
+        let figure = value.as_f64().unwrap_or(1.0);
+        let is_usual = key != "top_k" && (figure - 1.0).abs() < f64::EPSILON;
+        if !notes.abilities.sampling {
+            if !is_usual {
+                notes.dropped.note(format!("{key} (this model has its own)"));
+            }
+        } else if plan.thinks() && !is_usual && !(key == "top_p" && figure >= 0.95) {
             notes.dropped.note(format!("{key} (a thinking model has its own)"));
+        } else if key == "top_p" && warm && !notes.abilities.top_p_with_temperature {
+            notes.dropped.note("top_p (not beside temperature)");
+        } else if key == "temperature" && figure > 1.0 {
+            notes.dropped.note("temperature (1 in place of more)");
+            body.number(key, 1);
+            warm = true;
         } else {
             body.display(key, value);
+            warm |= key == "temperature";
         }
     }
     for (key, value) in [

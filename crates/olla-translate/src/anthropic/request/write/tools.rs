@@ -52,16 +52,23 @@ pub(super) fn write(
 }
 
 fn choice(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>) {
+    let may_force = notes.abilities.forced_tools;
+    if request.is_forced() && !may_force {
+        notes.dropped.note("tool_choice (this model cannot be forced)");
+    }
     let kind = match (&request.tool_choice, request.parallel_tools) {
         (None, None) => return,
         (None | Some(ToolChoice::Auto), _) => "auto",
+        (Some(ToolChoice::Any | ToolChoice::Tool(_)), _) if !may_force => "auto",
         (Some(ToolChoice::Any), _) => "any",
         (Some(ToolChoice::None), _) => "none",
         (Some(ToolChoice::Tool(_)), _) => "tool",
     };
     let mut wire = body.object("tool_choice");
     wire.text("type", kind);
-    if let Some(ToolChoice::Tool(name)) = &request.tool_choice {
+    if let Some(ToolChoice::Tool(name)) = &request.tool_choice
+        && may_force
+    {
         wire.text("name", &notes.names.outward(name));
     }
     if let Some(parallel) = request.parallel_tools
