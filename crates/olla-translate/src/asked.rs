@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::{Stamp, json::Object, responses::Namespaced, tool_names::ToolNames};
 
 /// What the writer of an answer has to know of the request.
@@ -20,6 +22,8 @@ pub(crate) struct Asked {
     pub(crate) kept: bool,
     /// The answer that this one goes on from; only Responses have one.
     pub(crate) previous: Option<Box<str>>,
+    /// What a response says again of its request: fields of JSON. Only Responses do.
+    pub(crate) echo: Bytes,
     /// How long ago the request was sent.
     pub(crate) elapsed: Duration,
 }

@@ -1,6 +1,7 @@
 //! OpenAI's Responses, for clients: their requests are read, their answers written. Backends of this format get
 //! the client's own bytes.
 
+mod echo;
 mod history;
 mod input_items;
 mod item;
@@ -8,6 +9,7 @@ mod request;
 mod response;
 mod stream;
 
+pub(crate) use echo::read as echo;
 pub use history::ResponseChain;
 pub use input_items::ItemPage;
 pub(crate) use item::Namespaced;

@@ -122,6 +122,7 @@ impl Translation {
             stream_usage: request.stream_usage,
             kept: false,
             previous: None,
+            echo: if self.client == Format::Responses { responses::echo(body) } else { Bytes::new() },
             elapsed: Duration::ZERO,
         };
         Ok(TranslatedRequest {

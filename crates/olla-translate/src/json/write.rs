@@ -78,6 +78,21 @@ fn escape(out: &mut BytesMut, text: &str) {
     out.put_slice(rest);
 }
 
+/// Writes JSON without line ends: between values they mean nothing, and of Unicode's those within strings are
+/// escaped.
+fn line(out: &mut BytesMut, json: &str) {
+    for piece in json.split_inclusive(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        let text = piece.trim_end_matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
+        out.put_slice(text.as_bytes());
+        out.put_slice(match piece.get(text.len()..).unwrap_or_default() {
+            "\u{85}" => b"\\u0085",
+            "\u{2028}" => b"\\u2028",
+            "\u{2029}" => b"\\u2029",
+            _ => b"",
+        });
+    }
+}
+
 fn is_special(byte: u8) -> bool {
     SPECIAL.get(usize::from(byte)).copied().unwrap_or(false)
 }
@@ -98,6 +113,11 @@ impl<'b> Object<'b> {
     pub(crate) fn open_with_end(out: &'b mut BytesMut, end: &'static [u8]) -> Self {
         out.put_u8(b'{');
         Self { out, empty: true, end }
+    }
+
+    /// Opens the inside of an object, without its brackets.
+    pub(crate) fn fields_alone(out: &'b mut BytesMut) -> Self {
+        Self { out, empty: true, end: b"" }
     }
 
     /// Writes a key, which must need no escapes, and hands out the buffer for its value.
@@ -156,6 +176,27 @@ impl<'b> Object<'b> {
     /// Writes what is JSON already.
     pub(crate) fn json(&mut self, key: &str, json: &str) -> &mut Self {
         self.key(key).put_slice(json.as_bytes());
+        self
+    }
+
+    /// Writes what is JSON already, on one line.
+    pub(crate) fn line(&mut self, key: &str, json: &str) -> &mut Self {
+        line(self.key(key), json);
+        self
+    }
+
+    /// The same under a key that may need escapes.
+    pub(crate) fn any_line(&mut self, key: &str, json: &str) -> &mut Self {
+        line(self.any_key(key), json);
+        self
+    }
+
+    /// Writes fields that were written alone.
+    pub(crate) fn fields(&mut self, fields: &[u8]) -> &mut Self {
+        if !fields.is_empty() {
+            self.out.put_slice(if std::mem::take(&mut self.empty) { b"" } else { b"," });
+            self.out.put_slice(fields);
+        }
         self
     }
 

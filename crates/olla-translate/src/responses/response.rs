@@ -72,26 +72,22 @@ pub(super) fn frame(standing: Standing<'_>, items: &[u8], asked: &Asked, mut bod
             body.null("incomplete_details");
         }
     }
-    body.null("instructions").null("max_output_tokens").json("metadata", "{}").text("model", &asked.model);
+    body.text("model", &asked.model);
     let output = body.key("output");
     output.put_u8(b'[');
     output.put_slice(items);
     output.put_u8(b']');
-    body.flag("parallel_tool_calls", true);
     match &asked.previous {
         Some(previous) => body.text("previous_response_id", previous),
         None => body.null("previous_response_id"),
     };
-    body.json("reasoning", r#"{"effort":null,"summary":null}"#).flag("store", asked.kept).null("temperature");
-    body.json("text", r#"{"format":{"type":"text"}}"#).text("tool_choice", "auto").json("tools", "[]");
-    body.null("top_p").text("truncation", "disabled");
+    body.flag("store", asked.kept).fields(&asked.echo);
     match standing {
         Standing::Ended(_, usage) => self::usage(&usage, &mut body),
         Standing::InProgress | Standing::Failed(_) => {
             body.null("usage");
         }
     }
-    body.null("user");
 }
 
 /// Returns the id of the response.
