@@ -66,7 +66,8 @@ prop_compose! {
     }
 }
 
-const SCHEMA: &str = r#"{"type":"object","properties":{"city":{"type":"string"}}}"#;
+const SCHEMA: &str =
+    r#"{"type":"object","properties":{"city":{"type":"string"}},"additionalProperties":false}"#;
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()

@@ -2,17 +2,14 @@
 
 mod blocks;
 mod messages;
+mod schema;
 mod thinking;
 mod tools;
 
 use bytes::BytesMut;
 
-use crate::{
-    Format, Untranslatable,
-    canonical::{OutputFormat, Request},
-    json::Object,
-    notes::Notes,
-};
+use crate::{Format, Untranslatable, canonical::Request, json::Object, notes::Notes};
+use schema::Form;
 use thinking::Plan;
 
 /// Fields that have no counterpart elsewhere and are known to servers of this format.
@@ -26,10 +23,10 @@ pub(crate) fn write(
     out: &mut BytesMut,
 ) -> Result<(), Untranslatable> {
     request.check_answer(Format::Messages)?;
-    let plan = Plan::of(request, notes);
+    let (plan, form) = (Plan::of(request, notes), Form::of(request, notes));
     let mut body = Object::open(out);
     body.text("model", &request.model).number("max_tokens", plan.max_tokens);
-    messages::write(request, notes, &mut body)?;
+    messages::write(request, form.told(), notes, &mut body)?;
     tools::write(request, notes, &mut body)?;
     sampling(request, &plan, notes, &mut body);
     if !request.stop.is_empty() {
@@ -39,10 +36,7 @@ pub(crate) fn write(
             list.text(sequence);
         });
     }
-    plan.write(request, &mut body);
-    if matches!(request.format, Some(OutputFormat::Json)) {
-        notes.dropped.note("response_format (as an instruction)");
-    }
+    plan.write(&form, &mut body);
     if let Some(user) = &request.user {
         body.object("metadata").text("user_id", user);
     }

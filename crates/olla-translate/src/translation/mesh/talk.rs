@@ -90,8 +90,10 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn schema() -> impl Strategy<Value = Value> {
-    "[a-z]{1,4}"
-        .prop_map(|key| serde_json::json!({ "type": "object", "properties": { key: { "type": "string" } } }))
+    "[a-z]{1,4}".prop_map(|key| {
+        let properties = serde_json::json!({ key: { "type": "string" } });
+        serde_json::json!({ "type": "object", "properties": properties, "additionalProperties": false })
+    })
 }
 
 fn input() -> impl Strategy<Value = Value> {

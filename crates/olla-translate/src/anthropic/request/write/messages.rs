@@ -3,17 +3,15 @@
 use super::blocks;
 use crate::{
     Format, Untranslatable,
-    canonical::{Block, OutputFormat, Request, Role, Turn},
+    canonical::{Block, Request, Role, Turn},
     json::{Array, Object},
     notes::Notes,
 };
 
-/// What stands in for JSON mode, which Anthropic does not have.
-const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
-
-/// Writes `system` and `messages`.
+/// Writes `system`, with an instruction of our own at its end, and `messages`.
 pub(super) fn write(
     request: &Request<'_>,
+    instruction: Option<&str>,
     notes: &mut Notes<'_>,
     body: &mut Object<'_>,
 ) -> Result<(), Untranslatable> {
@@ -25,7 +23,6 @@ pub(super) fn write(
         notes.dropped.note("late system messages (moved to the beginning)");
     }
     let instructions: Vec<&Block<'_>> = request.system.iter().chain(late).collect();
-    let json_only = matches!(request.format, Some(OutputFormat::Json)).then_some(JSON_ONLY);
     if turns.is_empty() {
         if instructions.iter().all(|block| block.as_text().is_some_and(|text| text.trim().is_empty())) {
             return Err(Untranslatable::malformed("messages", "at least one message must say something"));
@@ -34,10 +31,10 @@ pub(super) fn write(
         let mut messages = body.array("messages");
         let mut message = messages.object();
         message.text("role", "user");
-        return texts(&instructions, json_only, "content", &mut message);
+        return texts(&instructions, instruction, "content", &mut message);
     }
-    if !instructions.is_empty() || json_only.is_some() {
-        texts(&instructions, json_only, "system", body)?;
+    if !instructions.is_empty() || instruction.is_some() {
+        texts(&instructions, instruction, "system", body)?;
     }
     let mut messages = body.array("messages");
     if turns.first().is_some_and(|turn| turn.role == Role::Assistant) {

@@ -1,8 +1,9 @@
 //! How a model is asked to think, to write and to format.
 
+use super::schema::Form;
 use crate::{
     Abilities,
-    canonical::{Content, Effort, OutputFormat, Reasoning, Request, Role, Thinking},
+    canonical::{Content, Effort, Reasoning, Request, Role, Thinking},
     json::Object,
     notes::Notes,
 };
@@ -72,7 +73,7 @@ impl Plan {
     }
 
     /// Writes `thinking` and `output_config`.
-    pub(super) fn write(&self, request: &Request<'_>, body: &mut Object<'_>) {
+    pub(super) fn write(&self, form: &Form, body: &mut Object<'_>) {
         match self.mode {
             Mode::Unsaid => {}
             Mode::Off => {
@@ -89,9 +90,9 @@ impl Plan {
                 }
             }
         }
-        let schema = match &request.format {
-            Some(OutputFormat::Schema { schema, .. }) => Some(schema),
-            Some(OutputFormat::Json) | None => None,
+        let schema = match form {
+            Form::Enforced(schema) => Some(schema),
+            Form::Any | Form::Told(_) => None,
         };
         if self.effort.is_none() && schema.is_none() {
             return;
@@ -101,7 +102,7 @@ impl Plan {
             output.text("effort", effort.as_str());
         }
         if let Some(schema) = schema {
-            output.object("format").text("type", "json_schema").raw("schema", schema);
+            output.object("format").text("type", "json_schema").json("schema", schema);
         }
     }
 }
