@@ -38,6 +38,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     let blocks = wire.content.read(Place::default());
     let usage: Option<usage::WireUsage> = crate::json::lenient(wire.usage);
     Ok(Response {
+        refusal: None,
         blocks: blocks.into_iter().map(|block| block.content).collect(),
         stop: Stop {
             reason: stop::read(wire.stop_reason.as_deref().unwrap_or_default()),

@@ -28,9 +28,15 @@ pub(crate) enum Event<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Head<'a> {
     Text,
+    /// A text that says that the model refuses.
+    Refusal,
     Thinking,
     RedactedThinking(&'a str),
-    ToolUse { id: &'a str, name: &'a str, kind: ToolKind },
+    ToolUse {
+        id: &'a str,
+        name: &'a str,
+        kind: ToolKind,
+    },
 }
 
 /// How a block goes on.

@@ -7,6 +7,8 @@ use crate::json::Text;
 #[derive(Debug, Default)]
 pub(crate) struct Response<'a> {
     pub(crate) blocks: Vec<Content<'a>>,
+    /// Which of the blocks, a text, says that the model refuses, where the backend tells.
+    pub(crate) refusal: Option<usize>,
     pub(crate) stop: Stop<'a>,
     pub(crate) usage: Option<Usage>,
 }
@@ -86,8 +88,11 @@ impl Response<'_> {
     /// Tells the answer as the events of a stream.
     pub(crate) fn replay(&self, emit: &mut dyn FnMut(Event<'_>)) {
         emit(Event::Start { usage: self.usage });
-        for (index, block) in (0..).zip(&self.blocks) {
+        for ((index, block), at) in (0..).zip(&self.blocks).zip(0_usize..) {
             let (head, deltas) = match block {
+                Content::Text(text) if self.refusal == Some(at) => {
+                    (Head::Refusal, [Some(Delta::Text(text)), None])
+                }
                 Content::Text(text) => (Head::Text, [Some(Delta::Text(text)), None]),
                 Content::Thinking { text, signature } => {
                     let signature = (!signature.is_empty()).then_some(Delta::Signature(signature));

@@ -10,7 +10,7 @@ use crate::{
     json::Object,
     tokens,
 };
-pub(super) use items::{Item, Said, Status, output_text};
+pub(super) use items::{Item, Said, Status};
 
 /// How a response stands.
 #[derive(Debug, Clone, Copy)]
@@ -20,18 +20,22 @@ pub(super) enum Standing<'s> {
     Failed(&'s Failure),
 }
 
+/// How an answer ends with which the model refuses in words: that is all it says.
+pub(super) const REFUSED: Stop<'static> = Stop { reason: StopReason::EndTurn, sequence: None };
+
 /// Appends a whole response.
 pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) {
     let mut items = BytesMut::new();
     let (mut number, mut written) = (0, 0);
-    let mut blocks = response.blocks.iter().peekable();
-    while let Some(block) = blocks.next() {
-        let Some(item) = Item::of(block, asked, number) else { continue };
+    let stop = if response.refusal.is_some() { &REFUSED } else { &response.stop };
+    let mut blocks = response.blocks.iter().enumerate().peekable();
+    while let Some((at, block)) = blocks.next() {
+        let refuses = response.refusal == Some(at);
+        let Some(item) = Item::of(block, refuses, asked, number) else { continue };
         if number > 0 {
             items.put_u8(b',');
         }
-        let status =
-            if blocks.peek().is_none() { Status::of_last(&response.stop) } else { Status::Completed };
+        let status = if blocks.peek().is_none() { Status::of_last(stop) } else { Status::Completed };
         item.write(status, asked, &mut Object::open(&mut items));
         number += 1;
         written += item.length();
@@ -39,7 +43,7 @@ pub(crate) fn write(response: &Response<'_>, asked: &Asked, out: &mut BytesMut) 
     let guess =
         || Usage { input: asked.prompt_tokens, output: tokens::of_bytes(written), ..Usage::default() };
     let usage = response.usage.unwrap_or_else(guess);
-    frame(Standing::Ended(&response.stop, usage), &items, asked, Object::open(out));
+    frame(Standing::Ended(stop, usage), &items, asked, Object::open(out));
 }
 
 /// Writes a response of these items.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::response::{Item, Said, Standing, Status, frame, incomplete, output_text};
+use super::response::{Item, REFUSED, Said, Standing, Status, frame, incomplete};
 use crate::{
     asked::Asked,
     canonical::{Delta, Event, Failure, Head, Stop, ToolKind, Usage},
@@ -25,6 +25,7 @@ pub(crate) struct StreamWriter {
     items: u32,
     done: BytesMut,
     written: usize,
+    refused: bool,
 }
 
 // === impl StreamWriter ===
@@ -41,6 +42,7 @@ impl StreamWriter {
             items: 0,
             done: BytesMut::new(),
             written: 0,
+            refused: false,
         }
     }
 
@@ -59,7 +61,7 @@ impl StreamWriter {
     pub(crate) fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
         if self.ended && !matches!(event, Event::Ping) {
             let status = match event {
-                Event::Finish { stop, .. } => Status::of_last(stop),
+                Event::Finish { stop, .. } => Status::of_last(if self.refused { &REFUSED } else { stop }),
                 _ => Status::Completed,
             };
             self.item_stop(status, out);
@@ -84,6 +86,7 @@ impl StreamWriter {
     fn item_start(&mut self, head: Head<'_>, out: &mut BytesMut) {
         let said = match head {
             Head::Text => Said::Message,
+            Head::Refusal => Said::Refusal,
             Head::Thinking => Said::Thoughts { signature: Cow::Borrowed("") },
             Head::RedactedThinking(data) => Said::Redacted(Cow::Owned(data.to_owned())),
             Head::ToolUse { id, name, kind } => {
@@ -97,9 +100,9 @@ impl StreamWriter {
             item.write(Status::InProgress, &self.asked, &mut event.object("item"));
         }
         match item.said {
-            Said::Message => {
+            Said::Message | Said::Refusal => {
                 let mut event = self.about("response.content_part.added", &item.id, out);
-                output_text("", &mut event.number("content_index", 0).object("part"));
+                item.said.part("", &mut event.number("content_index", 0).object("part"));
             }
             Said::Thoughts { .. } => {
                 let mut event = self.about("response.reasoning_summary_part.added", &item.id, out);
@@ -107,6 +110,7 @@ impl StreamWriter {
             }
             Said::Redacted(_) | Said::Call { .. } => {}
         }
+        self.refused |= matches!(item.said, Said::Refusal);
         self.open = Some(item);
     }
 
@@ -118,6 +122,7 @@ impl StreamWriter {
         if let Delta::Text(text) | Delta::Thinking(text) | Delta::ToolInput(text) = delta {
             let (name, index) = match item.said {
                 Said::Message => ("response.output_text.delta", Some("content_index")),
+                Said::Refusal => ("response.refusal.delta", Some("content_index")),
                 Said::Thoughts { .. } => ("response.reasoning_summary_text.delta", Some("summary_index")),
                 Said::Call { kind: ToolKind::Freeform, .. } => {
                     ("response.custom_tool_call_input.delta", None)
@@ -157,12 +162,16 @@ impl StreamWriter {
     fn contents_done(&mut self, item: &Item<'_>, out: &mut BytesMut) {
         let text = &*item.text;
         match &item.said {
-            Said::Message => {
-                let mut event = self.about("response.output_text.done", &item.id, out);
-                event.number("content_index", 0).text("text", text).json("logprobs", "[]");
-                drop(event);
+            Said::Message | Said::Refusal => {
+                if matches!(item.said, Said::Refusal) {
+                    let mut event = self.about("response.refusal.done", &item.id, out);
+                    event.number("content_index", 0).text("refusal", text);
+                } else {
+                    let mut event = self.about("response.output_text.done", &item.id, out);
+                    event.number("content_index", 0).text("text", text).json("logprobs", "[]");
+                }
                 let mut event = self.about("response.content_part.done", &item.id, out);
-                output_text(text, &mut event.number("content_index", 0).object("part"));
+                item.said.part(text, &mut event.number("content_index", 0).object("part"));
             }
             Said::Thoughts { .. } => {
                 let mut event = self.about("response.reasoning_summary_text.done", &item.id, out);
@@ -189,6 +198,7 @@ impl StreamWriter {
     fn finish(&mut self, stop: &Stop<'_>, usage: Option<Usage>, out: &mut BytesMut) {
         let output = tokens::of_bytes(self.written);
         let guess = || Usage { input: self.asked.prompt_tokens, output, ..Usage::default() };
+        let stop = if self.refused { &REFUSED } else { stop };
         let standing = Standing::Ended(stop, usage.unwrap_or_else(guess));
         let name = if incomplete(stop).is_some() { "response.incomplete" } else { "response.completed" };
         let mut event = event(name, &mut self.sequence, out);

@@ -79,7 +79,7 @@ impl StreamWriter {
         event.number("index", u64::from(index));
         let mut block = event.object("content_block");
         match head {
-            Head::Text => block.text("type", "text").text("text", ""),
+            Head::Text | Head::Refusal => block.text("type", "text").text("text", ""),
             Head::Thinking => block.text("type", "thinking").text("thinking", "").text("signature", ""),
             Head::RedactedThinking(data) => block.text("type", "redacted_thinking").text("data", data),
             Head::ToolUse { id, name, .. } => {

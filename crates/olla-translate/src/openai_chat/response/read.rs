@@ -22,6 +22,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     };
     let refused = !message.refusal.0.is_empty();
     let blocks = blocks(message);
+    let refusal = blocks.iter().rposition(|block| matches!(block, Content::Text(_))).filter(|_| refused);
     let has_calls = blocks.iter().any(|block| matches!(block, Content::ToolUse(_)));
     let Some(reason) = stop_reason(choice.finish_reason.0.as_deref().unwrap_or("stop")) else {
         let message = "it ended with an error".to_owned();
@@ -33,7 +34,7 @@ pub(crate) fn read(body: &str) -> Result<Response<'_>, Unreadable> {
     };
     let reason = settle(reason, has_calls, refused);
     let sequence = sequence.filter(|_| reason == StopReason::StopSequence).map(Text::from);
-    Ok(Response { blocks, stop: Stop { reason, sequence }, usage })
+    Ok(Response { blocks, refusal, stop: Stop { reason, sequence }, usage })
 }
 
 /// Thoughts come first, then text, then calls.

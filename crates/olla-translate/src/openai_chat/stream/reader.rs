@@ -37,6 +37,7 @@ enum Open {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Voice {
     Aloud,
+    Refusing,
     Thinking,
 }
 
@@ -165,7 +166,7 @@ impl StreamReader {
         self.say(Voice::Aloud, &message.content.0, emit);
         if !message.refusal.0.is_empty() {
             self.refused = true;
-            self.say(Voice::Aloud, &message.refusal.0, emit);
+            self.say(Voice::Refusing, &message.refusal.0, emit);
         }
         for call in message.tool_calls.iter() {
             self.call(call, emit);
@@ -207,12 +208,13 @@ impl StreamReader {
             self.close(emit);
             let head = match voice {
                 Voice::Aloud => Head::Text,
+                Voice::Refusing => Head::Refusal,
                 Voice::Thinking => Head::Thinking,
             };
             self.start(Open::Said(voice), head, emit);
         }
         let delta = match voice {
-            Voice::Aloud => Delta::Text(text),
+            Voice::Aloud | Voice::Refusing => Delta::Text(text),
             Voice::Thinking => Delta::Thinking(text),
         };
         emit(Event::BlockDelta { index: self.index(), delta });

@@ -74,7 +74,7 @@ impl StreamWriter {
 
     fn block_start(&mut self, head: Head<'_>, out: &mut BytesMut) {
         match head {
-            Head::Text | Head::Thinking => {}
+            Head::Text | Head::Refusal | Head::Thinking => {}
             Head::RedactedThinking(data) => self.delta(out, |delta| {
                 let mut list = delta.array("thinking_blocks");
                 list.object().text("type", "redacted_thinking").text("data", data);

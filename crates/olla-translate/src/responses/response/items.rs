@@ -23,6 +23,7 @@ pub(in crate::responses) struct Item<'i> {
 #[derive(Debug)]
 pub(in crate::responses) enum Said<'i> {
     Message,
+    Refusal,
     Thoughts { signature: Cow<'i, str> },
     Redacted(Cow<'i, str>),
     Call { id: Cow<'i, str>, name: Cow<'i, str>, kind: ToolKind },
@@ -41,8 +42,9 @@ pub(in crate::responses) enum Status {
 
 impl<'i> Item<'i> {
     /// Makes the item of a block.
-    pub(super) fn of(block: &'i Content<'_>, asked: &Asked, number: u32) -> Option<Self> {
+    pub(super) fn of(block: &'i Content<'_>, refuses: bool, asked: &Asked, number: u32) -> Option<Self> {
         let (said, text) = match block {
+            Content::Text(text) if refuses => (Said::Refusal, &**text),
             Content::Text(text) => (Said::Message, &**text),
             Content::Thinking { text, signature } => {
                 (Said::Thoughts { signature: (**signature).into() }, &**text)
@@ -72,11 +74,11 @@ impl<'i> Item<'i> {
         let text = if done { &*self.text } else { "" };
         item.text("id", &self.id);
         match &self.said {
-            Said::Message => {
+            Said::Message | Said::Refusal => {
                 item.text("type", "message").text("status", status.as_str()).text("role", "assistant");
                 let mut content = item.array("content");
                 if done {
-                    output_text(text, &mut content.object());
+                    self.said.part(text, &mut content.object());
                 }
             }
             Said::Thoughts { signature } => {
@@ -108,23 +110,29 @@ impl<'i> Item<'i> {
     }
 }
 
-/// Writes a part with text.
-pub(in crate::responses) fn output_text(text: &str, part: &mut Object<'_>) {
-    part.text("type", "output_text").json("annotations", "[]").json("logprobs", "[]").text("text", text);
-}
-
 // === impl Said ===
 
 impl Said<'_> {
     /// Makes the id of an item.
     pub(in crate::responses) fn id(&self, asked: &Asked, number: u32) -> String {
         let prefix = match self {
-            Self::Message => "msg_",
+            Self::Message | Self::Refusal => "msg_",
             Self::Thoughts { .. } | Self::Redacted(_) => "rs_",
             Self::Call { kind: ToolKind::Function, .. } => "fc_",
             Self::Call { kind: ToolKind::Freeform, .. } => "ctc_",
         };
         asked.stamp.numbered(prefix, number + 1)
+    }
+
+    /// Writes the part of a message.
+    pub(in crate::responses) fn part(&self, text: &str, part: &mut Object<'_>) {
+        match self {
+            Self::Refusal => part.text("type", "refusal").text("refusal", text),
+            _ => {
+                let part = part.text("type", "output_text").json("annotations", "[]");
+                part.json("logprobs", "[]").text("text", text)
+            }
+        };
     }
 }
 
