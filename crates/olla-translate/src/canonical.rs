@@ -14,6 +14,7 @@ pub(crate) use content::{
 pub(crate) use event::{Delta, Event, Failure, Head};
 pub(crate) use request::{
     Effort, OutputFormat, Reasoning, Request, Role, Sampling, Thinking, Tool, ToolChoice, ToolSort, Turn,
+    retain_allowed,
 };
 pub(crate) use response::{Response, Stop, StopReason};
 pub use response::{ServiceTier, Usage};

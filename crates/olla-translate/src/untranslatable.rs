@@ -79,6 +79,22 @@ impl Untranslatable {
         }
     }
 
+    /// Makes the error of a tool that only models of the client's own provider have.
+    pub(crate) fn tool(kind: &str, place: Place, backend: Format) -> Self {
+        let why = match kind {
+            "local_shell" | "shell" | "apply_patch" | "computer" | "computer_use_preview" => {
+                "which only OpenAI's models know"
+            }
+            _ => "which the provider itself runs",
+        };
+        Self::Inexpressible {
+            path: place.to_string(),
+            what: format!("the tool {kind}, {why},"),
+            backend,
+            hint: "",
+        }
+    }
+
     /// Makes the error of an image for a model that does not see.
     pub(crate) fn unseen(place: Place, backend: Format) -> Self {
         let hint = " (this model does not see images)";

@@ -145,6 +145,19 @@ pub(crate) enum OutputFormat<'a> {
     },
 }
 
+/// Leaves only the tools that a `tool_choice` allows: those of these names, and those of these kinds that the
+/// provider runs.
+pub(crate) fn retain_allowed(tools: &mut Vec<Tool<'_>>, allowed: &[String]) -> Result<(), Untranslatable> {
+    tools.retain(|tool| {
+        let known_as = if let ToolSort::Hosted(kind) = &tool.sort { kind } else { &tool.name };
+        allowed.iter().any(|allowed| *allowed == **known_as)
+    });
+    if tools.is_empty() {
+        return Err(Untranslatable::malformed("tool_choice", "it allows none of the tools"));
+    }
+    Ok(())
+}
+
 // === impl Request ===
 
 impl Request<'_> {

@@ -9,7 +9,7 @@ use serde_json::Number;
 use crate::{
     Untranslatable,
     canonical::{Block, Content, Effort, OutputFormat, Place, Reasoning, Request, Sampling, Thinking},
-    json::{Count, Field, Items, RawValue, Text, record},
+    json::{Count, Field, Items, RawValue, Text, lenient, record},
 };
 use items::WireItem;
 use tools::WireTool;
@@ -33,6 +33,7 @@ record! {
         service_tier: Option<Text<'a>> = "service_tier",
         previous_response_id: Option<Text<'a>> = "previous_response_id",
         conversation: Option<&'a RawValue> = "conversation",
+        prompt: Option<&'a RawValue> = "prompt",
         background: Option<bool> = "background",
         top_logprobs: Option<Count> = "top_logprobs",
         // What follows is about keeping and telling answers, and not about the answer.
@@ -48,6 +49,9 @@ record! {
     /// `reasoning`.
     struct WireReasoning<'a> {
         effort: Option<Text<'a>> = "effort",
+        // Thoughts are told as far as the backend tells them.
+        summary: Option<&'a RawValue> = "summary",
+        generate_summary: Option<&'a RawValue> = "generate_summary",
     }
 }
 
@@ -77,6 +81,9 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     let model = wire.model.take().filter(|model| !model.is_empty());
     let Some(model) = model else { return Err(Untranslatable::malformed("model", "field required")) };
     check(&wire)?;
+    if let Some(value) = wire.prompt {
+        wire.rest.push(Field { name: "prompt".into(), value });
+    }
     let (mut system, turns) = items::read(input(wire.input)?)?;
     if turns.is_empty() && system.is_empty() {
         return Err(Untranslatable::malformed("input", "at least one item is required"));
@@ -84,22 +91,35 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     if let Some(text) = wire.instructions.filter(|text| !text.is_empty()) {
         system.insert(0, Block::new(Content::Text(text), Place::message("instructions", 0)));
     }
-    let effort = wire.reasoning.and_then(|reasoning| reasoning.effort);
+    let reasoning = wire.reasoning.unwrap_or_default();
+    let effort = reasoning.effort;
+    wire.rest.extend(reasoning.rest.into_iter().map(|field| below("reasoning", field)));
     let text = wire.text.unwrap_or_default();
+    wire.rest.extend(text.rest.into_iter().map(|field| below("text", field)));
+    let include: Items<Text<'_>> = lenient(wire.include).unwrap_or(Items(vec![]));
+    let told = |what: &str| include.0.iter().any(|included| **included == *what);
+    let logprobs =
+        wire.top_logprobs.is_some_and(|Count(number)| number > 0) || told("message.output_text.logprobs");
+    let known = usize::from(told("reasoning.encrypted_content"));
+    if let Some(value) = wire.include.filter(|_| include.0.len() > known) {
+        wire.rest.push(Field { name: "include".into(), value });
+    }
     if let Some(value) = text.verbosity.filter(|value| value.get() != "null") {
         wire.rest.push(Field { name: "verbosity".into(), value });
     }
     if let Some(value) = wire.truncation.filter(|value| value.get() == "\"auto\"") {
         wire.rest.push(Field { name: "truncation".into(), value });
     }
-    let (tools, namespaces) = tools::read(wire.tools.0)?;
+    let mut tools = tools::read(wire.tools.0)?;
+    let tool_choice = tools::choice(wire.tool_choice, &mut tools)?;
+    let (tools, namespaces) = tools;
     Ok(Request {
         model,
         system,
         turns,
         tools,
         namespaces,
-        tool_choice: tools::choice(wire.tool_choice)?,
+        tool_choice,
         parallel_tools: wire.parallel_tool_calls,
         max_tokens: wire.max_output_tokens.map(|Count(tokens)| tokens),
         sampling: Sampling { temperature: wire.temperature, top_p: wire.top_p, ..Sampling::default() },
@@ -110,12 +130,17 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         format: format(text.format)?,
         user: wire.user,
         service_tier: wire.service_tier,
-        logprobs: wire.top_logprobs.is_some_and(|Count(number)| number > 0),
+        logprobs,
         stream: wire.stream.unwrap_or(false),
         stream_usage: true,
         rest: wire.rest,
         ..Request::default()
     })
+}
+
+/// Names a field by where it is.
+fn below<'a>(place: &str, field: Field<'a>) -> Field<'a> {
+    Field { name: format!("{place}.{}", &*field.name).into(), value: field.value }
 }
 
 /// Refuses what needs more than a model.
@@ -127,6 +152,10 @@ fn check(wire: &WireRequest<'_>) -> Result<(), Untranslatable> {
     if wire.conversation.is_some_and(|conversation| conversation.get() != "null") {
         let why = "conversations are kept by OpenAI only; send the items in input";
         return Err(Untranslatable::malformed("conversation", why));
+    }
+    if wire.prompt.is_some_and(|prompt| prompt.get().starts_with('{')) {
+        let why = "prompts are kept by OpenAI only; send its text in instructions and input";
+        return Err(Untranslatable::malformed("prompt", why));
     }
     if wire.background == Some(true) {
         return Err(Untranslatable::malformed("background", "answers cannot be fetched later"));

@@ -43,6 +43,7 @@ record! {
         user: Option<Text<'a>> = "user",
         service_tier: Option<Text<'a>> = "service_tier",
         audio: Option<&'a RawValue> = "audio",
+        web_search_options: Option<&'a RawValue> = "web_search_options",
     }
 }
 
@@ -90,12 +91,17 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     if wire.audio.is_some() {
         return Err(Untranslatable::malformed("audio", "spoken answers cannot be translated"));
     }
+    if wire.web_search_options.is_some() {
+        let why = "the search of the provider itself cannot be translated";
+        return Err(Untranslatable::malformed("web_search_options", why));
+    }
     let mut lost = vec![];
     if messages::are_cached(&wire.messages.0) || tools::are_cached(&wire.tools.0) {
         lost.push("cache_control".into());
     }
     let (system, turns) = messages::read(wire.messages.0)?;
-    let tools = tools::read(wire.tools.0, wire.functions.0)?;
+    let mut tools = tools::read(wire.tools.0, wire.functions.0)?;
+    let tool_choice = tools::choice(wire.tool_choice.or(wire.function_call), &mut tools)?;
     let stream_options: Option<WireStreamOptions<'_>> = lenient(wire.stream_options);
     Ok(Request {
         model,
@@ -103,7 +109,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
         turns,
         tools,
         namespaces: vec![],
-        tool_choice: tools::choice(wire.tool_choice.or(wire.function_call))?,
+        tool_choice,
         parallel_tools: wire.parallel_tool_calls,
         max_tokens: wire.max_completion_tokens.or(wire.max_tokens).map(|Count(tokens)| tokens),
         sampling: Sampling {

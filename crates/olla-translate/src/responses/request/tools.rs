@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     Untranslatable,
-    canonical::{Place, Tool, ToolChoice, ToolSort},
+    canonical::{Place, Tool, ToolChoice, ToolSort, retain_allowed},
     json::{Items, RawValue, Text, record},
     responses::item::{Namespaced, flat_name},
 };
@@ -35,11 +35,23 @@ record! {
         kind: Option<Text<'a>> = "type",
         name: Option<Text<'a>> = "name",
         mode: Option<Text<'a>> = "mode",
+        tools: Items<WireAllowed<'a>> = "tools",
     }
 }
 
+record! {
+    /// A tool that may be called.
+    struct WireAllowed<'a> {
+        kind: Option<Text<'a>> = "type",
+        name: Option<Text<'a>> = "name",
+    }
+}
+
+/// The tools of a request, and which of them are within a namespace.
+pub(super) type Tools<'a> = (Vec<Tool<'a>>, Vec<Namespaced>);
+
 /// Reads the tools. Those of a namespace get one name of both parts.
-pub(super) fn read(tools: Vec<WireTool<'_>>) -> Result<(Vec<Tool<'_>>, Vec<Namespaced>), Untranslatable> {
+pub(super) fn read(tools: Vec<WireTool<'_>>) -> Result<Tools<'_>, Untranslatable> {
     let (mut read, mut namespaces) = (Vec::with_capacity(tools.len()), vec![]);
     for (at, tool) in tools.into_iter().enumerate() {
         let place = Place::message("tools", at);
@@ -63,8 +75,11 @@ pub(super) fn read(tools: Vec<WireTool<'_>>) -> Result<(Vec<Tool<'_>>, Vec<Names
     Ok((read, namespaces))
 }
 
-/// Reads `tool_choice`.
-pub(super) fn choice(raw: Option<&RawValue>) -> Result<Option<ToolChoice<'_>>, Untranslatable> {
+/// Reads `tool_choice`. Tools that it does not allow are not offered.
+pub(super) fn choice<'a>(
+    raw: Option<&'a RawValue>,
+    (tools, namespaces): &mut Tools<'a>,
+) -> Result<Option<ToolChoice<'a>>, Untranslatable> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
     let wrong = || {
         Untranslatable::malformed("tool_choice", "must be auto, none, required or name a tool of the client")
@@ -82,6 +97,14 @@ pub(super) fn choice(raw: Option<&RawValue>) -> Result<Option<ToolChoice<'_>>, U
     match (wire.kind.as_deref(), wire.name) {
         (Some("function" | "custom"), Some(name)) => Ok(Some(ToolChoice::Tool(name))),
         (Some("allowed_tools"), _) => {
+            let named = wire.tools.0.into_iter().filter_map(|tool| tool.name.or(tool.kind));
+            let mut allowed: Vec<String> = named.map(Text::into_owned).collect();
+            let within = namespaces
+                .iter()
+                .filter(|tool| allowed.iter().any(|name| *name == tool.name || *name == tool.namespace));
+            let flat: Vec<_> = within.map(|tool| tool.flat.clone()).collect();
+            allowed.extend(flat);
+            retain_allowed(tools, &allowed)?;
             word(wire.mode.as_deref().unwrap_or("auto")).map(Some).ok_or_else(wrong)
         }
         _ => Err(wrong()),

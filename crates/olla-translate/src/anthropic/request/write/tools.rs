@@ -18,12 +18,7 @@ pub(super) fn write(
     for tool in &request.tools {
         if let ToolSort::Hosted(kind) = &tool.sort {
             if !request.has_callable_tools() {
-                return Err(Untranslatable::Inexpressible {
-                    path: tool.place.to_string(),
-                    what: format!("the tool {}, which the provider itself runs,", &**kind),
-                    backend: Format::Messages,
-                    hint: "",
-                });
+                return Err(Untranslatable::tool(kind, tool.place, Format::Messages));
             }
             notes.dropped.note(format!("{} ({})", tool.place, &**kind));
         }

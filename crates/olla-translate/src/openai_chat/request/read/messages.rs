@@ -22,6 +22,7 @@ record! {
         tool_call_id: Option<Text<'a>> = "tool_call_id",
         function_call: Option<WireFunctionCall<'a>> = "function_call",
         cache_control: Option<&'a RawValue> = "cache_control",
+        audio: Option<&'a RawValue> = "audio",
     }
 }
 
@@ -109,6 +110,7 @@ impl<'a> WireMessage<'a> {
         let mut blocks = thoughts(self.thinking_blocks.0, self.reasoning_content.or(self.reasoning), place);
         blocks.extend(self.content.read(place));
         blocks.extend(self.refusal.map(|text| Block::new(Content::Text(text), place)));
+        blocks.extend(self.audio.map(|_| Block::new(Content::Foreign("audio".into()), place)));
         // The older way to call a tool has no ids. There is never more than one call at a time.
         let old = self.function_call.map(|call| call.read("call".into()));
         let calls = self.tool_calls.0.into_iter().map(WireCall::read).chain(old);

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     Untranslatable,
-    canonical::{Place, Tool, ToolChoice, ToolKind, ToolSort, ToolUse},
-    json::{RawValue, Text, lenient, record},
+    canonical::{Place, Tool, ToolChoice, ToolKind, ToolSort, ToolUse, retain_allowed},
+    json::{Items, RawValue, Text, lenient, record},
 };
 
 record! {
@@ -62,8 +62,17 @@ record! {
 }
 
 record! {
+    /// `tool_choice.allowed_tools`.
+    struct WireAllowed<'a> {
+        mode: Option<Text<'a>> = "mode",
+        tools: Items<WireTool<'a>> = "tools",
+    }
+}
+
+record! {
     /// `tool_choice`.
     struct WireChoice<'a> {
+        allowed_tools: Option<WireAllowed<'a>> = "allowed_tools",
         function: Option<WireFunction<'a>> = "function",
         custom: Option<WireFunction<'a>> = "custom",
         name: Option<Text<'a>> = "name",
@@ -88,20 +97,29 @@ pub(super) fn read<'a>(
     tools.chain(functions).map(|(place, tool)| tool.read(place)).collect()
 }
 
-/// Reads `tool_choice`, or `function_call` of earlier versions.
-pub(super) fn choice(raw: Option<&RawValue>) -> Result<Option<ToolChoice<'_>>, Untranslatable> {
+/// Reads `tool_choice`, or `function_call` of earlier versions. Tools that it does not allow are not offered.
+pub(super) fn choice<'a>(
+    raw: Option<&'a RawValue>,
+    tools: &mut Vec<Tool<'a>>,
+) -> Result<Option<ToolChoice<'a>>, Untranslatable> {
     let Some(raw) = raw else { return Ok(None) };
     let wrong =
         || Untranslatable::malformed("tool_choice", "must be auto, none, required or a function's name");
-    if let Ok(word) = serde_json::from_str::<Text<'_>>(raw.get()) {
-        return match &*word {
-            "auto" => Ok(Some(ToolChoice::Auto)),
-            "none" => Ok(Some(ToolChoice::None)),
-            "required" | "any" => Ok(Some(ToolChoice::Any)),
-            _ => Err(wrong()),
-        };
+    let word = |word: &str| match word {
+        "auto" => Ok(Some(ToolChoice::Auto)),
+        "none" => Ok(Some(ToolChoice::None)),
+        "required" | "any" => Ok(Some(ToolChoice::Any)),
+        _ => Err(wrong()),
+    };
+    if let Ok(told) = serde_json::from_str::<Text<'_>>(raw.get()) {
+        return word(&told);
     }
     let wire: WireChoice<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    if let Some(allowed) = wire.allowed_tools {
+        let names = allowed.tools.0.into_iter().filter_map(WireTool::called).map(Text::into_owned);
+        retain_allowed(tools, &names.collect::<Vec<_>>())?;
+        return word(allowed.mode.as_deref().unwrap_or("auto"));
+    }
     let function = wire.function.or(wire.custom);
     let name = function.and_then(|function| function.name).or(wire.name);
     name.map(|name| Some(ToolChoice::Tool(name))).ok_or_else(wrong)
@@ -110,6 +128,12 @@ pub(super) fn choice(raw: Option<&RawValue>) -> Result<Option<ToolChoice<'_>>, U
 // === impl WireTool ===
 
 impl<'a> WireTool<'a> {
+    /// Returns the name, or the kind of a tool that has none.
+    fn called(self) -> Option<Text<'a>> {
+        let own = self.function.or(self.custom).and_then(|function| function.name);
+        own.or(self.kind)
+    }
+
     fn read(self, place: Place) -> Result<Tool<'a>, Untranslatable> {
         let (function, sort) = match (self.function, self.custom) {
             (Some(function), _) => {

@@ -56,12 +56,7 @@ fn hosted(request: &Request<'_>, tool: &Tool<'_>, kind: &Text<'_>) -> Result<(),
     if !needed {
         return Ok(());
     }
-    Err(Untranslatable::Inexpressible {
-        path: tool.place.to_string(),
-        what: format!("the tool {}, which the provider itself runs,", &**kind),
-        backend: Format::Chat,
-        hint: "",
-    })
+    Err(Untranslatable::tool(kind, tool.place, Format::Chat))
 }
 
 fn choice(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>) {
