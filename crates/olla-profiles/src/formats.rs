@@ -70,6 +70,8 @@ pub struct Takes {
     pub reasoning_effort: Option<bool>,
     /// `reasoning_effort: none`.
     pub effort_none: Option<bool>,
+    /// `reasoning_effort: minimal`.
+    pub effort_minimal: Option<bool>,
     /// `chat_template_kwargs.enable_thinking`.
     pub enable_thinking: Option<bool>,
     /// `max_completion_tokens` in place of `max_tokens`; `None`: as the model's name tells.
@@ -202,6 +204,7 @@ impl Takes {
             files: self.files.or(other.files),
             reasoning_effort: self.reasoning_effort.or(other.reasoning_effort),
             effort_none: self.effort_none.or(other.effort_none),
+            effort_minimal: self.effort_minimal.or(other.effort_minimal),
             enable_thinking: self.enable_thinking.or(other.enable_thinking),
             max_completion_tokens: self.max_completion_tokens.or(other.max_completion_tokens),
             late_system: self.late_system.or(other.late_system),

@@ -199,6 +199,7 @@ fn abilities(takes: &Takes) -> Abilities {
         (&mut abilities.files, takes.files),
         (&mut abilities.reasoning_effort, takes.reasoning_effort),
         (&mut abilities.effort_none, takes.effort_none),
+        (&mut abilities.effort_minimal, takes.effort_minimal),
         (&mut abilities.enable_thinking, takes.enable_thinking),
         (&mut abilities.late_system, takes.late_system),
         (&mut abilities.continues, takes.continue_final_message),

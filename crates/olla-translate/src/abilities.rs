@@ -22,6 +22,8 @@ pub struct Abilities {
     pub reasoning_effort: bool,
     /// Chat: `reasoning_effort: none` turns thinking off. Default: no.
     pub effort_none: bool,
+    /// Chat: takes `reasoning_effort: minimal`; otherwise it is `low`. Default: yes.
+    pub effort_minimal: bool,
     /// Chat: `chat_template_kwargs.enable_thinking` turns thinking on and off. Default: no.
     pub enable_thinking: bool,
     /// Chat: the field of a message in which earlier thoughts are sent back. Default:
@@ -89,6 +91,7 @@ impl Default for Abilities {
             files: false,
             reasoning_effort: true,
             effort_none: false,
+            effort_minimal: true,
             enable_thinking: false,
             thoughts: ThoughtField::ReasoningContent,
             max_completion_tokens: None,

@@ -129,6 +129,7 @@ fn abilities(case: &Value) -> Abilities {
             "images" => abilities.images = is,
             "files" => abilities.files = is,
             "reasoning_effort" => abilities.reasoning_effort = is,
+            "effort_minimal" => abilities.effort_minimal = is,
             "effort_none" => abilities.effort_none = is,
             "enable_thinking" => abilities.enable_thinking = is,
             "max_completion_tokens" => abilities.max_completion_tokens = Some(is),

@@ -129,10 +129,12 @@ fn reasoning(request: &Request<'_>, notes: &mut Notes<'_>, body: &mut Object<'_>
     };
     let mut told = false;
     if let (Some(effort), true) = (effort, reasoning_effort) {
-        if effort > Effort::High {
-            notes.dropped.note(format!("effort (high in place of {})", effort.as_str()));
+        let least = if notes.abilities.effort_minimal { Effort::Minimal } else { Effort::Low };
+        let taken = effort.clamp(least, Effort::High);
+        if taken != effort {
+            notes.dropped.note(format!("effort ({} in place of {})", taken.as_str(), effort.as_str()));
         }
-        body.text("reasoning_effort", effort.min(Effort::High).as_str());
+        body.text("reasoning_effort", taken.as_str());
         told = true;
     }
     let off = thinking == Some(Thinking::Off);
