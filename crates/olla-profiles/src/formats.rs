@@ -157,7 +157,7 @@ impl Spoken {
     pub fn takes_of(&self, model: &str) -> Option<Takes> {
         let mut special = self.models.iter().filter(|rule| rule.is_for(model)).peekable();
         special.peek()?;
-        Some(special.fold(self.takes.clone(), |takes, rule| rule.takes.clone().or(takes)))
+        Some(special.fold(self.takes.clone(), |takes, rule| rule.takes.clone().or(&takes)))
     }
 }
 
@@ -196,7 +196,7 @@ fn is_number(word: &str) -> bool {
 
 impl Takes {
     /// Returns this, with the other where this says nothing.
-    fn or(self, other: Self) -> Self {
+    fn or(self, other: &Self) -> Self {
         Self {
             stream_usage: self.stream_usage.or(other.stream_usage),
             top_k: self.top_k.or(other.top_k),

@@ -89,6 +89,6 @@ pub(crate) fn read(body: &str) -> Bytes {
     out.freeze()
 }
 
-fn said<'a>(value: Option<&'a RawValue>) -> Option<&'a str> {
+fn said(value: Option<&RawValue>) -> Option<&str> {
     value.map(RawValue::get).filter(|json| *json != "null")
 }

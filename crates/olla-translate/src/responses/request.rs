@@ -93,9 +93,9 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
     }
     let reasoning = wire.reasoning.unwrap_or_default();
     let effort = reasoning.effort;
-    wire.rest.extend(reasoning.rest.into_iter().map(|field| below("reasoning", field)));
+    wire.rest.extend(reasoning.rest.into_iter().map(|field| below("reasoning", &field)));
     let text = wire.text.unwrap_or_default();
-    wire.rest.extend(text.rest.into_iter().map(|field| below("text", field)));
+    wire.rest.extend(text.rest.into_iter().map(|field| below("text", &field)));
     let include: Items<Text<'_>> = lenient(wire.include).unwrap_or(Items(vec![]));
     let told = |what: &str| include.0.iter().any(|included| **included == *what);
     let logprobs =
@@ -139,7 +139,7 @@ pub(crate) fn read(body: &str) -> Result<Request<'_>, Untranslatable> {
 }
 
 /// Names a field by where it is.
-fn below<'a>(place: &str, field: Field<'a>) -> Field<'a> {
+fn below<'a>(place: &str, field: &Field<'a>) -> Field<'a> {
     Field { name: format!("{place}.{}", &*field.name).into(), value: field.value }
 }
 
