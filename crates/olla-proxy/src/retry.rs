@@ -155,16 +155,18 @@ impl<'s> Sending<'s, '_> {
     }
 
     /// Works out how an endpoint is asked.
-    fn passage(&self, lease: &Lease, plans: Option<&mut Plans<'_>>) -> Result<Passage<'s>, Error> {
+    fn passage(&self, lease: &Lease, plans: Option<&mut Plans<'s>>) -> Result<Passage<'s>, Error> {
         let Self { shared, outbound, candidates, .. } = *self;
         let endpoint = lease.endpoint();
         let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
         let (path, plan) = match (shared.reach(outbound.route()).way(endpoint), plans, endpoint.kind) {
             (Some(Way::PassedOn(path)), ..) => (path, None),
             (Some(Way::Translated(tongue)), Some(plans), Some(kind)) => {
-                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue))?))
+                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue), rename)?))
             }
-            (Some(Way::Embedded(path)), Some(plans), Some(kind)) => (path, Some(plans.plan(kind, None)?)),
+            (Some(Way::Embedded(path)), Some(plans), Some(kind)) => {
+                (path, Some(plans.plan(kind, None, rename)?))
+            }
             _ => return Err(Error::BadPath),
         };
         Ok(Passage { path, rename, plan })

@@ -39,7 +39,7 @@ pub(crate) struct Tongue {
     /// Where the tokens of such a request are counted, if that is elsewhere than usual.
     counts_at: Option<Box<str>>,
     since: Option<Version>,
-    pub(crate) abilities: Abilities,
+    abilities: Abilities,
     /// What the profile says of the format.
     spoken: Spoken,
 }

@@ -4,7 +4,6 @@
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
-mod by_model;
 mod stamp;
 
 use std::{sync::Arc, time::Duration};
@@ -37,7 +36,7 @@ pub(crate) struct Plans<'r> {
     client: Client,
     body: &'r Replay,
     turn: Option<&'r Turn>,
-    made: SmallVec<[Made; 1]>,
+    made: SmallVec<[Made<'r>; 1]>,
 }
 
 /// What a client may have sent that can be put into other words.
@@ -49,8 +48,9 @@ pub(crate) enum Client {
     Embeddings(EmbeddingApi),
 }
 
-/// A plan, or why there is none; kinds differ in what they take of one format.
-type Made = ((KindId, Option<Format>), Result<Arc<Plan>, Untranslatable>);
+/// A plan, or why there is none; kinds differ in what they take of one format, and so do models, by the names that
+/// backends know.
+type Made<'r> = ((KindId, Option<Format>, Option<&'r str>), Result<Arc<Plan>, Untranslatable>);
 
 /// A request in the words of another format.
 #[derive(Debug)]
@@ -60,8 +60,6 @@ pub(crate) struct Plan {
     /// The short name of the format in which the backend is asked.
     pub(crate) asked_in: &'static str,
     body: Replay,
-    /// How it would be said to a model of another name, if that makes a difference.
-    by_model: Option<by_model::ByModel>,
     /// When it was made: about when the request was complete.
     began: Instant,
     /// Whether the client waits for a stream.
@@ -98,12 +96,18 @@ impl<'r> Plans<'r> {
     }
 
     /// Returns the request in the words of a kind, or why there are none. Without a tongue, it is no conversation.
-    pub(crate) fn plan(&mut self, kind: KindId, tongue: Option<&Tongue>) -> Result<Arc<Plan>, Error> {
-        let key = (kind, tongue.map(|tongue| tongue.format));
+    /// `rename` is the model's name there, if it is another.
+    pub(crate) fn plan(
+        &mut self,
+        kind: KindId,
+        tongue: Option<&Tongue>,
+        rename: Option<&'r str>,
+    ) -> Result<Arc<Plan>, Error> {
+        let key = (kind, tongue.map(|tongue| tongue.format), rename);
         let made = match self.made.iter().find(|(known, _)| *known == key) {
             Some((_, made)) => made.clone(),
             None => {
-                let mut made = Plan::new(self.client, self.body, tongue);
+                let mut made = Plan::new(self.client, self.body, (tongue, rename));
                 if let (Some(turn), Ok(plan)) = (self.turn, &mut made) {
                     plan.announce(turn);
                 }
@@ -141,30 +145,40 @@ pub(crate) const EMBEDDINGS: &str = "embeddings";
 // === impl Plan ===
 
 impl Plan {
-    fn new(client: Client, body: &Replay, tongue: Option<&Tongue>) -> Result<Self, Untranslatable> {
+    fn new(
+        client: Client,
+        body: &Replay,
+        (tongue, rename): (Option<&Tongue>, Option<&str>),
+    ) -> Result<Self, Untranslatable> {
         match (client, tongue) {
-            (Client::Conversation(client), Some(tongue)) => Self::of_conversation(client, body, tongue),
+            (Client::Conversation(client), Some(tongue)) => {
+                Self::of_conversation(client, body, (tongue, rename))
+            }
             (Client::Embeddings(api), None) => Self::of_embeddings(api, body),
             _ => Err(Untranslatable::Malformed("nothing is translated so".into())),
         }
     }
 
     // alloc: translation reads the whole body and writes another.
-    fn of_conversation(client: Format, body: &Replay, tongue: &Tongue) -> Result<Self, Untranslatable> {
+    fn of_conversation(
+        client: Format,
+        body: &Replay,
+        (tongue, rename): (&Tongue, Option<&str>),
+    ) -> Result<Self, Untranslatable> {
         let backend = tongue.format;
         let Some(translation) = Translation::between(client, backend) else {
             // Tongues offer no such target.
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
-        let model = NamedModel::find(body);
-        let abilities = tongue.abilities_of(model.as_ref().map_or("", |model| &model.name));
-        let request = translation.plan(&body.whole(), &abilities, stamp::new())?;
+        let named = NamedModel::find(body);
+        let model = rename.or(named.as_ref().map(|model| &*model.name)).unwrap_or_default();
+        let abilities = tongue.abilities_of(model);
+        let request = translation.plan(&body.whole(), &abilities.suiting(model), stamp::new())?;
         Ok(Self {
             client: client.dialect(),
             backend: backend.dialect(),
             asked_in: tongues::name(backend),
             body: whole(request.body),
-            by_model: by_model::ByModel::of(translation, body, &tongue.abilities),
             began: Instant::now(),
             streams: request.stream,
             dropped: told(&request.dropped),
@@ -180,7 +194,6 @@ impl Plan {
             backend: Dialect::OpenAi,
             asked_in: EMBEDDINGS,
             body: whole(request.body.clone()),
-            by_model: None,
             began: Instant::now(),
             streams: false,
             dropped: told(&request.dropped),
@@ -198,9 +211,7 @@ impl Plan {
     /// Returns the body, with another name in place of the model's.
     pub(crate) fn body(&self, rename: Option<&str>) -> Replay {
         let Some(name) = rename else { return self.body.clone() };
-        let again = self.by_model.as_ref().and_then(|by_model| by_model.body_for(name));
-        let body = again.map_or_else(|| self.body.clone(), whole);
-        NamedModel::find(&body).map_or_else(|| body.clone(), |model| model.rename(&body, name))
+        NamedModel::find(&self.body).map_or_else(|| self.body.clone(), |model| model.rename(&self.body, name))
     }
 
     /// Makes the client's headers those of the new body: it has another type and length, and the answer has to be

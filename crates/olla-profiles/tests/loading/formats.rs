@@ -49,12 +49,12 @@ fn mistakes_in_formats_are_named() {
         problems(file),
         [
             r#"0.yaml:4: api.formats[0]: must be one of chat, messages, responses; did you mean "chat"?"#,
-            "0.yaml:4: api.formats[1].models[0]: needs a `families`",
-            "0.yaml:4: api.formats[1].models[0].since: must be a version such as 0.14.0, in quotes",
-            "0.yaml:4: api.formats[1].models[1]: needs a `takes`",
             r#"0.yaml:4: api.formats[1].takes.topk: is not a key of a profile; did you mean "top_k"?"#,
             "0.yaml:4: api.formats[1].takes.thoughts: must be one of reasoning_content, reasoning, \
              thinking_blocks, by_model, nowhere",
+            "0.yaml:4: api.formats[1].models[0]: needs a `families`",
+            "0.yaml:4: api.formats[1].models[0].since: must be a version such as 0.14.0, in quotes",
+            "0.yaml:4: api.formats[1].models[1]: needs a `takes`",
         ]
     );
 }
