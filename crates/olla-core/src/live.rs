@@ -12,7 +12,7 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 
-use crate::{EjectionRules, Failure, Moment, Outlier, Status, Totals, Version, slots::Slots};
+use crate::{EjectionRules, Failure, Gaps, Moment, Outlier, Status, Totals, Version, slots::Slots};
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ pub struct Live {
     outlier: Outlier,
     /// A packed [`Version`]; zero: unknown.
     version: AtomicU64,
+    gaps: Gaps,
     probe_wanted: AtomicBool,
     probe_waker: AtomicWaker,
     checkup: Mutex<Checkup>,
@@ -86,6 +87,9 @@ impl Live {
     pub fn set_status(&self, status: Status) -> Status {
         let before = Status::from_u8(self.status.swap(status as u8, Relaxed) & !SUSPECT);
         if status.is_routable() {
+            if !before.is_routable() {
+                self.gaps.forget();
+            }
             self.serve_line();
         }
         before
@@ -147,13 +151,22 @@ impl Live {
 
     /// Notes the version that the server reports; `None`: it does not tell.
     pub fn set_version(&self, version: Option<Version>) {
-        self.version.store(version.map_or(0, Version::packed), Relaxed);
+        let packed = version.map_or(0, Version::packed);
+        if self.version.swap(packed, Relaxed) != packed {
+            self.gaps.forget();
+        }
     }
 
     /// Returns the version that the server reports, if it does.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         Some(self.version.load(Relaxed)).filter(|packed| *packed > 0).map(Version::from_packed)
+    }
+
+    /// Returns what the endpoint was found not to have. Forgotten when it comes back or reports another version.
+    #[must_use]
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
     }
 
     /// Asks whoever checks this endpoint to do it now.
@@ -324,6 +337,30 @@ mod tests {
 
         assert!(live.resume() && !live.resume());
         assert!(live.is_routable() && live.is_open());
+    }
+
+    #[test]
+    fn gaps_are_forgotten_with_another_version_and_when_the_endpoint_comes_back() {
+        let renew: [fn(&Live); 2] = [
+            |live| live.set_version(Version::parse("2.0.0")),
+            |live| {
+                live.set_status(Status::Offline);
+                live.set_status(Status::Healthy);
+            },
+        ];
+        for renew in renew {
+            let live = Live::default();
+            live.set_status(Status::Healthy);
+            live.set_version(Version::parse("1.0.0"));
+            live.gaps().missed(0, Moment::default());
+
+            live.set_status(Status::Busy);
+            live.set_version(Version::parse("1.0.0"));
+            assert!(live.gaps().has(0, Moment::default));
+            renew(&live);
+
+            assert!(!live.gaps().has(0, Moment::default));
+        }
     }
 
     #[test]

@@ -252,7 +252,8 @@ fn translated(endpoint: &Endpoint, asked: &Asked<'_>) -> Option<String> {
         Way::Translated(tongue) => tongues::name(tongue.format),
         Way::Embedded(_) => EMBEDDINGS,
     };
-    Some(format!(", translated from {from} to {to}"))
+    let why = if asked.reach.has_gap(endpoint) { ", for which it was found to have no path" } else { "" };
+    Some(format!(", translated from {from} to {to}{why}"))
 }
 
 /// Says why a candidate that is up is left alone for a while.

@@ -74,11 +74,9 @@ impl Reply {
 
     /// Returns whether a backend's answer says that there is no such path.
     pub(crate) fn is_unknown_path(&self) -> bool {
-        const UNKNOWN: [StatusCode; 3] =
-            [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
         match &self.content {
             Content::Own { .. } => false,
-            Content::Served(served) => UNKNOWN.contains(&served.0.answer.status()),
+            Content::Served(served) => served.0.answer.is_unknown_path(),
         }
     }
 

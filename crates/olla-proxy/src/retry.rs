@@ -8,6 +8,7 @@
 mod best;
 mod budget;
 mod choice;
+mod detour;
 pub(crate) mod lessons;
 mod spare;
 mod timing;
@@ -22,7 +23,7 @@ use tracing::debug;
 
 use crate::{
     Error,
-    candidates::{Candidates, Way},
+    candidates::{Candidates, Reach, Way},
     clock,
     error::Jam,
     opening::{self, Patience},
@@ -91,14 +92,14 @@ pub(crate) async fn run(
     let mut plans = Plans::of(outbound.route(), outbound.body(), outbound.turn());
     let (mut best, mut unable) = (None, None);
     while let Some(mut lease) = choice.next(ticket).await {
-        let passage = match sending.passage(&lease, plans.as_mut()) {
+        let (passage, answered) = match sending.ask(&lease, plans.as_mut(), &choice, ticket).await {
             Err(error @ Error::Untranslatable(_)) => {
                 unable.get_or_insert(error);
                 continue;
             }
-            passage => passage?,
+            asked => asked?,
         };
-        match sending.attempt((&lease, &passage), &choice, ticket).await? {
+        match answered {
             Ok(Answered::Good(answer)) => {
                 ticket.end_attempt(None);
                 if answer.status().is_success() {
@@ -154,12 +155,24 @@ impl<'s> Sending<'s, '_> {
         self.manner.replayable && self.candidates.list.len() > 1
     }
 
+    fn reach(&self) -> Reach<'s> {
+        self.shared.reach(self.outbound.route())
+    }
+
+    /// Returns the model's name at the endpoint, if it is another.
+    fn rename(&self, lease: &Lease) -> Option<&'s str> {
+        self.candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name)
+    }
+
+    /// Returns the model at the endpoint.
+    fn placement(&self, lease: &Lease) -> Option<&'s Placement> {
+        self.candidates.list.get(lease.position()).and_then(|candidate| candidate.placement)
+    }
+
     /// Works out how an endpoint is asked.
     fn passage(&self, lease: &Lease, plans: Option<&mut Plans<'s>>) -> Result<Passage<'s>, Error> {
-        let Self { shared, outbound, candidates, .. } = *self;
-        let endpoint = lease.endpoint();
-        let rename = candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name);
-        let (path, plan) = match (shared.reach(outbound.route()).way(endpoint), plans, endpoint.kind) {
+        let (endpoint, rename) = (lease.endpoint(), self.rename(lease));
+        let (path, plan) = match (self.reach().way(endpoint), plans, endpoint.kind) {
             (Some(Way::PassedOn(path)), ..) => (path, None),
             (Some(Way::Translated(tongue)), Some(plans), Some(kind)) => {
                 (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue), rename)?))
@@ -172,22 +185,72 @@ impl<'s> Sending<'s, '_> {
         Ok(Passage { path, rename, plan })
     }
 
+    /// Asks a candidate; where that turns out not to have the path of a conversation, at once in other words. That
+    /// is one attempt: of the first answer nobody hears.
+    async fn ask(
+        &self,
+        lease: &Lease,
+        mut plans: Option<&mut Plans<'s>>,
+        choice: &Choice<'_>,
+        ticket: &mut Ticket,
+    ) -> Result<(Passage<'s>, Result<Answered, Failure>), Error> {
+        let passage = self.passage(lease, plans.as_deref_mut())?;
+        ticket
+            .begin_attempt(Arc::clone(lease.endpoint()), self.placement(lease).map(|p| Arc::clone(&p.live)));
+        let begun = ticket.attempt_started();
+        let mut answered = self.attempt((lease, &passage, begun), choice, ticket).await?;
+        let (Some(format), None) = (self.outbound.route().format, &passage.plan) else {
+            return Ok((passage, answered));
+        };
+        match &mut answered {
+            Ok(Answered::Good(answer) | Answered::Poor(answer, _)) if answer.is_unknown_path() => {
+                // alloc: a path that is missing only.
+                let detour = Box::pin(self.detour((lease, answer), plans)).await;
+                let Some(detour) = detour else { return Ok((passage, answered)) };
+                let answered =
+                    Box::pin(self.attempt((lease, &detour, Instant::now()), choice, ticket)).await?;
+                if matches!(&answered, Ok(Answered::Good(answer)) if !answer.is_unknown_path()) {
+                    lessons::of_no_path(lease.endpoint(), format);
+                }
+                Ok((detour, answered))
+            }
+            Ok(Answered::Good(answer)) if answer.status().is_success() => {
+                lessons::of_path(lease.endpoint(), format);
+                Ok((passage, answered))
+            }
+            Ok(_) | Err(_) => Ok((passage, answered)),
+        }
+    }
+
+    /// Works out how to ask in other words an endpoint that has answered that there is no such path, if it has.
+    async fn detour(
+        &self,
+        (lease, answer): (&Lease, &mut Answer),
+        plans: Option<&mut Plans<'s>>,
+    ) -> Option<Passage<'s>> {
+        let endpoint = lease.endpoint();
+        let tongue = self.reach().detour(endpoint)?;
+        // What cannot be said in other words, such as what it goes on from, is left as it is.
+        let plan = plans?.plan(endpoint.kind?, Some(tongue), self.rename(lease)).ok()?;
+        let passage =
+            Passage { path: Cow::Borrowed(tongue.path()), rename: self.rename(lease), plan: Some(plan) };
+        detour::lacks_path(answer).await.then_some(passage)
+    }
+
     async fn attempt(
         &self,
-        (lease, passage): (&Lease, &Passage<'_>),
+        (lease, passage, begun): (&Lease, &Passage<'_>, Instant),
         choice: &Choice<'_>,
         ticket: &mut Ticket,
     ) -> Result<Result<Answered, Failure>, Error> {
-        let Self { shared, outbound, candidates, .. } = *self;
+        let Self { shared, outbound, .. } = *self;
         let endpoint = lease.endpoint();
-        let placement = candidates.list.get(lease.position()).and_then(|c| c.placement);
+        let placement = self.placement(lease);
         let request = outbound.request(endpoint, passage)?;
-        ticket.begin_attempt(Arc::clone(endpoint), placement.map(|p| Arc::clone(&p.live)));
         ticket.asks_in(passage.plan.as_ref().map(|plan| plan.asked_in));
         debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id().to_str().unwrap_or_default(), "sending request");
 
         let ticket: &Ticket = ticket;
-        let begun = ticket.attempt_started();
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), (outbound, begun));
         // Found to be down since it was chosen.
         let is_hopeless = || !endpoint.live.is_routable() && choice.has_alternative(ticket);
@@ -225,7 +288,10 @@ impl<'s> Sending<'s, '_> {
         let policy =
             SendPolicy { begun: timing.begun, head_timeout: timing.head, replayable: manner.replayable };
         let mut answer = self.upstream.send(endpoint, request, is_hopeless, policy).await?;
-        lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
+        // A path that is missing says nothing of the endpoint that could be asked at another.
+        if !answer.is_unknown_path() || passage.plan.is_some() || self.reach().detour(endpoint).is_none() {
+            lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);
+        }
         if self.is_poor(&answer) {
             return Ok(Answered::poor(answer));
         }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use olla_core::{Endpoint, KindId, Version};
+use olla_core::{Endpoint, Gaps, KindId, Version};
 use olla_profiles::{Profile, Profiles, Spoken, Takes, Thoughts, WireFormat};
 use olla_translate::{Abilities, Dialect, Format, ThoughtField, Translation, classify};
 
@@ -62,6 +62,11 @@ pub(crate) fn name(format: Format) -> &'static str {
         Format::OllamaGenerate => "ollama_generate",
         format => FORMATS.iter().find(|(_, known)| *known == format).map_or("other", |(wire, _)| wire.name()),
     }
+}
+
+/// Returns the number by which the [`Gaps`] of an endpoint have a format.
+pub(crate) fn gap(format: Format) -> usize {
+    Format::ALL.iter().position(|known| *known == format).unwrap_or(Gaps::MOST)
 }
 
 /// Returns whether profiles say which kinds speak a format.
@@ -243,6 +248,7 @@ mod tests {
             assert_eq!(wire.usual_path(), format.path());
         }
         assert_eq!(FORMATS.len(), WireFormat::ALL.len());
+        assert!(Format::ALL.len() <= Gaps::MOST);
     }
 
     #[test]

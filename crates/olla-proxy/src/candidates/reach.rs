@@ -9,7 +9,7 @@ use olla_translate::{Dialect, EmbeddingRequest, Format, Operation};
 use smallvec::SmallVec;
 
 use crate::{
-    Error,
+    Error, clock,
     route::{Route, Scope},
     tongues::{self, Clients, Tongue, Tongues},
 };
@@ -102,11 +102,21 @@ impl<'a> Reach<'a> {
     pub(crate) fn way(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
         let passed_on = self.path_at(endpoint).map(Way::PassedOn);
         let Some(format) = self.route.format else { return passed_on.or_else(|| self.embedded(endpoint)) };
-        if passed_on.is_some() && !self.tongues.rather_translates(format) {
+        if passed_on.is_some() && !self.tongues.rather_translates(format) && !self.has_gap(endpoint) {
             return passed_on;
         }
         let translated = self.tongues.target(endpoint, format);
         translated.map(Way::Translated).or(passed_on)
+    }
+
+    /// Returns how an endpoint could serve a conversation that it turns out not to take as it is.
+    pub(crate) fn detour(&self, endpoint: &Endpoint) -> Option<&'a Tongue> {
+        self.tongues.target(endpoint, self.route.format?)
+    }
+
+    /// Returns whether an endpoint was found not to have the path of a conversation, although its kind does.
+    pub(crate) fn has_gap(&self, endpoint: &Endpoint) -> bool {
+        self.route.format.is_some_and(|format| endpoint.live.gaps().has(tongues::gap(format), clock::now))
     }
 
     /// Returns how an endpoint that takes OpenAI's requests for vectors serves Ollama's.

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::SystemTime};
 
 use http::StatusCode;
 use olla_core::{EjectionRules, Endpoint, Failure, Placement};
+use olla_translate::Format;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::spare;
-use crate::{clock, upstream::Answer};
+use crate::{clock, tongues, upstream::Answer};
 
 /// Learns from a response head: the backend may ask to be spared, or refuse.
 pub(crate) fn of_head(
@@ -42,6 +43,18 @@ pub(crate) fn of_start(endpoint: &Endpoint) {
     // As nearly always, it says nothing new.
     if endpoint.live.outlier().is_ejected() {
         endpoint.live.response_started(clock::now());
+    }
+}
+
+/// Learns that the endpoint takes a format, as its kind does.
+pub(crate) fn of_path(endpoint: &Endpoint, format: Format) {
+    endpoint.live.gaps().found(tongues::gap(format));
+}
+
+/// Learns that the endpoint does not have the path of a format that its kind has, and can be asked otherwise.
+pub(crate) fn of_no_path(endpoint: &Endpoint, format: Format) {
+    if endpoint.live.gaps().missed(tongues::gap(format), clock::now()) {
+        info!(endpoint = %endpoint.spec.name, %format, "it has no such path; requests are translated for a while");
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::response;
+use http::{StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use olla_core::Failure;
 
@@ -44,8 +44,15 @@ impl Answer {
         Self { head, body, replaced: false }
     }
 
-    pub(crate) fn status(&self) -> http::StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.head.status
+    }
+
+    /// Returns whether the status may mean that there is no such path.
+    pub(crate) fn is_unknown_path(&self) -> bool {
+        const UNKNOWN: [StatusCode; 3] =
+            [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        UNKNOWN.contains(&self.head.status)
     }
 
     pub(crate) fn headers(&self) -> &http::HeaderMap {

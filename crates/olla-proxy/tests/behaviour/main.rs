@@ -15,6 +15,7 @@ mod embed;
 mod errors;
 mod explain;
 mod failover;
+mod gaps;
 mod headers;
 mod http2;
 mod in_flight;
