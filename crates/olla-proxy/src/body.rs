@@ -1,6 +1,7 @@
 //! Response bodies: our own in one piece, or a backend's, forwarded piece by piece as it arrives.
 
 mod custody;
+mod ending;
 mod tracked;
 mod translated;
 mod watch;
@@ -14,7 +15,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use olla_core::Failure;
 
-pub(crate) use tracked::Tracked;
+pub(crate) use ending::Ending;
+pub(crate) use tracked::{Nature, Tracked};
 pub(crate) use translated::Translated;
 pub(crate) use watch::Limits;
 

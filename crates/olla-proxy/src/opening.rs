@@ -66,6 +66,8 @@ pub(crate) async fn hold(
         };
         heard = Instant::now();
         match frame {
+            // Nothing at all is no answer.
+            None if bytes == 0 => return Err(Failure::Truncated),
             None => break Progress::Nothing,
             Some(Err(failure)) => return Err(failure),
             Some(Ok(frame)) => {

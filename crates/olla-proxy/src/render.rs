@@ -103,9 +103,14 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
 
 /// Renders what is appended to an open stream that breaks off.
 pub(crate) fn stream_error(dialect: Dialect, failure: Failure) -> Bytes {
-    let message = format!("the backend's response broke off: {failure}");
+    let message = broke_off(failure);
     let facts = ErrorFacts { status: 502, code: failure.as_str(), message: &message, request_id: None };
     dialect.error_event(&facts)
+}
+
+/// Says that a response broke off.
+pub(crate) fn broke_off(failure: Failure) -> String {
+    format!("the backend's response broke off: {failure}")
 }
 
 // === impl Error ===

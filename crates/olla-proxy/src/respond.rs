@@ -6,12 +6,12 @@ pub(crate) mod private;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
-use olla_translate::{Dialect, is_stream};
+use olla_translate::{Dialect, Format, is_stream};
 use tokio::time::Instant;
 
 use crate::{
     Body,
-    body::{Limits, Tracked, Translated},
+    body::{Ending, Limits, Nature, Tracked, Translated},
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
@@ -43,8 +43,8 @@ enum Content {
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     dialect: Dialect,
-    /// Whether the request is a conversation in Anthropic's words.
-    is_message: bool,
+    /// The format of a conversation.
+    format: Option<Format>,
     decision: Option<Decision>,
     model: Option<NamedModel>,
     session: Option<Settled>,
@@ -172,8 +172,8 @@ fn forward(
         };
         return Response::from_parts(head, Body::translated(translated));
     }
-    let (status, announce_in) = (head.status, told.stream_dialect(&head));
-    let tracked = Tracked::new(body, ticket, lease, limits, (status, announce_in));
+    let nature = told.nature_of(&head, plan.is_none());
+    let tracked = Tracked::new(body, ticket, lease, limits, nature);
     let tracked = match rest {
         Some(Rest::Home(sighting)) => tracked.sighting(sighting),
         Some(Rest::Response(_)) | None => tracked,
@@ -191,8 +191,8 @@ fn is_refusal(status: http::StatusCode) -> bool {
 impl Told {
     pub(crate) fn new(inbound: &Inbound, decision: Option<Decision>) -> Self {
         let dialect = inbound.route.dialect;
-        let is_message = inbound.route.format.is_some_and(|format| format.dialect() == Dialect::Anthropic);
-        Self { dialect, is_message, decision, model: inbound.model.clone(), session: None }
+        let format = inbound.route.format;
+        Self { dialect, format, decision, model: inbound.model.clone(), session: None }
     }
 
     /// Tells what sticky sessions have made of the request too.
@@ -218,7 +218,8 @@ impl Told {
     /// Adds `X-Olla-Mode` and `X-Olla-Translation-Dropped`.
     fn add_mode(&self, headers: &mut HeaderMap, plan: Option<&Plan>, id: &HeaderValue) {
         let Some(plan) = plan else {
-            if self.is_message {
+            // That others are passed on is a matter of course.
+            if matches!(self.format, Some(Format::Messages | Format::Responses)) {
                 headers.insert(X_OLLA_MODE, HeaderValue::from_static("passthrough"));
             }
             return;
@@ -232,10 +233,16 @@ impl Told {
         }
     }
 
-    /// Returns the dialect in which a failure can be told inside this body, or `None` when it is no stream
-    /// of text.
-    fn stream_dialect(&self, head: &response::Parts) -> Option<Dialect> {
-        is_open_stream(&head.headers).then_some(self.dialect)
+    /// Returns what is known of a body from its head. A failure can be told only inside a stream of text.
+    fn nature_of(&self, head: &response::Parts, is_passed_on: bool) -> Nature {
+        let is_stream = is_open_stream(&head.headers);
+        let format = self.format.filter(|_| is_stream && is_passed_on && head.status.is_success());
+        Nature {
+            status: head.status,
+            announce_in: is_stream.then_some(self.dialect),
+            ending: format.and_then(Ending::of),
+            has_length: head.headers.contains_key(header::CONTENT_LENGTH),
+        }
     }
 }
 

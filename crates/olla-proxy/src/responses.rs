@@ -27,7 +27,7 @@ use crate::{
 pub(crate) use memory::Memory;
 use memory::{Kept, Known, Owner};
 pub(crate) use reading::answer;
-pub(crate) use sighting::Sighting;
+pub(crate) use sighting::{Sighting, find_id};
 
 /// One request's part in a conversation of Responses.
 #[derive(Debug)]

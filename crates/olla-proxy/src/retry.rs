@@ -231,9 +231,9 @@ impl<'s> Sending<'s, '_> {
         let endpoint = lease.endpoint();
         let tongue = self.reach().detour(endpoint)?;
         // What cannot be said in other words, such as what it goes on from, is left as it is.
-        let plan = plans?.plan(endpoint.kind?, Some(tongue), self.rename(lease)).ok()?;
-        let passage =
-            Passage { path: Cow::Borrowed(tongue.path()), rename: self.rename(lease), plan: Some(plan) };
+        let rename = self.rename(lease);
+        let plan = plans?.plan(endpoint.kind?, Some(tongue), rename).ok()?;
+        let passage = Passage { path: Cow::Borrowed(tongue.path()), rename, plan: Some(plan) };
         detour::lacks_path(answer).await.then_some(passage)
     }
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     custody::Custody,
+    ending::Ending,
     watch::{Limits, Watch},
 };
 use crate::{render, respond::private, responses::Sighting, ticket::Ticket, upstream::AnswerBody};
@@ -25,14 +26,25 @@ pub(crate) struct Tracked {
     body: AnswerBody,
     custody: Custody,
     watch: Watch,
-    /// The dialect in which an open stream of text says that it breaks off.
-    announce_in: Option<Dialect>,
+    nature: Nature,
     tail: Tail,
     /// Looks for an error within the stream, until there is one.
     errors: Option<ErrorWatch>,
     /// Looks for the id of a response, until there is one.
     sighting: Option<Box<Sighting>>,
     state: State,
+}
+
+/// What the head of a response says of its body.
+#[derive(Debug)]
+pub(crate) struct Nature {
+    pub(crate) status: StatusCode,
+    /// The dialect in which an open stream of text says that it breaks off.
+    pub(crate) announce_in: Option<Dialect>,
+    /// The end that such a stream must come to, until it has, where that is sure.
+    pub(crate) ending: Option<Ending>,
+    /// Whether the head says how long it is: nothing can be added then.
+    pub(crate) has_length: bool,
 }
 
 /// The last bytes of what has been sent: an event may follow where one has ended.
@@ -57,22 +69,22 @@ impl Tracked {
         ticket: Ticket,
         lease: Lease,
         limits: Limits,
-        (status, announce_in): (StatusCode, Option<Dialect>),
+        nature: Nature,
     ) -> Self {
         let mut tracked = Self {
             body,
-            custody: Custody::new(ticket, lease, status, limits.ejection),
+            custody: Custody::new(ticket, lease, nature.status, limits.ejection),
             watch: Watch::new(limits),
-            announce_in,
             tail: Tail::new(),
-            errors: announce_in.map(ErrorWatch::new),
+            errors: nature.announce_in.map(ErrorWatch::new),
+            nature,
             sighting: None,
             state: State::Flowing,
         };
-        if announce_in.is_some() {
+        if tracked.nature.announce_in.is_some() {
             tracked.custody.settle_in();
         }
-        if tracked.body.is_end_stream() {
+        if tracked.body.is_end_stream() && !tracked.lacks_end() {
             tracked.end(Instant::now());
         }
         tracked
@@ -81,6 +93,11 @@ impl Tracked {
     /// Looks for the id of a response too.
     pub(crate) fn sighting(self, sighting: Box<Sighting>) -> Self {
         Self { sighting: Some(sighting), ..self }
+    }
+
+    /// Returns whether it must not end here: neither the end of its format nor an error has been seen.
+    fn lacks_end(&self) -> bool {
+        self.nature.ending.is_some() && !self.custody.has_told_error()
     }
 
     fn end(&mut self, now: Instant) {
@@ -103,11 +120,13 @@ impl Tracked {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         self.custody.breaks(failure);
-        match self.announce_in {
-            Some(dialect) if self.tail.ends_event(dialect) && self.body.size_hint().exact().is_none() => {
+        match self.nature.announce_in {
+            Some(dialect) if self.tail.ends_event(dialect) && !self.nature.has_length => {
                 self.state = State::Announced(failure);
                 cx.waker().wake_by_ref();
-                Poll::Ready(Some(Ok(Frame::data(render::stream_error(dialect, failure)))))
+                let own = self.nature.ending.as_ref().and_then(|ending| ending.last_words(failure));
+                let words = own.unwrap_or_else(|| render::stream_error(dialect, failure));
+                Poll::Ready(Some(Ok(Frame::data(words))))
             }
             _ => {
                 // As after an announcement: what has been handed out goes to the client first.
@@ -156,18 +175,22 @@ impl Body for Tracked {
                     if self.sighting.as_mut().is_some_and(|sighting| sighting.feed(data)) {
                         self.sighting = None;
                     }
+                    if self.nature.ending.as_mut().is_some_and(|ending| ending.feed(data)) {
+                        self.nature.ending = None;
+                    }
                     if self.errors.is_some() {
                         let data = data.clone();
                         self.look_for_error(&data);
                     }
                 }
                 self.watch.saw_frame();
-                if self.body.is_end_stream() {
+                if self.body.is_end_stream() && !self.lacks_end() {
                     self.end(now);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => self.fail(failure, cx),
+            Poll::Ready(None) if self.lacks_end() => self.fail(Failure::Truncated, cx),
             Poll::Ready(None) => {
                 self.end(now);
                 Poll::Ready(None)
@@ -180,11 +203,13 @@ impl Body for Tracked {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.state == State::Ended || (self.state == State::Flowing && self.body.is_end_stream())
+        self.state == State::Ended
+            || (self.state == State::Flowing && self.body.is_end_stream() && !self.lacks_end())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // What has ended without its end gets a last word.
+        if self.lacks_end() && !self.nature.has_length { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     custody::Custody,
     watch::{Limits, Timer, Watch},
 };
-use crate::{responses::Keeping, ticket::Ticket, upstream::AnswerBody};
+use crate::{render, responses::Keeping, ticket::Ticket, upstream::AnswerBody};
 
 /// The longest that a client hears nothing of a stream that has begun: prompts can take minutes to read, and
 /// clients and proxies on the way give silent connections up.
@@ -111,7 +111,7 @@ impl Translated {
 
     /// The backend's stream broke off: says so, then aborts, so that nobody takes it for complete.
     fn fail(&mut self, failure: Failure) {
-        let message = format!("the backend's response broke off: {failure}");
+        let message = render::broke_off(failure);
         let facts = ErrorFacts { status: 502, code: failure.as_str(), message: &message, request_id: None };
         self.translator.abort(&facts, &mut self.out);
         self.custody.breaks(failure);

@@ -33,13 +33,14 @@ impl Sighting {
     pub(crate) fn feed(&mut self, data: &[u8]) -> bool {
         let room = FAR - self.seen.len();
         self.seen.extend_from_slice(data.get(..room).unwrap_or(data));
-        let Some(id) = find(&self.seen) else { return self.seen.len() == FAR };
+        let Some(id) = find_id(&self.seen) else { return self.seen.len() == FAR };
         self.memory.put(self.owner, id, Known::At(self.home));
         true
     }
 }
 
-fn find(json: &[u8]) -> Option<&str> {
+/// Finds the id of a response in JSON, or in a part of it.
+pub(crate) fn find_id(json: &[u8]) -> Option<&str> {
     memmem::find_iter(json, b"\"id\"").find_map(|at| {
         let value = json.get(at + 4..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
         let value = value.strip_prefix(b"\"")?;

@@ -49,6 +49,7 @@ async fn an_error_or_a_break_before_the_first_output_moves_on() {
         (&[ROLE, ERROR, DONE][..], true, Failure::ErrorEvent),
         (&[": working\n\n", ROLE][..], false, Failure::Truncated),
         (&[][..], false, Failure::Truncated),
+        (&[][..], true, Failure::Truncated),
     ] {
         let (stage, _backends) =
             over(streaming(pieces, complete).await, streaming(&[ROLE, WORD, DONE], true).await).await;
@@ -120,8 +121,9 @@ async fn an_error_that_arrives_in_pieces_is_an_error_too() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_empty_is_handed_on_empty() {
-    let (stage, _backends) = over(streaming(&[], true).await, streaming(&[WORD, DONE], true).await).await;
+async fn a_stream_that_is_empty_is_handed_on_where_nobody_else_can_be_asked() {
+    let backend = streaming(&[], true).await;
+    let stage = Stage::over(&backend);
 
     let told = stage.ask(ask()).await;
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use olla_core::{Failure, Outcome, Status};
 
-use crate::support::{Backend, Ending, Note, Stage, chat};
+use crate::support::{Backend, Ending, Note, Stage, chat, post};
 
 /// Lets the client read everything over a real connection.
 async fn read(response: &'static str) -> (String, Ending, Note) {
@@ -105,6 +105,11 @@ async fn an_old_backend_that_breaks_off_is_not_mistaken_for_one_that_ends() {
 
 /// Streams `events`, breaks off, and returns what the client got after the response head.
 async fn stream(target: &str, content_type: &str, events: &'static str) -> String {
+    stream_of("ollama", target, content_type, events, false).await
+}
+
+/// The same with a backend of a kind, which breaks off or ends the body.
+async fn stream_of(kind: &str, target: &str, content_type: &str, events: &'static str, ends: bool) -> String {
     let content_type = content_type.to_owned();
     let backend = Backend::scripted(move |mut conn| {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n");
@@ -115,11 +120,14 @@ async fn stream(target: &str, content_type: &str, events: &'static str) -> Strin
                 let event = event.trim_end_matches('|');
                 conn.send(&format!("{:x}\r\n{event}\r\n", event.len())).await;
             }
+            if ends {
+                conn.send("0\r\n\r\n").await;
+            }
         }
     })
     .await;
     let mut plan = crate::support::Plan::over(&[&backend]);
-    plan.kind(0, "ollama");
+    plan.kind(0, kind);
     let stage = plan.start();
     let mut wire = stage.wire().await;
     let body = r#"{"model":"m","stream":true}"#;
@@ -150,6 +158,54 @@ async fn each_dialect_has_its_own_last_word() {
 
     let body = stream("/olla/ollama/api/chat", "application/x-ndjson", "{\"done\":false}\n").await;
     assert!(body.contains("{\"error\":\"the backend's response broke off"), "{body}");
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_fails_in_its_own_words() {
+    let begun = "event: response.created\n\
+                 data: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\"}}\n\n";
+    let body = stream_of("vllm", "/v1/responses", "text/event-stream", begun, false).await;
+
+    assert!(body.contains("event: response.failed\ndata: {") && body.contains("\"id\":\"resp_1\""), "{body}");
+    assert!(!body.contains("data: {\"error\""), "{body}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_the_end_of_its_format_has_broken_off() {
+    let message = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
+    for (target, events, word) in [
+        ("/v1/messages", message, "event: error\ndata: {\"type\":\"error\""),
+        ("/v1/messages", "", "event: error\ndata: {\"type\":\"error\""),
+        ("/v1/responses", "data: {\"type\":\"response.created\"}\n\n", "event: response.failed"),
+    ] {
+        let body = stream_of("vllm", target, "text/event-stream", events, true).await;
+
+        assert!(body.contains(word), "{target}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_has_come_to_its_end_is_complete_and_so_is_one_whose_end_is_not_sure() {
+    for (target, event) in [
+        ("/v1/messages", "data: {\"type\":\"message_stop\"}\n\n"),
+        ("/v1/messages", "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"x\"}}\n\n"),
+        ("/v1/responses", "data: {\"type\":\"response.completed\"}\n\n"),
+        ("/v1/chat/completions", "data: {\"choices\":[]}\n\n"),
+    ] {
+        let stream = crate::support::answer("200 OK", "content-type: text/event-stream\r\n", event);
+        let chunked = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+             {:x}\r\n{event}\r\n0\r\n\r\n",
+            event.len()
+        );
+        for response in [stream, chunked] {
+            let backend = Backend::answering(response).await;
+
+            let told = Stage::over(&backend).ask(post(target, r#"{"model":"m","stream":true}"#)).await;
+
+            assert_eq!(told.body.as_deref(), Ok(event));
+        }
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,10 @@ async fn a_backend_that_speaks_messages_gets_every_byte() {
 
     assert_eq!(told.text(), MESSAGE);
     assert_eq!(told.header("x-olla-mode"), Some("passthrough"));
+    for (target, mode) in [("/v1/responses", Some("passthrough")), ("/v1/chat/completions", None)] {
+        let told = Stage::over(&Backend::answering(ok(MESSAGE)).await).ask(post(target, body)).await;
+        assert_eq!(told.header("x-olla-mode"), mode, "{target}");
+    }
     let heard = backend.heard_one();
     assert_eq!((&*heard.line, &*heard.body), ("POST /v1/messages?beta=true HTTP/1.1", body));
     assert!(stage.journal.only().await.formats.is_some_and(|formats| formats.is_passed_on()));
