@@ -39,10 +39,21 @@ pub(crate) fn resolve<'f>(
         Error::ModelNotFound { .. } | Error::KindUnavailable { .. } | Error::NoEndpoint { .. }
             if fleet.endpoints().iter().any(|e| is_starting(e)) =>
         {
-            Error::NoEndpoint { detail: "the endpoints are being checked for the first time; try again" }
+            Error::NoEndpoint { detail: STARTING }
         }
         other => other,
     })
+}
+
+const STARTING: &str = "the endpoints are being checked for the first time; try again";
+
+/// Returns whether a request would be refused, and may be served once the first checks have ended.
+pub(crate) fn may_appear(fleet: &Fleet, asked: &Asked<'_>) -> bool {
+    fleet.endpoints().iter().any(|endpoint| is_starting(endpoint))
+        && matches!(
+            resolve(fleet, asked, Routing::Strict, Rediscovery::NotAsked),
+            Err(Error::NoEndpoint { detail: STARTING })
+        )
 }
 
 fn route_by_model<'f>(

@@ -1,4 +1,5 @@
-//! Asks the backends for their models once more when a request names one that nobody is known to have.
+//! Waits for models: for the first listings, where they have not ended, and for new ones when a request names a model
+//! that nobody is known to have.
 
 use std::{
     fmt,
@@ -9,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future};
 use olla_core::Fleet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     Error,
@@ -61,16 +62,36 @@ impl fmt::Debug for Rediscoverer {
     }
 }
 
+/// How long a request that comes before the first checks have ended waits for them.
+const FIRST_CHECKS: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Returns the fleet in which to look for candidates, listed anew where the settings ask for it and the
 /// request's model is missing.
 pub(crate) async fn settle(shared: &Shared, asked: &Asked<'_>) -> (Arc<Fleet>, Rediscovery) {
-    let fleet = shared.fleet.load();
+    let mut fleet = shared.fleet.load();
+    if candidates::may_appear(&fleet, asked) {
+        // alloc: only at the start.
+        fleet = Box::pin(first_checks(shared, asked)).await;
+    }
     let Some((rediscoverer, limit)) = means(shared).filter(|_| is_missing(&fleet, asked)) else {
         return (fleet, Rediscovery::NotAsked);
     };
     // alloc: misses only, and they must not make the future of every request larger.
     let rediscovery = Box::pin(rediscoverer.run(limit)).await;
     (shared.fleet.load(), rediscovery)
+}
+
+/// Waits until a request can be served, or the first checks have ended that could make it so.
+async fn first_checks(shared: &Shared, asked: &Asked<'_>) -> Arc<Fleet> {
+    let began = Instant::now();
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let fleet = shared.fleet.load();
+        if began.elapsed() >= FIRST_CHECKS || !candidates::may_appear(&fleet, asked) {
+            return fleet;
+        }
+    }
 }
 
 /// Returns whether [`settle`] would ask the backends.

@@ -4,7 +4,7 @@ use http::StatusCode;
 use olla_core::{Failure, Model, Status};
 use olla_proxy::{Fallback, Routing};
 
-use crate::support::{Backend, Plan, Stage, ok, post};
+use crate::support::{Backend, Plan, Stage, millis, ok, pass, post, stop_the_clock};
 
 /// Backends `a` and `b` with these models.
 async fn stage(models: [&[&str]; 2], change: impl FnOnce(&mut Plan)) -> (Stage, [Backend; 2]) {
@@ -224,13 +224,58 @@ async fn nothing_is_missing_before_every_endpoint_has_been_checked_once() {
     unchecked.live.set_status(Status::Unknown);
     unchecked.live.checkup().settled = false;
 
+    tokio::time::pause();
     for target in ["/v1/completions", "/olla/ollama/v1/completions"] {
         let told = stage.ask(post(target, r#"{"model":"three"}"#)).await;
 
         assert_eq!((told.status, told.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
         assert_eq!(told.json()["error"]["code"], "no_endpoint");
     }
+    tokio::time::resume();
     assert_eq!(stage.ask(ask_for("one")).await.status, StatusCode::OK, "what is known is served");
+}
+
+#[tokio::test]
+async fn a_request_that_comes_before_the_first_check_has_ended_waits_for_it() {
+    let backend = Backend::answering(ok("{}")).await;
+    let mut plan = Plan::over(&[&backend]);
+    plan.models(0, &[]);
+    let stage = plan.start();
+    let endpoint = stage.endpoint(0);
+    endpoint.live.set_status(Status::Unknown);
+    endpoint.live.checkup().settled = false;
+
+    stop_the_clock();
+    let asking = stage.ask(ask_for("one"));
+    let checking = async {
+        endpoint.live.set_status(Status::Healthy);
+        pass(millis(100)).await;
+        stage.fleet.publish_models(endpoint.id, None, vec![Model::named("one")]);
+        pass(millis(100)).await;
+    };
+    let (told, ()) = tokio::join!(asking, checking);
+
+    assert_eq!(told.status, StatusCode::OK, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_longer_than_the_first_check_takes() {
+    let backend = Backend::refusing();
+    let stage = Stage::over(&backend);
+    let endpoint = stage.endpoint(0);
+    endpoint.live.set_status(Status::Unknown);
+    endpoint.live.checkup().settled = false;
+
+    stop_the_clock();
+    let asking = stage.ask(ask_for("m"));
+    let checking = async {
+        endpoint.live.set_status(Status::Offline);
+        endpoint.live.checkup().settled = true;
+        pass(millis(100)).await;
+    };
+    let (told, ()) = tokio::join!(asking, checking);
+
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
