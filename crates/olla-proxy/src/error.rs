@@ -43,6 +43,26 @@ pub enum Error {
         /// The method.
         method: Method,
     },
+    /// The path is that of conversations, which are posted.
+    #[error("{method} is not possible here; POST sends a conversation")]
+    OnlyPosted {
+        /// The method.
+        method: Method,
+    },
+    /// The body is compressed, so that nothing can be read of it.
+    #[error(
+        "the request body has Content-Encoding: {encoding}, and Olla reads the model in it; send it uncompressed"
+    )]
+    Compressed {
+        /// The encoding.
+        encoding: Box<str>,
+    },
+    /// The response that is to be read or forgotten is nobody's.
+    #[error("Response with id '{id}' not found.")]
+    UnknownResponse {
+        /// The id.
+        id: Box<str>,
+    },
     /// The path is for reading only.
     #[error("{method} is not possible here; GET reads what is there")]
     OnlyRead {
@@ -281,8 +301,12 @@ impl Error {
             | Self::UnknownPrefix(_)
             | Self::PathNotAllowed { .. }
             | Self::ModelNotFound { .. }
+            | Self::UnknownResponse { .. }
             | Self::KindUnavailable { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } | Self::OnlyPosted { .. } => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
+            Self::Compressed { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotOffered { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::BadPath
             | Self::BodyBroken
@@ -312,7 +336,11 @@ impl Error {
             Self::UnknownPrefix(_) => "unknown_prefix",
             Self::BadPath => "bad_path",
             Self::PathNotAllowed { .. } => "path_not_allowed",
-            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } => "method_not_allowed",
+            Self::MethodNotAllowed { .. } | Self::OnlyRead { .. } | Self::OnlyPosted { .. } => {
+                "method_not_allowed"
+            }
+            Self::Compressed { .. } => "compressed_body",
+            Self::UnknownResponse { .. } => "response_not_found",
             Self::BadParameter { .. } => "bad_parameter",
             Self::NotOffered { .. } => "not_offered",
             Self::BodyTooLarge { .. } => "body_too_large",

@@ -3,7 +3,7 @@
 use std::{ops::Range, pin::pin, sync::Arc};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, request};
+use http::{HeaderMap, HeaderValue, Method, header::CONTENT_ENCODING, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
@@ -64,6 +64,11 @@ pub(crate) async fn read<B>(
 where
     B: Body<Data = Bytes>,
 {
+    if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|_| route.operation.changes_nothing())
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Error::Compressed { encoding: encoding.to_str().unwrap_or("unknown").into() });
+    }
     let mut scanner = Scanner::new(&head.headers);
     let mut replay = Replay::default();
     if !body.is_end_stream() && !matches!(head.method, Method::HEAD | Method::TRACE) {

@@ -37,6 +37,7 @@ mod clock;
 mod counting;
 mod error;
 mod explain;
+mod greeting;
 mod headers;
 mod inspect;
 mod listing;

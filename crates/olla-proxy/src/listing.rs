@@ -23,6 +23,7 @@ use crate::{
     Absence, Error,
     candidates::{self, Reach},
     headers::ANTHROPIC_VERSION,
+    render::Refusal,
     route::{Route, Scope},
     tongues::Clients,
 };
@@ -37,13 +38,14 @@ pub(crate) fn answer(
     head: &request::Parts,
     reach: &Reach<'_>,
     fleet: &Fleet,
-) -> Result<Option<Bytes>, Error> {
+) -> Result<Option<Bytes>, Refusal> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return Ok(None);
     }
     let asked = Asked { route: reach.route, fleet, profiles: reach.profiles };
     if is_for_anthropic(head, reach.route) && asked.has_openai_list() {
-        return for_anthropic(reach, fleet).map(Some);
+        let list = for_anthropic(reach, fleet);
+        return list.map(Some).map_err(|error| Refusal::in_dialect(error, Dialect::Anthropic));
     }
     if let Scope::ClientsOf(Clients { dialect: Dialect::Ollama, .. }) = reach.route.scope {
         let entries = || for_ollama(reach, fleet).by_name();

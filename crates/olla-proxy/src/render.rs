@@ -23,6 +23,8 @@ pub(crate) struct Refusal {
     error: Error,
     told: Option<Box<Told>>,
     quota: Option<Quota>,
+    /// In which it is written, where the target does not say so.
+    dialect: Option<Dialect>,
 }
 
 // === impl Refusal ===
@@ -36,12 +38,17 @@ impl Refusal {
 
     /// A request that was routed and still got no answer.
     pub(crate) fn after_routing(error: Error, told: Told) -> Self {
-        Self { error, told: Some(Box::new(told)), quota: None }
+        Self { told: Some(Box::new(told)), ..Self::from(error) }
     }
 
     /// The client's rate limit: the headers tell how much is left.
     pub(crate) fn over_quota(error: Error, quota: Quota) -> Self {
-        Self { error, told: None, quota: Some(quota) }
+        Self { quota: Some(quota), ..Self::from(error) }
+    }
+
+    /// Writes it in this dialect, whatever the target.
+    pub(crate) fn in_dialect(error: Error, dialect: Dialect) -> Self {
+        Self { dialect: Some(dialect), ..Self::from(error) }
     }
 
     /// Tells the client what is left of its rate.
@@ -51,8 +58,8 @@ impl Refusal {
 
     /// Renders the response and hands the record over.
     pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
-        let Self { error, told, quota } = self;
-        let mut response = response(&error, dialect, ticket.id());
+        let Self { error, told, quota, dialect: own } = self;
+        let mut response = response(&error, own.unwrap_or(dialect), ticket.id());
         let headers = response.headers_mut();
         headers.insert(X_SERVED_BY, product.served_by.clone());
         if let Some(told) = &told {
@@ -66,7 +73,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, told: None, quota: None }
+        Self { error, told: None, quota: None, dialect: None }
     }
 }
 
@@ -91,6 +98,13 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
     }
     if let Error::MethodNotAllowed { .. } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+    }
+    if let Error::OnlyPosted { .. } = error {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    }
+    if let Error::Compressed { .. } = error {
+        // RFC 9110 §15.5.16.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if let Error::OnlyRead { .. } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));

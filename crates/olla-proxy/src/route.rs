@@ -76,8 +76,11 @@ pub(crate) fn read(
         dialect = clients.dialect;
     }
     let replayable = method.is_idempotent() || operation.changes_nothing();
-    let format = Format::of(dialect, operation)
-        .filter(|format| *method == Method::POST && rest.path() == format.path());
+    let format = Format::of(dialect, operation).filter(|format| rest.path() == format.path());
+    if format.is_some() && !matches!(*method, Method::POST | Method::OPTIONS) {
+        return Err(Error::OnlyPosted { method: method.clone() });
+    }
+    let format = format.filter(|_| *method == Method::POST);
     let embeds = EmbeddingApi::at(rest.path()).filter(|_| *method == Method::POST);
     Ok(Route { scope, dialect, rest, replayable, operation, format, embeds, method: method.clone() })
 }

@@ -10,6 +10,7 @@ use crate::{
     candidates::{self, Asked},
     catalogue,
     counting::Count,
+    greeting,
     inspect::{self, Inbound},
     listing,
     policy::{Asker, size},
@@ -63,14 +64,20 @@ where
         return Ok(Reply::own(document));
     }
     let known = (&*shared.profiles, &shared.tongues);
-    let route = route::read(&head.method, &head.uri, known)?;
+    let route = match route::read(&head.method, &head.uri, known) {
+        Ok(route) => route,
+        Err(error) => return Ok(greeting::instead(&head, error)?),
+    };
     if let Some(document) = listing::answer(&head, &shared.reach(&route), &fleet)? {
         return Ok(Reply::own(document));
     }
-    if let Some(document) = responses::answer(&head.headers, &route, shared.responses.as_deref()) {
+    if let Some(document) =
+        responses::answer(&head.headers, (&shared.reach(&route), &fleet), shared.responses.as_deref())?
+    {
         return Ok(Reply::own(document));
     }
-    if let Some(reply) = stand_in::greet(&shared.reach(&route), &fleet) {
+    let reach = shared.reach(&route);
+    if let Some(reply) = stand_in::greet(&reach, &fleet).or_else(|| greeting::at_prefix(&reach, &fleet)) {
         return Ok(reply);
     }
     shared.reach(&route).offered(&fleet)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use olla_core::Fleet;
 use olla_translate::ItemPage;
 use serde_json::json;
 
@@ -11,25 +12,46 @@ use super::{
     memory::{Kept, Known, Memory, Owner},
     output,
 };
-use crate::{catalogue::Query, route::Route};
+use crate::{Error, candidates::Reach, catalogue::Query};
 
 const ABOVE: &str = "/v1/responses/";
 const ITEMS: &str = "/input_items";
 
-/// Answers a request for a response that is kept here. Others may be known to a backend.
-pub(crate) fn answer(headers: &HeaderMap, route: &Route, memory: Option<&Memory>) -> Option<Bytes> {
-    let path = route.rest.path().strip_prefix(ABOVE)?;
+/// Answers a request for a response that is kept here. Others may be known to a backend that forwards the path; where
+/// there is none, nobody has them.
+pub(crate) fn answer(
+    headers: &HeaderMap,
+    (reach, fleet): (&Reach<'_>, &Fleet),
+    memory: Option<&Memory>,
+) -> Result<Option<Bytes>, Error> {
+    let method = &reach.route.method;
+    let Some(path) = reach.route.rest.path().strip_prefix(ABOVE) else { return Ok(None) };
     let (id, asks_for_items) = path.strip_suffix(ITEMS).map_or((path, false), |id| (id, true));
-    let memory = memory?;
+    if !matches!(*method, Method::GET | Method::HEAD | Method::DELETE) || id.is_empty() || id.contains('/') {
+        return Ok(None);
+    }
+    let items = asks_for_items.then(|| Query::read(reach.route.rest.query()));
+    match memory.and_then(|memory| kept(headers, (method, id, items), memory)) {
+        Some(document) => Ok(Some(document)),
+        None if fleet.endpoints().iter().any(|e| reach.covers(e) && reach.forwards(e)) => Ok(None),
+        None => Err(Error::UnknownResponse { id: id.into() }),
+    }
+}
+
+fn kept(
+    headers: &HeaderMap,
+    (method, id, page): (&Method, &str, Option<Query>),
+    memory: &Memory,
+) -> Option<Bytes> {
     let owner = Owner::of(headers, memory);
     let Known::Kept(turn) = memory.find(owner, id)? else { return None };
-    match &route.method {
-        &Method::GET | &Method::HEAD if asks_for_items => {
+    match (method, page) {
+        (&Method::GET | &Method::HEAD, Some(page)) => {
             let turns = memory.conversation(owner, turn)?;
-            Some(items(id, &turns, &Query::read(route.rest.query())))
+            Some(items(id, &turns, &page))
         }
-        &Method::GET | &Method::HEAD => Some(Bytes::copy_from_slice(&turn.response)),
-        &Method::DELETE if !asks_for_items && memory.forget(owner, id) => {
+        (&Method::GET | &Method::HEAD, None) => Some(Bytes::copy_from_slice(&turn.response)),
+        (&Method::DELETE, None) if memory.forget(owner, id) => {
             let document = json!({ "id": id, "object": "response", "deleted": true });
             Some(Bytes::from(document.to_string()))
         }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Backend, Plan, Stage, post};
+use crate::support::{Backend, Plan, Stage, get, post};
 
 fn stage() -> Stage {
     let backend = Backend::refusing();
@@ -68,4 +68,47 @@ async fn failures_of_backends_are_told_in_the_dialect_too() {
     assert_eq!(told.status, StatusCode::BAD_GATEWAY);
     assert_eq!(told.json()["error"]["type"], "api_error");
     assert_eq!(told.json()["error"]["code"], "connection_refused");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_model_as_anthropics_clients_do_reads_an_anthropic_error() {
+    let backend = Backend::refusing();
+    let stage = Stage::over(&backend);
+    let ask = |version: Option<&'static str>| {
+        let mut request = get("/v1/models/nope");
+        request.headers_mut().extend(version.map(|version| {
+            (http::HeaderName::from_static("anthropic-version"), http::HeaderValue::from_static(version))
+        }));
+        stage.ask(request)
+    };
+
+    let (theirs, openai) = (ask(Some("2023-06-01")).await, ask(None).await);
+
+    assert_eq!((theirs.status, openai.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(theirs.json()["error"]["type"], "not_found_error");
+    assert!(theirs.header("request-id").is_some());
+    assert_eq!(openai.json()["error"]["type"], "invalid_request_error");
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_and_says_why() {
+    let backend = Backend::answering(crate::support::ok("{}")).await;
+    let stage = Stage::over(&backend);
+    let ask = |target: &str, encoding: &'static str| {
+        let mut request = post(target, r#"{"model":"m"}"#);
+        let value = http::HeaderValue::from_static(encoding);
+        request.headers_mut().insert(http::header::CONTENT_ENCODING, value);
+        stage.ask(request)
+    };
+
+    for target in
+        ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/olla/ollama/api/chat", "/v1/embeddings"]
+    {
+        let told = ask(target, "gzip").await;
+        assert_eq!(told.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{target}");
+        assert_eq!(told.header("accept-encoding"), Some("identity"));
+        assert!(told.text().contains("Content-Encoding: gzip"), "{}", told.text());
+    }
+    assert!(backend.heard().is_empty());
+    assert_eq!(ask("/v1/chat/completions", "identity").await.status, StatusCode::OK);
 }

@@ -16,6 +16,7 @@ mod errors;
 mod explain;
 mod failover;
 mod gaps;
+mod greeting;
 mod headers;
 mod http2;
 mod in_flight;

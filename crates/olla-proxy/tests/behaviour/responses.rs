@@ -179,7 +179,12 @@ async fn a_kept_response_can_be_read_and_deleted_by_its_owner() {
     let deleted = json!({"id": id(&first), "object": "response", "deleted": true});
     assert_eq!(stage.ask(request("DELETE", None)).await.json(), deleted);
 
-    assert_eq!(stage.ask(request("GET", None)).await.status, 404);
+    for method in ["GET", "DELETE"] {
+        let told = stage.ask(request(method, None)).await;
+        let message = format!("Response with id '{}' not found.", id(&first));
+        assert_eq!(refusal(&told), (404, json!("response_not_found"), message));
+        assert_eq!(told.json()["error"]["type"], json!("invalid_request_error"));
+    }
     assert_eq!(
         refusal(&stage.ask(going_on("two", &id(&first))).await).1,
         json!("previous_response_not_found")

@@ -115,7 +115,7 @@ async fn unknown_paths_and_prefixes_are_not_found() {
     for (target, code) in [
         ("/nothing", "unknown_path"),
         ("/olla/nothing/v1/models", "unknown_prefix"),
-        ("/olla", "unknown_path"),
+        ("/ollama", "unknown_path"),
     ] {
         let told = stage.ask(get(target)).await;
 
@@ -209,7 +209,7 @@ async fn methods_that_change_things_take_an_endpoint_that_allows_the_path() {
         stage.ask(request).await
     };
 
-    let refused = ask(Method::DELETE, "/v1/chat/completions").await;
+    let refused = ask(Method::DELETE, "/v1/embeddings").await;
     assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(refused.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
     assert_eq!(ask(Method::TRACE, "/v1/files/1").await.status, StatusCode::METHOD_NOT_ALLOWED);
