@@ -100,7 +100,7 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
     }
     if let Error::OnlyPosted { .. } = error {
-        headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
     }
     if let Error::Compressed { .. } = error {
         // RFC 9110 §15.5.16.
