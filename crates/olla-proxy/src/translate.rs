@@ -4,6 +4,7 @@
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
+mod client;
 mod stamp;
 
 use std::{sync::Arc, time::Duration};
@@ -30,6 +31,8 @@ use crate::{
     upstream::Answer,
 };
 
+pub(crate) use client::{Client, EMBEDDINGS};
+
 /// What one request is in other formats, as far as that was asked.
 #[derive(Debug)]
 pub(crate) struct Plans<'r> {
@@ -37,15 +40,6 @@ pub(crate) struct Plans<'r> {
     body: &'r Replay,
     turn: Option<&'r Turn>,
     made: SmallVec<[Made<'r>; 1]>,
-}
-
-/// What a client may have sent that can be put into other words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Client {
-    /// A conversation.
-    Conversation(Format),
-    /// Texts to be turned into vectors, for one of Ollama's APIs. Other backends take them in OpenAI's words.
-    Embeddings(EmbeddingApi),
 }
 
 /// A plan, or why there is none; kinds differ in what they take of one format, and so do models, by the names that
@@ -119,28 +113,6 @@ impl<'r> Plans<'r> {
         made.map_err(Error::Untranslatable)
     }
 }
-
-// === impl Client ===
-
-impl Client {
-    /// Returns what a route says of it, if it is for that.
-    pub(crate) fn of(route: &Route) -> Option<Self> {
-        let embeddings = || route.embeds.map(Self::Embeddings);
-        route.format.map(Self::Conversation).or_else(embeddings)
-    }
-
-    /// Returns the short name of the format.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Conversation(format) => tongues::name(format),
-            Self::Embeddings(EmbeddingApi::Embed) => "ollama_embed",
-            Self::Embeddings(EmbeddingApi::Embeddings) => "ollama_embeddings",
-        }
-    }
-}
-
-/// The short name of the format into which requests for vectors are translated.
-pub(crate) const EMBEDDINGS: &str = "embeddings";
 
 // === impl Plan ===
 
