@@ -62,6 +62,10 @@ fn route_by_model<'f>(
     routing: Routing,
     rediscovery: Rediscovery,
 ) -> Result<Candidates<'f>, Error> {
+    // Nearly every request ends here: what follows looks at all endpoints, to serve the others or say why not.
+    if let Some(candidates) = by_name_alone(fleet, asked, (routing, rediscovery)) {
+        return Ok(candidates);
+    }
     let reach = &asked.reach;
     let reachable = reach.endpoints(fleet)?;
     let others = reachable.iter().any(|endpoint| is_available(endpoint));
@@ -103,6 +107,19 @@ fn route_by_model<'f>(
         }
         Err(reason) => Err(Error::ModelUnavailable { model: Arc::clone(model), endpoints, reason }),
     }
+}
+
+/// Returns the endpoints that have the model under the name that was asked for, if that is no alias and one of them is
+/// available.
+fn by_name_alone<'f>(
+    fleet: &'f Fleet,
+    asked: &Asked<'_>,
+    (routing, rediscovery): (Routing, Rediscovery),
+) -> Option<Candidates<'f>> {
+    let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
+    let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
+    let named = Pairs::by_name(fleet, model, asked, found);
+    named.any_available().then_some(named.candidates)
 }
 
 /// Says why none of these endpoints has a model.

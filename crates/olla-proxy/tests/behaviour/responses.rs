@@ -227,7 +227,7 @@ async fn the_items_of_a_response_are_for_its_owner_and_of_kept_ones_only() {
 
     for request in [other, get("/v1/responses/resp_of_yesterday/input_items")] {
         let (status, code, _) = refusal(&stage.ask(request).await);
-        assert_eq!((status, code), (404, json!("path_not_allowed")));
+        assert_eq!((status, code), (404, json!("response_not_found")));
     }
     assert!(stage.ask(deleting).await.status.is_client_error());
     assert_eq!(stage.ask(get(&path)).await.status, 200);
