@@ -62,10 +62,17 @@ fn route_by_model<'f>(
     routing: Routing,
     rediscovery: Rediscovery,
 ) -> Result<Candidates<'f>, Error> {
+    let alias = asked.model.and_then(|model| fleet.aliases().get(model));
+    let by_name = |model: &Arc<str>| {
+        let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
+        Pairs::by_name(fleet, model, asked, found)
+    };
     // Nearly every request ends here: what follows looks at all endpoints, to serve the others or say why not.
-    if let Some(candidates) = by_name_alone(fleet, asked, (routing, rediscovery)) {
-        return Ok(candidates);
-    }
+    let named = asked.model.filter(|_| alias.is_none()).map(by_name);
+    let named = match named {
+        Some(named) if named.any_available() => return Ok(named.candidates),
+        other => other,
+    };
     let reach = &asked.reach;
     let reachable = reach.endpoints(fleet)?;
     let others = reachable.iter().any(|endpoint| is_available(endpoint));
@@ -74,13 +81,11 @@ fn route_by_model<'f>(
     }
     let Some(model) = asked.model else { return Ok(Candidates::of_endpoints(reach, &reachable, None)) };
 
-    let aliased = fleet.aliases().get(model).map(|alias| Pairs::by_alias(fleet, model, alias, asked));
-    let aliased = match aliased {
+    let aliased = match alias.map(|alias| Pairs::by_alias(fleet, model, alias, asked)) {
         Some(pairs) if pairs.any_available() => return Ok(pairs.candidates),
         other => other,
     };
-    let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
-    let named = Pairs::by_name(fleet, model, asked, found);
+    let named = named.unwrap_or_else(|| by_name(model));
     if named.any_available() {
         return Ok(named.candidates);
     }
@@ -107,19 +112,6 @@ fn route_by_model<'f>(
         }
         Err(reason) => Err(Error::ModelUnavailable { model: Arc::clone(model), endpoints, reason }),
     }
-}
-
-/// Returns the endpoints that have the model under the name that was asked for, if that is no alias and one of them is
-/// available.
-fn by_name_alone<'f>(
-    fleet: &'f Fleet,
-    asked: &Asked<'_>,
-    (routing, rediscovery): (Routing, Rediscovery),
-) -> Option<Candidates<'f>> {
-    let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
-    let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
-    let named = Pairs::by_name(fleet, model, asked, found);
-    named.any_available().then_some(named.candidates)
 }
 
 /// Says why none of these endpoints has a model.
