@@ -19,8 +19,7 @@ pub(crate) fn instead(head: &request::Parts, error: Error) -> Result<Reply, Erro
 pub(crate) fn at_prefix(reach: &Reach<'_>, fleet: &Fleet) -> Option<Reply> {
     let route = reach.route;
     let opened = reads(&route.method) && matches!(route.rest.path(), "/" | "/v1" | "/v1/");
-    let answers = || fleet.endpoints().iter().any(|e| reach.covers(e) && reach.forwards(e));
-    (opened && !answers()).then(|| Reply::text(TEXT))
+    (opened && !reach.is_forwarded(fleet)).then(|| Reply::text(TEXT))
 }
 
 fn reads(method: &Method) -> bool {

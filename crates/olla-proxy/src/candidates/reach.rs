@@ -71,11 +71,16 @@ impl<'a> Reach<'a> {
             }
         };
         match reason {
-            Some(reason) if !fleet.endpoints().iter().any(|e| self.covers(e) && self.forwards(e)) => {
+            Some(reason) if !self.is_forwarded(fleet) => {
                 Err(Error::NotOffered { path: path.into(), reason: reason.into() })
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns whether any endpoint of the right kind forwards the path, healthy or not.
+    pub(crate) fn is_forwarded(&self, fleet: &Fleet) -> bool {
+        fleet.endpoints().iter().any(|endpoint| self.covers(endpoint) && self.forwards(endpoint))
     }
 
     /// Returns whether an endpoint is of the right kind.

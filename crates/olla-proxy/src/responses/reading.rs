@@ -33,7 +33,7 @@ pub(crate) fn answer(
     let items = asks_for_items.then(|| Query::read(reach.route.rest.query()));
     match memory.and_then(|memory| kept(headers, (method, id, items), memory)) {
         Some(document) => Ok(Some(document)),
-        None if fleet.endpoints().iter().any(|e| reach.covers(e) && reach.forwards(e)) => Ok(None),
+        None if reach.is_forwarded(fleet) => Ok(None),
         None => Err(Error::UnknownResponse { id: id.into() }),
     }
 }
