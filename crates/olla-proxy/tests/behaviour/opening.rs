@@ -10,29 +10,6 @@ const ERROR: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
 const WORD: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"well\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-/// Answers with these pieces of a stream, then closes the connection, in the way of a stream that is complete
-/// or not.
-async fn streaming(pieces: &[&'static str], complete: bool) -> Backend {
-    let pieces = pieces.to_vec();
-    Backend::scripted(move |mut conn| {
-        let pieces = pieces.clone();
-        async move {
-            while conn.request().await.is_some() {
-                conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-                    .await;
-                for piece in &pieces {
-                    conn.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
-                }
-                if !complete {
-                    return;
-                }
-                conn.send("0\r\n\r\n").await;
-            }
-        }
-    })
-    .await
-}
-
 async fn over(first: Backend, second: Backend) -> (Stage, [Backend; 2]) {
     let mut plan = Plan::over(&[&first, &second]);
     plan.settings.timeouts.stall = millis(300);
@@ -51,8 +28,11 @@ async fn an_error_or_a_break_before_the_first_output_moves_on() {
         (&[][..], false, Failure::Truncated),
         (&[][..], true, Failure::Truncated),
     ] {
-        let (stage, _backends) =
-            over(streaming(pieces, complete).await, streaming(&[ROLE, WORD, DONE], true).await).await;
+        let (stage, _backends) = over(
+            Backend::streaming(pieces, complete).await,
+            Backend::streaming(&[ROLE, WORD, DONE], true).await,
+        )
+        .await;
 
         let told = stage.ask(ask()).await;
 
@@ -72,7 +52,7 @@ async fn a_stream_that_falls_silent_before_its_first_output_moves_on() {
         conn.closed().await;
     })
     .await;
-    let (stage, _backends) = over(silent, streaming(&[WORD, DONE], true).await).await;
+    let (stage, _backends) = over(silent, Backend::streaming(&[WORD, DONE], true).await).await;
 
     let told = stage.ask(ask()).await;
 
@@ -84,7 +64,8 @@ async fn a_stream_that_falls_silent_before_its_first_output_moves_on() {
 #[tokio::test]
 async fn an_error_that_all_backends_tell_of_reaches_the_client_as_it_is_and_counts_as_a_failure() {
     let failing = [ROLE, ERROR, DONE];
-    let (stage, _backends) = over(streaming(&failing, true).await, streaming(&failing, true).await).await;
+    let (stage, _backends) =
+        over(Backend::streaming(&failing, true).await, Backend::streaming(&failing, true).await).await;
 
     let told = stage.ask(ask()).await;
 
@@ -95,8 +76,11 @@ async fn an_error_that_all_backends_tell_of_reaches_the_client_as_it_is_and_coun
 
 #[tokio::test]
 async fn after_the_first_output_an_error_stays_where_it_is_and_counts_as_a_failure() {
-    let (stage, _backends) =
-        over(streaming(&[WORD, ERROR, DONE], true).await, streaming(&[WORD, DONE], true).await).await;
+    let (stage, _backends) = over(
+        Backend::streaming(&[WORD, ERROR, DONE], true).await,
+        Backend::streaming(&[WORD, DONE], true).await,
+    )
+    .await;
 
     let told = stage.ask(ask()).await;
 
@@ -110,7 +94,8 @@ async fn after_the_first_output_an_error_stays_where_it_is_and_counts_as_a_failu
 async fn an_error_that_arrives_in_pieces_is_an_error_too() {
     let (head, tail) = ERROR.split_at(20);
     let pieces: [&str; 4] = [WORD, head, tail, DONE];
-    let (stage, _backends) = over(streaming(&pieces, true).await, streaming(&[WORD, DONE], true).await).await;
+    let (stage, _backends) =
+        over(Backend::streaming(&pieces, true).await, Backend::streaming(&[WORD, DONE], true).await).await;
 
     let told = stage.ask(ask()).await;
 
@@ -122,7 +107,7 @@ async fn an_error_that_arrives_in_pieces_is_an_error_too() {
 
 #[tokio::test]
 async fn a_stream_that_is_empty_is_handed_on_where_nobody_else_can_be_asked() {
-    let backend = streaming(&[], true).await;
+    let backend = Backend::streaming(&[], true).await;
     let stage = Stage::over(&backend);
 
     let told = stage.ask(ask()).await;
@@ -133,7 +118,7 @@ async fn a_stream_that_is_empty_is_handed_on_where_nobody_else_can_be_asked() {
 #[tokio::test]
 async fn the_connection_of_a_stream_that_was_held_is_used_again() {
     let (stage, backends) =
-        over(streaming(&[ROLE, WORD, DONE], true).await, streaming(&[], true).await).await;
+        over(Backend::streaming(&[ROLE, WORD, DONE], true).await, Backend::streaming(&[], true).await).await;
 
     for _ in 0..3 {
         stage.ask(ask()).await;

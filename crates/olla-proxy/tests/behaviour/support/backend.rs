@@ -92,6 +92,29 @@ impl Backend {
         Self { address, heard, connections, signals, _socket: None, accepting: Some(accepting) }
     }
 
+    /// Answers each request with these pieces of a stream, then closes the connection, in the way of a stream that is complete
+    /// or not.
+    pub(crate) async fn streaming(pieces: &[&'static str], complete: bool) -> Self {
+        let pieces = pieces.to_vec();
+        Self::scripted(move |mut conn| {
+            let pieces = pieces.clone();
+            async move {
+                while conn.request().await.is_some() {
+                    conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                        .await;
+                    for piece in &pieces {
+                        conn.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
+                    }
+                    if !complete {
+                        return;
+                    }
+                    conn.send("0\r\n\r\n").await;
+                }
+            }
+        })
+        .await
+    }
+
     /// Answers every request with these bytes and keeps the connection open.
     pub(crate) async fn answering(response: impl Into<String>) -> Self {
         let response = response.into();

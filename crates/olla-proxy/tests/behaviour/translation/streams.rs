@@ -2,28 +2,6 @@
 
 use super::*;
 
-/// Streams these pieces; the stream is complete or breaks off.
-async fn streaming(pieces: &[&'static str], complete: bool) -> Backend {
-    let pieces = pieces.to_vec();
-    Backend::scripted(move |mut conn| {
-        let pieces = pieces.clone();
-        async move {
-            while conn.request().await.is_some() {
-                conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-                    .await;
-                for piece in &pieces {
-                    conn.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
-                }
-                if !complete {
-                    return;
-                }
-                conn.send("0\r\n\r\n").await;
-            }
-        }
-    })
-    .await
-}
-
 fn kinds(stream: &str) -> Vec<&str> {
     stream.lines().filter_map(|line| line.strip_prefix("event: ")).collect()
 }
@@ -62,7 +40,7 @@ async fn a_stream_is_turned_back_event_by_event() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_says_so_and_is_aborted() {
-    let backend = streaming(&[WORD], false).await;
+    let backend = Backend::streaming(&[WORD], false).await;
     let stage = over_chat(&[&backend]).start();
 
     let mut body = stage.open(message(&json!({"stream": true}))).await.into_body();
@@ -83,8 +61,8 @@ async fn a_stream_that_breaks_off_says_so_and_is_aborted() {
 
 #[tokio::test]
 async fn a_stream_that_fails_before_its_first_output_moves_on() {
-    let failing = streaming(&[ERROR], true).await;
-    let good = streaming(&[WORD, END], true).await;
+    let failing = Backend::streaming(&[ERROR], true).await;
+    let good = Backend::streaming(&[WORD, END], true).await;
     let stage = over_chat(&[&failing, &good]).start();
 
     let told = stage.ask(message(&json!({"stream": true}))).await;
@@ -96,7 +74,7 @@ async fn a_stream_that_fails_before_its_first_output_moves_on() {
 
 #[tokio::test]
 async fn an_error_within_a_stream_ends_it_and_counts() {
-    let backend = streaming(&[WORD, ERROR], true).await;
+    let backend = Backend::streaming(&[WORD, ERROR], true).await;
     let stage = over_chat(&[&backend]).start();
 
     let told = stage.ask(message(&json!({"stream": true}))).await;
