@@ -40,7 +40,7 @@ pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Returns whether a header concerns one connection only.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"
@@ -99,6 +99,9 @@ pub const OLLA_HEADERS: [HeaderName; 14] = [
 
 /// Removes headers that concern one connection only, and those that `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         let named: SmallVec<[HeaderName; 4]> = headers
             .get_all(header::CONNECTION)

@@ -71,7 +71,7 @@ pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
-pub use proxy::{ClientAddr, Proxy, ProxyBuilder};
+pub use proxy::{ClientAddr, Proxy, ProxyBuilder, Responding};
 pub use rediscovery::Rediscover;
 pub use settings::{
     AnthropicClients, Fallback, Limits, OllamaClients, Product, Queue, Responses, Retry, Routing, Settings,

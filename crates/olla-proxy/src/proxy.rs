@@ -22,8 +22,8 @@ use tower_service::Service;
 
 use crate::{
     Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
-    policy::Crowd, rediscovery::Rediscoverer, request_id, responses::Memory, retry::Budget, serve::serve,
-    shared::Shared, sticky::Sessions, ticket::Ticket, tongues::Tongues,
+    policy::Crowd, rediscovery::Rediscoverer, responses::Memory, retry::Budget, serve::serve, shared::Shared,
+    sticky::Sessions, tongues::Tongues,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -40,6 +40,9 @@ pub struct Proxy {
     shared: Arc<Shared>,
     upstream: Upstream,
 }
+
+/// The response to come, never an error.
+pub type Responding = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// Collects the parts of a [`Proxy`].
 #[must_use = "call build()"]
@@ -90,6 +93,21 @@ impl Proxy {
         self.shared.waiting.load(Relaxed)
     }
 
+    /// Serves the request of a client whose address the caller knows, so that it need not stand in the request's
+    /// extensions; otherwise the same as the [`Service`].
+    pub fn call_from<B>(&self, client: Option<IpAddr>, request: Request<B>) -> Responding
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+    {
+        let Self { shared, upstream } = self.clone();
+        // alloc: it goes through several stages, and would be copied for each.
+        let (head, body) = request.into_parts();
+        let head = Box::new(head);
+        // alloc: one box per request, and the future is made in it: it is too large to be moved.
+        let responding = Box::write(Box::new_uninit(), serve((shared, upstream), (head, body), client));
+        Box::into_pin(responding)
+    }
+
     /// Returns a proxy with an empty connection pool of its own.
     #[must_use]
     pub fn worker(&self) -> Self {
@@ -103,32 +121,15 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    // alloc: one box per request; the future is too large to be moved around.
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Responding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { shared, upstream } = self.clone();
-        // alloc: it goes through several stages, and would be copied for each.
-        let (head, body) = request.into_parts();
-        let mut head = Box::new(head);
-        Box::pin(async move {
-            let peer = head.extensions.get::<ClientAddr>().map(|addr| addr.0);
-            let asker = shared.trusted_proxies.ask(peer, &mut head.headers);
-            let id = request_id::of(&head.headers);
-            let target = (head.method.clone(), head.uri.clone());
-            let mut ticket = Ticket::start(id, target, asker.client, &shared.recorders);
-            Ok(match serve((&shared, &upstream), (head, body), asker, &mut ticket).await {
-                Ok(reply) => reply.respond(&shared, ticket),
-                Err(refusal) => {
-                    let dialect = crate::route::dialect_of(ticket.target(), &shared.profiles);
-                    refusal.respond(dialect, &shared.settings.product, ticket)
-                }
-            })
-        })
+        let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
+        self.call_from(client, request)
     }
 }
 

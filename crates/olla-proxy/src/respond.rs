@@ -265,7 +265,7 @@ fn add_own(headers: &mut HeaderMap, endpoint: &Endpoint, ticket: &Ticket, shared
     headers.insert(X_SERVED_BY, product.served_by.clone());
     append_via(headers, &product.via);
     headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
-    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
+    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.heard_after()));
     headers.insert(X_OLLA_ENDPOINT, endpoint.spec.name_value.clone());
     if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {
         headers.insert(X_OLLA_BACKEND_TYPE, profile.name_value.clone());

@@ -1,21 +1,23 @@
 //! The path of a request, one stage a line. Each stage lives in the file of its name.
 
-use std::time::SystemTime;
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::request;
+use http::{Response, request};
 use http_body::Body as HttpBody;
 
 use crate::{
+    Body,
     candidates::{self, Asked},
     catalogue,
     counting::Count,
     greeting,
     inspect::{self, Inbound},
     listing,
-    policy::{Asker, size},
+    policy::{Asker, Quota, size},
     rediscovery,
     render::Refusal,
+    request_id,
     respond::{Reply, Told},
     responses::{self, Turn},
     retry::{self, Manner},
@@ -28,26 +30,45 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Works out the reply to one request.
+/// Serves one request, whatever comes of it.
 pub(crate) async fn serve<B>(
-    (shared, upstream): (&Shared, &Upstream),
-    (head, body): (Box<request::Parts>, B),
-    asker: Asker,
-    ticket: &mut Ticket,
-) -> Result<Reply, Refusal>
+    (shared, upstream): (Arc<Shared>, Upstream),
+    (mut head, body): (Box<request::Parts>, B),
+    peer: Option<IpAddr>,
+) -> Result<Response<Body>, Infallible>
 where
     B: HttpBody<Data = Bytes>,
 {
-    let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client)).transpose()?;
+    let asker = shared.trusted_proxies.ask(peer, &mut head.headers);
+    let target = (head.method.clone(), head.uri.clone());
+    let mut ticket = Ticket::start(request_id::of(&head.headers), target, asker.client, &shared.recorders);
+    let answered = match admit(&shared, asker, &mut ticket) {
+        Err(refusal) => Err(refusal),
+        Ok(quota) => match answer((&shared, &upstream), (head, body), asker, &mut ticket).await {
+            Ok(reply) => Ok(reply.with_quota(quota)),
+            Err(refusal) => Err(refusal.with_quota(quota)),
+        },
+    };
+    Ok(match answered {
+        Ok(reply) => reply.respond(&shared, ticket),
+        Err(refusal) => {
+            let dialect = route::dialect_of(ticket.target(), &shared.profiles);
+            refusal.respond(dialect, &shared.settings.product, ticket)
+        }
+    })
+}
+
+/// Lets a request in, or says who keeps it out.
+fn admit(shared: &Shared, asker: Asker, ticket: &mut Ticket) -> Result<Option<Quota>, Refusal> {
+    let now = ticket.arrived();
+    let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client, now)).transpose()?;
     if let Some(crowd) = &shared.crowd {
         ticket.admitted(crowd.enter().map_err(|error| Refusal::from(error).with_quota(quota))?);
     }
-    match answer((shared, upstream), (head, body), asker, ticket).await {
-        Ok(reply) => Ok(reply.with_quota(quota)),
-        Err(refusal) => Err(refusal.with_quota(quota)),
-    }
+    Ok(quota)
 }
 
+/// Works out the reply to one request.
 async fn answer<B>(
     (shared, upstream): (&Shared, &Upstream),
     (head, body): (Box<request::Parts>, B),

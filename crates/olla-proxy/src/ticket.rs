@@ -21,6 +21,8 @@ pub(crate) struct Ticket {
     record: Box<RequestRecord>,
     started: Instant,
     attempt_started: Instant,
+    /// When the last attempt failed, or brought a response head.
+    heard_at: Instant,
     recorders: Recorders,
     /// Held until the end of the response.
     presence: Option<Presence>,
@@ -43,6 +45,7 @@ impl Ticket {
             record: Box::new(record),
             started,
             attempt_started: started,
+            heard_at: started,
             recorders,
             presence: None,
             finished: false,
@@ -75,6 +78,16 @@ impl Ticket {
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Returns how long it took until the last attempt failed, or brought a response head.
+    pub(crate) fn heard_after(&self) -> Duration {
+        self.heard_at.saturating_duration_since(self.started)
+    }
+
+    /// Returns when the request head arrived, by the clock on the wall.
+    pub(crate) fn arrived(&self) -> SystemTime {
+        self.record.started
     }
 
     pub(crate) fn is_head(&self) -> bool {
@@ -117,8 +130,9 @@ impl Ticket {
 
     /// Notes that the current attempt has failed, or that its response head has arrived.
     pub(crate) fn end_attempt(&mut self, failure: Option<Failure>) {
+        self.heard_at = Instant::now();
         if let Some(attempt) = self.record.attempts.last_mut() {
-            attempt.took = self.attempt_started.elapsed();
+            attempt.took = self.heard_at.saturating_duration_since(self.attempt_started);
             attempt.failure = failure;
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -14,7 +14,7 @@ use axum::Router;
 use futures_util::{FutureExt, future::CatchUnwind};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
-use olla_proxy::{ClientAddr, Proxy, RateLimits};
+use olla_proxy::{ClientAddr, Proxy, RateLimits, Responding};
 use serde_json::json;
 use tower::Service;
 use tower_http::cors::{Cors, CorsLayer};
@@ -55,7 +55,7 @@ enum Routed {
 
 /// A future of [`Routes`].
 pub(crate) enum Answering {
-    Proxy(CatchUnwind<AssertUnwindSafe<<Proxy as Service<Request<Incoming>>>::Future>>),
+    Proxy(CatchUnwind<AssertUnwindSafe<Responding>>),
     Admin(Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>),
     Done(Option<Response<ResponseBody>>),
 }
@@ -75,11 +75,12 @@ impl Dispatch {
 
     /// Starts answering a request.
     pub(crate) fn call(&self, mut request: Request<Incoming>, client: IpAddr, busy: Busy) -> Dispatching {
-        // alloc: the extensions' map; an embedder's layers hand the address over in the same way.
-        request.extensions_mut().insert(ClientAddr(client));
         let routed = match &self.0 {
-            Edge::Plain(routes) => Routed::Plain(routes.clone().call(request)),
-            Edge::Cors(cors) => Routed::Cors(Box::pin(cors.clone().call(request))),
+            Edge::Plain(routes) => Routed::Plain(routes.answer(request, client)),
+            Edge::Cors(cors) => {
+                request.extensions_mut().insert(ClientAddr(client));
+                Routed::Cors(Box::pin(cors.clone().call(request)))
+            }
         };
         Dispatching { routed, busy: Some(busy) }
     }
@@ -94,17 +95,54 @@ impl fmt::Debug for Dispatch {
 // === impl Routes ===
 
 impl Routes {
-    fn over_limit(&self, request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
-        let limits = self.health_limits.as_ref().filter(|_| request.uri().path() == HEALTH)?;
-        let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0)?;
-        if client.to_canonical().is_loopback() {
-            return None;
+    fn answer(&self, mut request: Request<Incoming>, client: IpAddr) -> Answering {
+        if let Some(refused) = without_host(&request) {
+            return Answering::Done(Some(refused));
         }
+        let path = request.uri().path();
+        if !path.starts_with("/internal") && path != "/version" {
+            return Answering::Proxy(
+                AssertUnwindSafe(self.proxy.call_from(Some(client), request)).catch_unwind(),
+            );
+        }
+        if let Some(refused) = self.over_limit(path, client) {
+            return Answering::Done(Some(refused));
+        }
+        request.extensions_mut().insert(ClientAddr(client));
+        let mut admin = self.admin.clone();
+        Answering::Admin(Box::pin(async move {
+            let answer =
+                AssertUnwindSafe(admin.call(request.map(axum::body::Body::new))).catch_unwind().await;
+            match answer {
+                Ok(Ok(response)) => response.map(ResponseBody::from),
+                Ok(Err(never)) => match never {},
+                Err(_) => panicked(),
+            }
+        }))
+    }
+
+    fn over_limit(&self, path: &str, client: IpAddr) -> Option<Response<ResponseBody>> {
+        let limits = self.health_limits.as_ref().filter(|_| path == HEALTH && !client.is_loopback())?;
         let wait = limits.check(client).err()?;
         let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many health checks");
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         Some(response)
     }
+}
+
+/// Refuses a request of HTTP/1.1 that does not say which host it is for, or says so twice (RFC 9112 §3.2).
+fn without_host(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && request.version() != Version::HTTP_11) {
+        return None;
+    }
+    let message = "HTTP/1.1 requires one Host header";
+    let mut refused = problem(StatusCode::BAD_REQUEST, "host_missing", message);
+    if request.version() <= Version::HTTP_11 {
+        // Who sends that may mean something else by what follows, too.
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Some(refused)
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -117,34 +155,9 @@ impl Service<Request<Incoming>> for Routes {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
-        let hosts = request.headers().get_all(header::HOST).iter().count();
-        if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-            // RFC 9112 §3.2: a server must refuse it.
-            let message = "HTTP/1.1 requires one Host header";
-            let mut refused = problem(StatusCode::BAD_REQUEST, "host_missing", message);
-            if request.version() <= Version::HTTP_11 {
-                // Who sends that may mean something else by what follows, too.
-                refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            return Answering::Done(Some(refused));
-        }
-        let path = request.uri().path();
-        if !path.starts_with("/internal") && path != "/version" {
-            return Answering::Proxy(AssertUnwindSafe(self.proxy.call(request)).catch_unwind());
-        }
-        if let Some(refused) = self.over_limit(&request) {
-            return Answering::Done(Some(refused));
-        }
-        let mut admin = self.admin.clone();
-        Answering::Admin(Box::pin(async move {
-            let answer =
-                AssertUnwindSafe(admin.call(request.map(axum::body::Body::new))).catch_unwind().await;
-            match answer {
-                Ok(Ok(response)) => response.map(ResponseBody::from),
-                Ok(Err(never)) => match never {},
-                Err(_) => panicked(),
-            }
-        }))
+        // The layer in front hands over nothing but the request.
+        let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
+        self.answer(request, client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 }
 

@@ -19,8 +19,12 @@ pub enum Dialect {
 /// Returns whether a `Content-Type` value announces a stream of events or lines.
 #[must_use]
 pub fn is_stream(content_type: &str) -> bool {
-    let media_type = content_type.split_once(';').map_or(content_type, |(media_type, _)| media_type).trim();
-    [EVENT_STREAM, NDJSON, "application/ndjson"].iter().any(|stream| media_type.eq_ignore_ascii_case(stream))
+    let content_type = content_type.trim_ascii_start();
+    [EVENT_STREAM, NDJSON, "application/ndjson"].iter().any(|stream| {
+        let Some((media_type, rest)) = content_type.split_at_checked(stream.len()) else { return false };
+        media_type.eq_ignore_ascii_case(stream)
+            && matches!(rest.trim_ascii_start().as_bytes(), [] | [b';', ..])
+    })
 }
 
 // === impl Dialect ===

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clients::{Clients, known_as};
@@ -18,7 +18,7 @@ use governor::{
 };
 use tokio::sync::Notify;
 
-use crate::{Error, clock, render::Refusal};
+use crate::{Error, render::Refusal};
 
 /// Requests a minute. Zero turns a limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,25 +73,25 @@ impl RateLimits {
         Some(Self { rates, clock: DefaultClock::default(), global, per_client, crowded })
     }
 
-    /// Admits a request of `client`; clients whose address is unknown share one.
+    /// Admits a request of `client` that has come `now`; clients whose address is unknown share one.
     ///
     /// The client's own limit is checked first: what it refuses costs the others nothing.
-    pub(crate) fn admit(&self, client: Option<IpAddr>) -> Result<Quota, Refusal> {
+    pub(crate) fn admit(&self, client: Option<IpAddr>, now: SystemTime) -> Result<Quota, Refusal> {
         let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let mut remaining = self.rates.burst;
         if let Some(limiter) = &self.per_client {
             match limiter.check_key(&known_as(client)) {
                 Ok(state) => remaining = state.remaining_burst_capacity(),
-                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()))),
+                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()), now)),
             }
         }
         if let Some(limiter) = &self.global {
             match limiter.check() {
                 Ok(state) => remaining = remaining.min(state.remaining_burst_capacity()),
-                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()))),
+                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()), now)),
             }
         }
-        Ok(self.quota(remaining, Duration::ZERO))
+        Ok(self.quota(remaining, Duration::ZERO, now))
     }
 
     /// Admits a request of `client`, or says how long it must wait. For routes that the proxy does not serve.
@@ -122,21 +122,21 @@ impl RateLimits {
         }
     }
 
-    fn refuse(&self, wait: Duration) -> Refusal {
+    fn refuse(&self, wait: Duration, now: SystemTime) -> Refusal {
         // Rounded up: a client that waits as long as it is told must be admitted.
         let retry_after = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-        Refusal::over_quota(Error::RateLimited { retry_after }, self.quota(0, retry_after))
+        Refusal::over_quota(Error::RateLimited { retry_after }, self.quota(0, retry_after, now))
     }
 
-    fn quota(&self, remaining: u32, wait: Duration) -> Quota {
+    fn quota(&self, remaining: u32, wait: Duration, now: SystemTime) -> Quota {
         let per_minute = match self.rates.per_client_per_minute {
             0 => self.rates.global_per_minute,
             limit => limit,
         };
         let used = self.rates.burst.saturating_sub(remaining);
         let refill = Duration::from_secs(u64::from(used) * 60 / u64::from(per_minute.max(1)));
-        let now = clock::since_1970();
-        Quota { limit: per_minute, remaining, reset_unix_seconds: (now + refill.max(wait)).as_secs() }
+        let reset = now.duration_since(UNIX_EPOCH).unwrap_or_default() + refill.max(wait);
+        Quota { limit: per_minute, remaining, reset_unix_seconds: reset.as_secs() }
     }
 }
 
@@ -157,27 +157,27 @@ mod tests {
     fn each_client_has_a_burst_of_its_own() {
         let limits = limits(0, 1, 2);
 
-        assert_eq!(limits.admit(client(1)).unwrap().remaining, 1);
-        assert_eq!(limits.admit(client(1)).unwrap().remaining, 0);
-        assert!(limits.admit(client(1)).is_err());
-        assert!(limits.admit(client(2)).is_ok());
+        assert_eq!(limits.admit(client(1), UNIX_EPOCH).unwrap().remaining, 1);
+        assert_eq!(limits.admit(client(1), UNIX_EPOCH).unwrap().remaining, 0);
+        assert!(limits.admit(client(1), UNIX_EPOCH).is_err());
+        assert!(limits.admit(client(2), UNIX_EPOCH).is_ok());
     }
 
     #[test]
     fn the_global_limit_works_without_one_for_clients() {
         let limits = limits(1, 0, 1);
 
-        assert_eq!(limits.admit(client(1)).unwrap().remaining, 0);
-        assert!(limits.admit(client(2)).is_err());
+        assert_eq!(limits.admit(client(1), UNIX_EPOCH).unwrap().remaining, 0);
+        assert!(limits.admit(client(2), UNIX_EPOCH).is_err());
     }
 
     #[test]
     fn a_refused_client_does_not_use_up_the_global_limit() {
         let limits = limits(2, 1, 1);
 
-        assert!(limits.admit(client(1)).is_ok());
-        assert!(limits.admit(client(1)).is_err());
-        assert!(limits.admit(client(1)).is_err());
+        assert!(limits.admit(client(1), UNIX_EPOCH).is_ok());
+        assert!(limits.admit(client(1), UNIX_EPOCH).is_err());
+        assert!(limits.admit(client(1), UNIX_EPOCH).is_err());
 
         assert!(
             limits.global.as_ref().unwrap().check().is_err(),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memmem;
 use olla_core::{Endpoint, EndpointSpec};
 
-use crate::headers::{is_credential, remove_hop_by_hop};
+use crate::headers::{is_credential, is_hop_by_hop, remove_hop_by_hop};
 
 /// Shorter values of credentials stand in other headers by chance,
 const SHORTEST_CREDENTIAL: usize = 8;
@@ -14,28 +14,28 @@ const SHORTEST_VALUE: usize = 16;
 
 /// Removes what clients do not get from a response head.
 pub(super) fn remove(headers: &mut HeaderMap, endpoint: &Endpoint) {
-    // With both, the length is a lie: the body was read by its chunks (RFC 9112 §6.3).
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    remove_hop_by_hop(headers);
     let spec = &endpoint.spec;
-    for (name, _) in &*spec.headers {
-        headers.remove(name);
-    }
     let private = |(name, value): &(&HeaderName, &HeaderValue)| {
         is_olla(name)
             || is_cross_origin(name)
             || is_of_the_host(name)
             || is_credential(name)
+            || spec.headers.iter().any(|(configured, _)| configured == *name)
             || tells_secret(value, spec)
     };
-    if headers.iter().any(|pair| private(&pair)) {
-        // alloc: few backends say such things.
-        let names: Vec<HeaderName> = headers.iter().filter(private).map(|(name, _)| name.clone()).collect();
-        for name in names {
-            headers.remove(name);
-        }
+    // One look at each is enough for most answers.
+    if !headers.iter().any(|pair| is_hop_by_hop(pair.0) || private(&pair)) {
+        return;
+    }
+    // With both, the length is a lie: the body was read by its chunks (RFC 9112 §6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
+    // alloc: few backends say such things.
+    let names: Vec<HeaderName> = headers.iter().filter(private).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
     }
 }
 

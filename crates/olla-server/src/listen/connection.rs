@@ -39,7 +39,7 @@ pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     (dispatch, patience): (Dispatch, Patience),
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<(), BoxError> {
     stream.set_nodelay(true)?;
     let activity = Activity::new();
@@ -47,13 +47,17 @@ pub(super) async fn serve(
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let requests = Requests { dispatch, peer, activity };
     let mut connection = pin!(protocol.serve_connection(io, requests));
-    let mut stopping = pin!(stop.wait_for(|stop| *stop));
-    let mut stopped = false;
+    let mut signal = stop.clone();
+    let mut stopping = pin!(signal.wait_for(|stop| *stop));
+    let (mut listens, mut stopped) = (false, false);
     poll_fn(move |cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended);
         }
-        if !stopped && stopping.as_mut().poll(cx).is_ready() {
+        // Polled once, it wakes this task up when there is something to hear: a look is enough meanwhile.
+        let is_news = !listens || !matches!(stop.has_changed(), Ok(false));
+        listens = true;
+        if !stopped && is_news && stopping.as_mut().poll(cx).is_ready() {
             stopped = true;
             connection.as_mut().graceful_shutdown();
             return connection.as_mut().poll(cx);

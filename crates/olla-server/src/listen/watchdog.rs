@@ -67,6 +67,8 @@ pub(super) struct Watchdog {
     activity: Arc<Activity>,
     patience: Patience,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer knows whom to wake. It does until it fires, however often it is reset.
+    is_armed: bool,
 }
 
 const HTTP2_PREFACE: &[u8] = b"PRI *";
@@ -173,7 +175,7 @@ impl Drop for Busy {
 impl Watchdog {
     pub(super) fn new(activity: Arc<Activity>, patience: Patience) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + patience.head));
-        Self { activity, patience, timer }
+        Self { activity, patience, timer, is_armed: false }
     }
 
     /// Completes when the connection has been quiet for too long. Poll it after the connection.
@@ -186,7 +188,12 @@ impl Watchdog {
             {
                 self.timer.as_mut().reset(expiry);
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            // A look costs less than a poll, and this is called for every turn of the connection.
+            if self.is_armed && !self.timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.is_armed = self.timer.as_mut().poll(cx).is_pending();
+            if self.is_armed {
                 return Poll::Pending;
             }
             let now = Instant::now();
