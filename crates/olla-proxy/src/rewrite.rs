@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request, uri::PathAndQuery};
 use olla_core::{Endpoint, EndpointSpec};
 use smallvec::SmallVec;
 
@@ -40,33 +40,39 @@ pub(crate) struct Outbound {
     inbound: Box<Inbound>,
     /// Removed from the headers; given to endpoints that forward them.
     credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    /// What Olla adds, where none of it meets its like in the headers: what only has to be written costs a map nothing.
+    added: Fields,
 }
+
+/// Header fields in the order in which they are written.
+// alloc: none, there are seven at most.
+type Fields = SmallVec<[(HeaderName, HeaderValue); 8]>;
 
 // === impl Outbound ===
 
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
     pub(crate) fn new(mut inbound: Box<Inbound>, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, route, body, model, .. } = &mut *inbound;
+        let Inbound { head, model, .. } = &mut *inbound;
         let request::Parts { headers, uri, .. } = &mut **head;
-        let host = headers.remove(header::HOST);
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
-        let host = authority(uri).or(host);
+        let host = authority(uri).or_else(|| headers.get(header::HOST).cloned());
         headers::remove_hop_by_hop(headers);
         // The body is complete: there is nothing left to ask the backend's permission for.
-        headers::remove_all(headers, |name| *name == header::CONTENT_LENGTH || *name == header::EXPECT);
-        // How long a body is, is said when it is sent; that there is none, some servers insist on (RFC 9110 §8.6).
-        if body.len() == 0 && matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-        }
+        headers::remove_all(headers, |name| *name == header::EXPECT);
         let credentials = take_credentials(headers);
-        headers.insert(X_PROXIED_BY, product.served_by.clone());
-        headers::append_via(headers, &product.via);
-        add_forwarded(headers, asker, host);
-        if let Some(value) = model.as_ref().and_then(|model| model.value.as_ref()) {
-            headers.insert(X_MODEL, value.clone());
-        }
-        Self { inbound, credentials }
+        let model = model.as_ref().and_then(|model| model.value.clone());
+        let own = own_fields((asker, host), product, model);
+        let added = if headers
+            .keys()
+            .any(|name| own.iter().any(|(own, ..)| own == name) || *name == header::FORWARDED)
+        {
+            merge(headers, own, asker);
+            Fields::new()
+        } else {
+            own.into_iter().map(|(name, value, _)| (name, value)).collect()
+        };
+        Self { inbound, credentials, added }
     }
 
     /// Returns the request for one endpoint.
@@ -81,14 +87,19 @@ impl Outbound {
             None => self.body_for(passage.rename),
         };
         let target = self.target(endpoint, passage)?;
-        let headers = self.headers_for(spec, passage.plan.as_deref());
+        let (headers, added) = self.headers_for(spec, passage.plan.as_deref());
         let configured = spec.headers.iter().find(|(name, _)| *name == header::HOST);
         let host = configured.map_or(spec.base.authority(), |(_, value)| value);
-        Ok(OwnRequest { method: &self.inbound.route.method, target, host, headers, body })
+        Ok(OwnRequest { method: &self.inbound.route.method, target, host, headers, added, body })
     }
 
-    /// Returns the headers for one endpoint; they are everybody's where it needs none of its own.
-    fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> Cow<'_, HeaderMap> {
+    /// Returns the headers for one endpoint, and what is to be added; the headers are everybody's where it needs none
+    /// of its own.
+    fn headers_for(
+        &self,
+        spec: &EndpointSpec,
+        plan: Option<&Plan>,
+    ) -> (Cow<'_, HeaderMap>, &[(HeaderName, HeaderValue)]) {
         let mut headers = Cow::Borrowed(&self.inbound.head.headers);
         if let Some(plan) = plan {
             plan.dress(headers.to_mut());
@@ -103,7 +114,11 @@ impl Outbound {
         for (name, value) in &*spec.headers {
             headers.to_mut().insert(name, value.clone());
         }
-        headers
+        let Cow::Owned(own) = &mut headers else { return (headers, &self.added) };
+        for (name, value) in &self.added {
+            own.entry(name).or_insert_with(|| value.clone());
+        }
+        (headers, &[])
     }
 
     fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<PathAndQuery, Error> {
@@ -176,23 +191,61 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
     taken
 }
 
-/// Says who asked, over what and for which host. What is there already, trusted proxies have said.
-fn add_forwarded(headers: &mut HeaderMap, asker: Asker, host: Option<HeaderValue>) {
-    let peer = asker.peer.map(|peer| (peer, address(peer)));
-    if let Some(client) = asker.client {
-        let same = peer.as_ref().filter(|(peer, _)| *peer == client);
-        headers.insert(X_REAL_IP, same.map_or_else(|| address(client), |(_, value)| value.clone()));
-    }
-    if let Some((peer, value)) = peer {
-        headers::append_hop(headers, X_FORWARDED_FOR, value);
-        // Whoever reads the older headers does without it.
-        if headers.contains_key(header::FORWARDED) {
-            headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
+/// How a field that Olla adds meets one that is there already.
+#[derive(Debug, Clone, Copy)]
+enum Meeting {
+    /// It takes its place.
+    Replaces,
+    /// It goes on with the chain (RFC 9110 §5.3).
+    Follows,
+    /// It is left out: trusted proxies have said the other.
+    Yields,
+}
+
+/// Says who asked, over what, for which host and for which model, and by way of whom.
+fn own_fields(
+    (asker, host): (Asker, Option<HeaderValue>),
+    product: &Product,
+    model: Option<HeaderValue>,
+) -> SmallVec<[(HeaderName, HeaderValue, Meeting); 8]> {
+    use Meeting::{Follows, Replaces, Yields};
+
+    let peer = asker.peer.map(address);
+    let client = if asker.client == asker.peer { peer.clone() } else { asker.client.map(address) };
+    let mut fields = SmallVec::new();
+    let mut add = |name, value: Option<HeaderValue>, meeting| {
+        fields.extend(value.map(|value| (name, value, meeting)));
+    };
+    add(X_PROXIED_BY, Some(product.served_by.clone()), Replaces);
+    add(header::VIA, Some(product.via.clone()), Follows);
+    add(X_REAL_IP, client, Replaces);
+    add(X_FORWARDED_FOR, peer, Follows);
+    add(X_FORWARDED_PROTO, Some(HeaderValue::from_static("http")), Yields);
+    add(X_FORWARDED_HOST, host, Yields);
+    add(X_MODEL, model, Replaces);
+    fields
+}
+
+/// Adds fields to headers that have some of them.
+fn merge(
+    headers: &mut HeaderMap,
+    fields: impl IntoIterator<Item = (HeaderName, HeaderValue, Meeting)>,
+    asker: Asker,
+) {
+    for (name, value, meeting) in fields {
+        match meeting {
+            Meeting::Replaces => {
+                headers.insert(name, value);
+            }
+            Meeting::Follows => headers::append_hop(headers, name, value),
+            Meeting::Yields => {
+                headers.entry(name).or_insert(value);
+            }
         }
     }
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
-    if let Some(host) = host {
-        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    // Whoever reads the older headers does without it.
+    if let Some(peer) = asker.peer.filter(|_| headers.contains_key(header::FORWARDED)) {
+        headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
     }
 }
 

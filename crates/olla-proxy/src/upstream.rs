@@ -12,7 +12,7 @@ mod tls;
 use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
 use tokio::time::{Instant, timeout};
@@ -40,8 +40,10 @@ pub(crate) struct OwnRequest<'r> {
     pub(crate) target: PathAndQuery,
     /// What goes into `Host`, whatever `headers` say.
     pub(crate) host: &'r HeaderValue,
-    /// All other headers but `Content-Length`, which says how long a body is where there is one.
+    /// All other headers; `Content-Length` says how long `body` is, whatever they say.
     pub(crate) headers: Cow<'r, HeaderMap>,
+    /// Fields that are not among them.
+    pub(crate) added: &'r [(HeaderName, HeaderValue)],
     pub(crate) body: Replay,
 }
 
@@ -139,6 +141,7 @@ impl Upstream {
             target: target.path.clone(),
             host: target.base.authority(),
             headers: Cow::Owned(headers),
+            added: &[],
             body: Replay::default(),
         };
         if let Some(body) = body {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use olla_core::{EndpointId, Failure};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -25,6 +25,8 @@ const MAX_IDLE: usize = 256;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How much earlier than the backend's own limit a connection is given up: it may close it any time then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// A limit that is none.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -191,7 +193,7 @@ impl Return {
 
 /// Reads how long the backend keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1).
 fn idle_timeout(headers: &HeaderMap) -> Duration {
-    let Some(value) = headers.get("keep-alive").and_then(|v| v.to_str().ok()) else {
+    let Some(value) = headers.get(KEEP_ALIVE).and_then(|v| v.to_str().ok()) else {
         return IDLE_TIMEOUT;
     };
     let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok());

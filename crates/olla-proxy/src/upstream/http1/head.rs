@@ -27,6 +27,14 @@ pub(super) enum Length {
     UntilClose,
 }
 
+/// Which fields besides the length say where a message ends. Most responses have neither, and to look for one costs as
+/// much as to read it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mentions {
+    transfer_encoding: bool,
+    connection: bool,
+}
+
 /// What is no response, or none that can be understood in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
@@ -41,17 +49,17 @@ const ADDED: usize = 14;
 /// Takes a response head off what was received, or returns `None` where it is not complete yet. Interim responses
 /// (RFC 9110 §15.2) are taken off and forgotten.
 pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option<Head>, Malformed> {
-    while let Some(parts) = take(received)? {
+    while let Some((parts, mentions)) = take(received)? {
         match parts.status {
             // Nobody has asked for another protocol.
             StatusCode::SWITCHING_PROTOCOLS => return Err(Malformed),
             status if status.is_informational() => {}
             status => {
                 let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-                let framing = framing(parts.version, &parts.headers)?;
+                let framing = framing(parts.version, &parts.headers, mentions)?;
                 let empty = answers_head || bodiless.contains(&status);
                 let length = if empty { Length::Exact(0) } else { framing };
-                let keeps_alive = keeps_alive(parts.version, &parts.headers);
+                let keeps_alive = keeps_alive(parts.version, &parts.headers, mentions);
                 return Ok(Some(Head { parts, length, keeps_alive }));
             }
         }
@@ -59,7 +67,7 @@ pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option
     Ok(None)
 }
 
-fn take(received: &mut BytesMut) -> Result<Option<response::Parts>, Malformed> {
+fn take(received: &mut BytesMut) -> Result<Option<(response::Parts, Mentions)>, Malformed> {
     if received.is_empty() {
         return Ok(None);
     }
@@ -81,24 +89,30 @@ fn take(received: &mut BytesMut) -> Result<Option<response::Parts>, Malformed> {
     };
     let spans: SmallVec<[(Range<usize>, Range<usize>); 24]> =
         read.headers.iter().map(|field| (span(field.name.as_bytes()), span(field.value))).collect();
-    parts.headers = headers(&received.split_to(len).freeze(), &spans)?;
-    Ok(Some(parts))
+    let mentions;
+    (parts.headers, mentions) = headers(&received.split_to(len).freeze(), &spans)?;
+    Ok(Some((parts, mentions)))
 }
 
 /// Reads the fields, whose values share their bytes with the head.
-fn headers(head: &Bytes, spans: &[(Range<usize>, Range<usize>)]) -> Result<HeaderMap, Malformed> {
+fn headers(head: &Bytes, spans: &[(Range<usize>, Range<usize>)]) -> Result<(HeaderMap, Mentions), Malformed> {
+    let mut mentions = Mentions::default();
     let mut headers = HeaderMap::with_capacity(spans.len() + ADDED);
     for (name, value) in spans {
         let name = HeaderName::from_bytes(&head[name.clone()]).map_err(|_| Malformed)?;
         let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
+        mentions.transfer_encoding |= name == header::TRANSFER_ENCODING;
+        mentions.connection |= name == header::CONNECTION;
         headers.append(name, value);
     }
-    Ok(headers)
+    Ok((headers, mentions))
 }
 
 /// RFC 9112 §6.3.
-fn framing(version: Version, headers: &HeaderMap) -> Result<Length, Malformed> {
-    if let Some(coding) = headers.get_all(header::TRANSFER_ENCODING).iter().next_back() {
+fn framing(version: Version, headers: &HeaderMap, mentions: Mentions) -> Result<Length, Malformed> {
+    if mentions.transfer_encoding
+        && let Some(coding) = headers.get_all(header::TRANSFER_ENCODING).iter().next_back()
+    {
         // A server of that age does not know chunks: what it means is anybody's guess.
         if version == Version::HTTP_10 {
             return Err(Malformed);
@@ -126,7 +140,10 @@ fn digits(text: &[u8]) -> Option<u64> {
 
 /// RFC 9112 §9.3. With a length besides the chunks, the backend and somebody on the way may disagree about where
 /// the body ends (§6.1): what follows is not to be trusted.
-fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+fn keeps_alive(version: Version, headers: &HeaderMap, mentions: Mentions) -> bool {
+    if !mentions.connection && !mentions.transfer_encoding {
+        return version == Version::HTTP_11;
+    }
     let says = |word: &[u8]| {
         let values = headers.get_all(header::CONNECTION).iter();
         values

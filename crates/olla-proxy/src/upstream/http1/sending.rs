@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::header;
+use http::{HeaderName, Method, header};
 use tokio::io::AsyncWrite;
 
 use crate::{replay::Replay, upstream::OwnRequest};
@@ -37,12 +37,15 @@ impl Sending {
         }
         head.extend_from_slice(request.host.as_bytes());
         head.extend_from_slice(b"\r\n");
-        for (name, value) in request.headers.iter().filter(|(name, _)| *name != header::HOST) {
+        let is_ours = |name: &HeaderName| *name == header::HOST || *name == header::CONTENT_LENGTH;
+        let passed_on = request.headers.iter().filter(|(name, _)| !is_ours(name));
+        for (name, value) in passed_on.chain(request.added.iter().map(|(name, value)| (name, value))) {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 head.extend_from_slice(part);
             }
         }
-        if body.len() > 0 {
+        // Where a body is usual, some servers insist on being told that there is none (RFC 9110 §8.6).
+        if body.len() > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
             let mut digits = itoa::Buffer::new();
             let length = digits.format(body.len());
             for part in [header::CONTENT_LENGTH.as_str(), ": ", length, "\r\n"] {
