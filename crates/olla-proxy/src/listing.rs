@@ -143,6 +143,13 @@ fn write_one(shape: &ListShape, entry: &Entry<'_>) -> Option<Value> {
     }
 }
 
+/// Returns whether a list of several kinds is OpenAI's where one of them has this shape.
+///
+/// Anthropic's list is at the same path; its clients are known by their headers and have been answered before.
+fn is_openai_for_all(shape: &ListShape) -> bool {
+    matches!(shape, ListShape::OpenAi(_) | ListShape::Anthropic)
+}
+
 /// A request that may be for models.
 struct Asked<'a> {
     route: &'a Route,
@@ -173,19 +180,23 @@ impl<'a> Asked<'a> {
         let first = there.first().map(|(_, listing)| *listing);
         let Listing { shape, only, .. } =
             first.or_else(|| self.profiles.iter().find_map(|profile| self.listing_of(profile)))?;
-        let shape = match shape {
+        let shape = if is_openai_for_all(shape) {
             // What one kind adds is not there for all.
-            ListShape::OpenAi(_) => ListShape::OpenAi(OpenAiShape::default()),
-            shape => shape.clone(),
+            ListShape::OpenAi(OpenAiShape::default())
+        } else {
+            shape.clone()
         };
         Some((shape, only))
     }
 
     fn shows(&self, endpoint: &Endpoint, shape: &ListShape) -> bool {
         let listing = || self.listing_of(self.profile(endpoint)?);
+        let is_alike = |other: &ListShape| {
+            other.is_like(shape) || (is_openai_for_all(other) && is_openai_for_all(shape))
+        };
         endpoint.live.is_routable()
             && self.covers(endpoint)
-            && listing().is_some_and(|listing| listing.shape.is_like(shape))
+            && listing().is_some_and(|listing| is_alike(listing.shape))
     }
 
     fn covers(&self, endpoint: &Endpoint) -> bool {

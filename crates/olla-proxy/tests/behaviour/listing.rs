@@ -26,6 +26,10 @@ fn ids(told: &Told) -> Vec<String> {
     list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
 }
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 #[tokio::test]
 async fn each_scope_lists_its_own_models_sorted_and_once() {
     let stage = stage();
@@ -40,11 +44,7 @@ async fn each_scope_lists_its_own_models_sorted_and_once() {
     ] {
         let told = stage.ask(get(target)).await;
 
-        assert_eq!(
-            (told.status, ids(&told)),
-            (StatusCode::OK, expected.iter().map(|s| (*s).to_owned()).collect()),
-            "{target}"
-        );
+        assert_eq!((told.status, ids(&told)), (StatusCode::OK, owned(expected)), "{target}");
         assert!(told.header("x-olla-request-id").is_some() && told.header("x-olla-response-time").is_some());
     }
 }
@@ -179,4 +179,50 @@ async fn each_spelling_of_a_name_is_found_and_one_is_listed() {
     ] {
         assert_eq!(stage.ask(get(&format!("/v1/models/{asked}"))).await.json()["id"], found);
     }
+}
+
+/// The kinds in the order of the fleet, each with a model of its own name.
+fn of_kinds(kinds: &[&str]) -> Stage {
+    let backends: Vec<_> = kinds.iter().map(|_| Backend::refusing()).collect();
+    let mut plan = Plan::over(&backends.iter().collect::<Vec<_>>());
+    for (at, kind) in kinds.iter().enumerate() {
+        plan.kind(at, kind);
+        plan.models(at, &[kind]);
+    }
+    plan.start()
+}
+
+#[tokio::test]
+async fn where_several_dialects_have_the_path_the_client_decides_and_not_the_fleet() {
+    for kinds in [&[][..], &["anthropic"], &["anthropic", "vllm"], &["vllm", "anthropic"]] {
+        let stage = of_kinds(kinds);
+        let mut sorted = kinds.to_vec();
+        sorted.sort_unstable();
+
+        for target in ["/v1/models", "/olla/proxy/v1/models"] {
+            let told = stage.ask(get(target)).await;
+            assert_eq!((told.status, ids(&told)), (StatusCode::OK, owned(&sorted)), "{target} {kinds:?}");
+            assert!(told.json()["data"].as_array().unwrap().iter().all(|model| model["object"] == "model"));
+
+            let mut anthropic = get(target);
+            anthropic.headers_mut().insert("anthropic-version", "2023-06-01".parse().unwrap());
+            let page = stage.ask(anthropic).await.json();
+            assert_eq!(
+                (&page["has_more"], page.get("object")),
+                (&serde_json::json!(false), None),
+                "{kinds:?}"
+            );
+            assert_eq!(page["data"].as_array().unwrap().len(), kinds.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn openai_clients_are_answered_as_such_where_no_endpoint_is() {
+    for target in ["/v1/models?limit=0", "/olla/openai/v1/models"] {
+        assert_eq!(ids(&of_kinds(&[]).ask(get(target)).await), [""; 0], "{target}");
+    }
+
+    let missing = of_kinds(&[]).ask(get("/v1/models/x")).await.json();
+    assert_eq!(missing["error"]["code"], "model_not_found");
 }
