@@ -15,6 +15,8 @@ pub struct Abilities {
     pub tools: Option<bool>,
     /// Turns texts into vectors.
     pub embeddings: Option<bool>,
+    /// Thinks before it answers, where it is asked to. No request is refused or sent elsewhere for that.
+    pub thinking: Option<bool>,
 }
 
 /// What a request needs.
@@ -67,6 +69,7 @@ impl Abilities {
             (&mut self.images, other.images),
             (&mut self.tools, other.tools),
             (&mut self.embeddings, other.embeddings),
+            (&mut self.thinking, other.thinking),
         ] {
             // `None` < `Some(false)` < `Some(true)`.
             *known = (*known).max(told);

@@ -1,4 +1,4 @@
-//! What a model can do, as far as requests are routed by it: three-valued, and unknown is not no.
+//! What a model can do, as far as requests are routed or written by it: three-valued, and unknown is not no.
 //!
 //! What a backend said can say yes and no. What is guessed from a name says yes at most.
 
@@ -11,10 +11,11 @@ pub(crate) enum Ability {
     Images,
     Tools,
     Embeddings,
+    Thinking,
 }
 
 /// Reported words, in lower case, for what a model can do.
-const WORDS: [(&str, Ability); 12] = [
+const WORDS: [(&str, Ability); 14] = [
     ("vision", Ability::Images),
     ("tools", Ability::Tools),
     ("tool_use", Ability::Tools),
@@ -27,6 +28,8 @@ const WORDS: [(&str, Ability); 12] = [
     ("completion", Ability::Chat),
     ("chat", Ability::Chat),
     ("text-generation", Ability::Chat),
+    ("thinking", Ability::Thinking),
+    ("reasoning", Ability::Thinking),
 ];
 
 // === impl Ability ===
@@ -39,6 +42,7 @@ impl Ability {
             Self::Images => &mut abilities.images,
             Self::Tools => &mut abilities.tools,
             Self::Embeddings => &mut abilities.embeddings,
+            Self::Thinking => &mut abilities.thinking,
         }
     }
 
@@ -53,7 +57,7 @@ impl Ability {
 /// absence says nothing, and its presence without the word for chat says that there is no chat.
 pub(crate) fn deny_the_rest(model: &mut Model, listed: &[String]) {
     let told = |ability| listed.iter().any(|word| Ability::told_by(word) == Some(ability));
-    let mut lacking = vec![Ability::Images, Ability::Tools];
+    let mut lacking = vec![Ability::Images, Ability::Tools, Ability::Thinking];
     if told(Ability::Embeddings) {
         lacking.push(Ability::Chat);
     }

@@ -144,7 +144,7 @@ const NO: &str = "false";
 
 impl Field {
     /// Every field with its name in a profile.
-    pub(crate) const NAMES: [(&'static str, Self); 18] = [
+    pub(crate) const NAMES: [(&'static str, Self); 19] = [
         ("used_for", Self::UsedFor),
         ("size_bytes", Self::SizeBytes),
         ("digest", Self::Digest),
@@ -163,6 +163,7 @@ impl Field {
         ("images", Self::Can(Ability::Images)),
         ("tools", Self::Can(Ability::Tools)),
         ("embeddings", Self::Can(Ability::Embeddings)),
+        ("thinking", Self::Can(Ability::Thinking)),
     ];
 
     const USES: [(&'static str, ModelUse); 3] =

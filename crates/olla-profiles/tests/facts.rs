@@ -46,7 +46,7 @@ fn listed(kind: &str, body: &[u8]) -> Vec<Model> {
 
 /// Chat, images, tools, embeddings.
 fn can(model: &Model) -> [Option<bool>; 4] {
-    let Abilities { chat, images, tools, embeddings } = model.abilities;
+    let Abilities { chat, images, tools, embeddings, .. } = model.abilities;
     [chat, images, tools, embeddings]
 }
 
@@ -88,6 +88,15 @@ fn a_complete_list_of_capabilities_denies_what_it_leaves_out() {
     assert_eq!((embedder.used_for, embedder.context_length), (Some(ModelUse::Embeddings), Some(2048)));
     assert_eq!(can(&seeing), [YES, YES, NO, None]);
     assert_eq!(seeing.used_for, Some(ModelUse::Vision));
+}
+
+#[test]
+fn a_model_thinks_where_a_list_of_capabilities_says_so() {
+    let thinks = |answer: &[u8]| named("ollama", "deepseek-r1", answer).abilities.thinking;
+
+    assert_eq!(thinks(br#"{"capabilities": ["completion", "thinking"]}"#), YES);
+    assert_eq!(thinks(br#"{"capabilities": ["completion", "tools"]}"#), NO);
+    assert_eq!(thinks(br#"{"capabilities": []}"#), None, "a name tells nothing");
 }
 
 #[test]

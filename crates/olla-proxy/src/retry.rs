@@ -32,7 +32,7 @@ use crate::{
     route::Route,
     shared::Shared,
     ticket::Ticket,
-    translate::{Plan, Plans},
+    translate::{Plan, Plans, There},
     upstream::{Answer, OwnRequest, SendPolicy, Upstream},
 };
 
@@ -169,16 +169,21 @@ impl<'s> Sending<'s, '_> {
         self.candidates.list.get(lease.position()).and_then(|candidate| candidate.placement)
     }
 
+    /// Returns what a plan for the endpoint goes by.
+    fn there(&self, lease: &Lease) -> There<'s> {
+        There::new(self.rename(lease), self.placement(lease).map(|placement| &*placement.model))
+    }
+
     /// Works out how an endpoint is asked.
     fn passage(&self, lease: &Lease, plans: Option<&mut Plans<'s>>) -> Result<Passage<'s>, Error> {
         let (endpoint, rename) = (lease.endpoint(), self.rename(lease));
         let (path, plan) = match (self.reach().way(endpoint), plans, endpoint.kind) {
             (Some(Way::PassedOn(path)), ..) => (path, None),
             (Some(Way::Translated(tongue)), Some(plans), Some(kind)) => {
-                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue), rename)?))
+                (Cow::Borrowed(tongue.path()), Some(plans.plan(kind, Some(tongue), self.there(lease))?))
             }
             (Some(Way::Embedded(path)), Some(plans), Some(kind)) => {
-                (path, Some(plans.plan(kind, None, rename)?))
+                (path, Some(plans.plan(kind, None, self.there(lease))?))
             }
             _ => return Err(Error::BadPath),
         };
@@ -231,8 +236,8 @@ impl<'s> Sending<'s, '_> {
         let endpoint = lease.endpoint();
         let tongue = self.reach().detour(endpoint)?;
         // What cannot be said in other words, such as what it goes on from, is left as it is.
+        let plan = plans?.plan(endpoint.kind?, Some(tongue), self.there(lease)).ok()?;
         let rename = self.rename(lease);
-        let plan = plans?.plan(endpoint.kind?, Some(tongue), rename).ok()?;
         let passage = Passage { path: Cow::Borrowed(tongue.path()), rename, plan: Some(plan) };
         detour::lacks_path(answer).await.then_some(passage)
     }

@@ -1,18 +1,19 @@
 //! A request in the words of another format, and the answer turned back.
 //!
-//! Planned when a candidate is chosen that does not take the client's format, and kept for the next one like it.
+//! Planned when a candidate is chosen that does not take the client's format.
 //! A whole answer is turned back here, and so still before the client has seen anything; a stream is turned back
 //! by [`Translated`](crate::body) as it flows.
 
 mod client;
+mod plans;
 mod stamp;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use olla_core::{Endpoint, Failure, KindId};
+use olla_core::{Endpoint, Failure};
 use olla_translate::{
     Dialect, Dropped, EmbeddingApi, EmbeddingRequest, ErrorFacts, Format, ResponseTranslator,
     StreamTranslator, Translation, Unreadable, Untranslatable,
@@ -21,30 +22,16 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    Error,
     headers::{ANTHROPIC_VERSION, RETRY_AFTER_MS, X_API_KEY, X_SHOULD_RETRY, is_foreign},
     inspect::NamedModel,
     replay::Replay,
     responses::Turn,
-    route::Route,
     tongues::{self, Tongue},
     upstream::Answer,
 };
 
 pub(crate) use client::{Client, EMBEDDINGS};
-
-/// What one request is in other formats, as far as that was asked.
-#[derive(Debug)]
-pub(crate) struct Plans<'r> {
-    client: Client,
-    body: &'r Replay,
-    turn: Option<&'r Turn>,
-    made: SmallVec<[Made<'r>; 1]>,
-}
-
-/// A plan, or why there is none; kinds differ in what they take of one format, and so do models, by the names that
-/// backends know.
-type Made<'r> = ((KindId, Option<Format>, Option<&'r str>), Result<Arc<Plan>, Untranslatable>);
+pub(crate) use plans::{Plans, There};
 
 /// A request in the words of another format.
 #[derive(Debug)]
@@ -80,51 +67,17 @@ const LONGEST_ERROR: Duration = Duration::from_secs(10);
 /// What of a backend's response head is for a client that is answered in another format.
 const KEPT: [header::HeaderName; 3] = [header::RETRY_AFTER, RETRY_AFTER_MS, X_SHOULD_RETRY];
 
-// === impl Plans ===
-
-impl<'r> Plans<'r> {
-    /// Returns no plan yet, for a request that could be put into other words.
-    pub(crate) fn of(route: &Route, body: &'r Replay, turn: Option<&'r Turn>) -> Option<Self> {
-        let client = Client::of(route)?;
-        Some(Self { client, body, turn, made: SmallVec::new() })
-    }
-
-    /// Returns the request in the words of a kind, or why there are none. Without a tongue, it is no conversation.
-    /// `rename` is the model's name there, if it is another.
-    pub(crate) fn plan(
-        &mut self,
-        kind: KindId,
-        tongue: Option<&Tongue>,
-        rename: Option<&'r str>,
-    ) -> Result<Arc<Plan>, Error> {
-        let key = (kind, tongue.map(|tongue| tongue.format), rename);
-        let made = match self.made.iter().find(|(known, _)| *known == key) {
-            Some((_, made)) => made.clone(),
-            None => {
-                let mut made = Plan::new(self.client, self.body, (tongue, rename));
-                if let (Some(turn), Ok(plan)) = (self.turn, &mut made) {
-                    plan.announce(turn);
-                }
-                let made = made.map(Arc::new);
-                self.made.push((key, made.clone()));
-                made
-            }
-        };
-        made.map_err(Error::Untranslatable)
-    }
-}
-
 // === impl Plan ===
 
 impl Plan {
     fn new(
         client: Client,
         body: &Replay,
-        (tongue, rename): (Option<&Tongue>, Option<&str>),
+        (tongue, there): (Option<&Tongue>, There<'_>),
     ) -> Result<Self, Untranslatable> {
         match (client, tongue) {
             (Client::Conversation(client), Some(tongue)) => {
-                Self::of_conversation(client, body, (tongue, rename))
+                Self::of_conversation(client, body, (tongue, there))
             }
             (Client::Embeddings(api), None) => Self::of_embeddings(api, body),
             _ => Err(Untranslatable::Malformed("nothing is translated so".into())),
@@ -135,7 +88,7 @@ impl Plan {
     fn of_conversation(
         client: Format,
         body: &Replay,
-        (tongue, rename): (&Tongue, Option<&str>),
+        (tongue, there): (&Tongue, There<'_>),
     ) -> Result<Self, Untranslatable> {
         let backend = tongue.format;
         let Some(translation) = Translation::between(client, backend) else {
@@ -143,8 +96,11 @@ impl Plan {
             return Err(Untranslatable::Malformed(format!("nothing is translated into {backend}")));
         };
         let named = NamedModel::find(body);
-        let model = rename.or(named.as_ref().map(|model| &*model.name)).unwrap_or_default();
-        let abilities = tongue.abilities_of(model);
+        let model = there.rename.or(named.as_ref().map(|model| &*model.name)).unwrap_or_default();
+        let mut abilities = tongue.abilities_of(model);
+        if !there.thinks {
+            abilities.to_mut().thinks = false;
+        }
         let request = translation.plan(&body.whole(), &abilities.suiting(model), stamp::new())?;
         Ok(Self {
             client: client.dialect(),

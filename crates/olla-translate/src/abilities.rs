@@ -16,6 +16,8 @@ pub struct Abilities {
     pub parallel_switch: bool,
     /// The model sees images; otherwise they are refused. Default: yes.
     pub images: bool,
+    /// The model thinks where it is asked to; otherwise that is left out. Default: yes.
+    pub thinks: bool,
     /// Chat: takes PDF documents as `file` parts; otherwise they are refused. Default: no.
     pub files: bool,
     /// Chat: takes `reasoning_effort`. Default: yes.
@@ -88,6 +90,7 @@ impl Default for Abilities {
             top_k: true,
             parallel_switch: true,
             images: true,
+            thinks: true,
             files: false,
             reasoning_effort: true,
             effort_none: false,

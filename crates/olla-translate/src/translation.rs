@@ -107,6 +107,11 @@ impl Translation {
         let abilities = abilities.suiting(&request.model);
         let mut notes = Notes::new(&abilities);
         request.lost.drain(..).for_each(|what| notes.dropped.note(what));
+        if !abilities.thinks
+            && let Some(lost) = request.reasoning.give_up()
+        {
+            notes.dropped.note(format!("{lost} (this model does not think)"));
+        }
         let mut out = BytesMut::with_capacity(body.len() + body.len() / 8 + 256);
         write(self.backend, &request, &mut notes, &mut out)?;
         let prompt_tokens = tokens::of_request(&request);

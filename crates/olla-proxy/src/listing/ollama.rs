@@ -19,14 +19,15 @@ pub(super) fn list_at<'f>(path: &str, entries: impl FnOnce() -> Vec<Entry<'f>>) 
 /// Describes one model as far as it is known. What nobody tells, clients take as they would from an old server.
 pub(crate) fn show(entry: &Entry<'_>) -> Value {
     let facts = &entry.facts;
-    let Abilities { chat, images, tools, embeddings } = facts.abilities;
+    let Abilities { chat, images, tools, embeddings, thinking } = facts.abilities;
     // What is not known to be impossible is possible, as it is for requests.
     let chats = chat != Some(false) && embeddings != Some(true);
+    let seems_to_think = || facts.capabilities.iter().any(|word| matches!(&**word, "thinking" | "reasoning"));
     let capabilities = [
         ("completion", chats),
         ("vision", images == Some(true)),
         ("tools", chats && tools != Some(false)),
-        ("thinking", facts.capabilities.iter().any(|word| matches!(&**word, "thinking" | "reasoning"))),
+        ("thinking", thinking.unwrap_or_else(seems_to_think)),
         ("embedding", embeddings == Some(true)),
     ];
     let able = capabilities.into_iter().filter(|(_, is)| *is).map(|(name, _)| name);

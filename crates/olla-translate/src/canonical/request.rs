@@ -1,6 +1,6 @@
 //! A request to continue a conversation.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
 use serde_json::Number;
 
@@ -179,6 +179,20 @@ impl Request<'_> {
             _ => return Ok(()),
         };
         Err(Untranslatable::Inexpressible { path: path.into(), what: what.into(), backend, hint: "" })
+    }
+}
+
+// === impl Reasoning ===
+
+impl Reasoning {
+    /// Leaves out what only a model that thinks can be asked for, and returns the name of what is lost with it.
+    pub(crate) const fn give_up(&mut self) -> Option<&'static str> {
+        let asked = mem::replace(self, Self { thinking: None, effort: None });
+        match (asked.thinking, asked.effort) {
+            (Some(Thinking::On(_)), _) | (Some(Thinking::Adaptive), Some(_)) => Some("thinking"),
+            (None, Some(_)) => Some("effort"),
+            (Some(Thinking::Off), _) | (Some(Thinking::Adaptive) | None, None) => None,
+        }
     }
 }
 

@@ -127,6 +127,7 @@ fn abilities(case: &Value) -> Abilities {
             "top_k" => abilities.top_k = is,
             "parallel_switch" => abilities.parallel_switch = is,
             "images" => abilities.images = is,
+            "thinks" => abilities.thinks = is,
             "files" => abilities.files = is,
             "reasoning_effort" => abilities.reasoning_effort = is,
             "effort_minimal" => abilities.effort_minimal = is,

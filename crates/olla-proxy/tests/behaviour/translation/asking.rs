@@ -191,3 +191,46 @@ async fn a_server_that_is_too_old_to_speak_messages_is_asked_to_chat() {
     stage.endpoint(0).live.set_version(Version::parse("0.11.1"));
     assert_eq!(stage.ask(message(&json!({}))).await.header("x-olla-mode"), Some("passthrough"));
 }
+
+#[tokio::test]
+async fn an_effort_reaches_only_endpoints_whose_model_thinks() {
+    let unable = Backend::answering(answer("503 Service Unavailable", "", "")).await;
+    let able = Backend::answering(ok(CHAT_ANSWER)).await;
+    let unknown = Backend::answering(answer("503 Service Unavailable", "", "")).await;
+    let mut plan = Plan::over(&[&unable, &unknown, &able]);
+    for (position, thinking) in [Some(false), None, Some(true)].into_iter().enumerate() {
+        plan.kind(position, "ollama");
+        plan.models[position][0].abilities.thinking = thinking;
+    }
+    let asked = json!({"model": "m", "input": "Hi", "reasoning": {"effort": "high"}}).to_string();
+
+    let told = plan.start().ask(post("/v1/responses", &asked)).await;
+
+    assert_eq!((told.status, told.header("x-olla-endpoint")), (StatusCode::OK, Some("c")));
+    assert_eq!(told.header("x-olla-translation-dropped"), None);
+    let effort = |backend: &Backend| {
+        let body: Value = serde_json::from_str(&backend.heard_one().body).unwrap();
+        body.get("reasoning_effort").cloned()
+    };
+    assert_eq!([&unable, &unknown, &able].map(effort), [None, Some(json!("high")), Some(json!("high"))]);
+}
+
+#[tokio::test]
+async fn an_effort_that_is_left_out_is_told_and_refuses_nothing() {
+    let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+    let mut plan = Plan::over(&[&backend]);
+    plan.kind(0, "ollama");
+    plan.models[0][0].abilities.thinking = Some(false);
+    let asked = json!({"model": "m", "input": "Hi", "reasoning": {"effort": "high"}}).to_string();
+    let passed_on = json!({"model": "m", "messages": [], "reasoning_effort": "high"}).to_string();
+    let stage = plan.start();
+
+    let told = stage.ask(post("/v1/responses", &asked)).await;
+    stage.ask(post("/v1/chat/completions", &passed_on)).await;
+
+    assert_eq!(
+        (told.status, told.header("x-olla-translation-dropped")),
+        (StatusCode::OK, Some("effort (this model does not think)"))
+    );
+    assert_eq!(backend.heard()[1].body, passed_on, "what needs no translation is left alone");
+}
