@@ -70,7 +70,7 @@ pub enum Error {
         method: Method,
     },
     /// A parameter of the query makes no sense.
-    #[error("invalid query parameter {name}={value:?}: it must be one of {allowed}")]
+    #[error("invalid query parameter {name}={value:?}: it must be {allowed}")]
     BadParameter {
         /// The parameter.
         name: &'static str,
@@ -282,14 +282,14 @@ impl Absence {
 // === impl Error ===
 
 impl Error {
-    /// Says what a parameter may be set to.
+    /// Says to which of these values a parameter may be set.
     pub(crate) fn bad_parameter<'a>(
         name: &'static str,
         value: &str,
         allowed: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
-        Self::BadParameter { name, value: value.into(), allowed: allowed.into() }
+        Self::BadParameter { name, value: value.into(), allowed: format!("one of {allowed}").into() }
     }
 
     /// Returns the status of the response.

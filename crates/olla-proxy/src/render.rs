@@ -85,6 +85,7 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
         status: error.status().as_u16(),
         code: error.code(),
         message: &message,
+        param: error.param(),
         request_id: request_id.to_str().ok(),
     };
     let body = dialect.error_body(&facts);
@@ -118,7 +119,8 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
 /// Renders what is appended to an open stream that breaks off.
 pub(crate) fn stream_error(dialect: Dialect, failure: Failure) -> Bytes {
     let message = broke_off(failure);
-    let facts = ErrorFacts { status: 502, code: failure.as_str(), message: &message, request_id: None };
+    let facts =
+        ErrorFacts { status: 502, code: failure.as_str(), message: &message, param: None, request_id: None };
     dialect.error_event(&facts)
 }
 
@@ -135,6 +137,15 @@ impl Error {
         match self {
             Self::ModelNotFound { reason, .. } | Self::ModelUnavailable { reason, .. } => Some(reason),
             Self::ModelLacks { .. } => Some("model_lacks_capability"),
+            _ => None,
+        }
+    }
+
+    /// Returns the parameter or the field of the request that is wrong, where it is one.
+    fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::BadParameter { name, .. } => Some(name),
+            Self::ResponseNotFound { .. } => Some("previous_response_id"),
             _ => None,
         }
     }

@@ -228,8 +228,13 @@ impl Plan {
                 endpoint.spec.name,
                 status.as_u16()
             );
-            let facts =
-                ErrorFacts { status: 502, code: "backend_credentials", message: &message, request_id: None };
+            let facts = ErrorFacts {
+                status: 502,
+                code: "backend_credentials",
+                message: &message,
+                param: None,
+                request_id: None,
+            };
             (502, self.client.error_body(&facts))
         } else {
             let status = if status.as_u16() < 400 { 502 } else { status.as_u16() };

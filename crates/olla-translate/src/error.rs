@@ -15,6 +15,8 @@ pub struct ErrorFacts<'a> {
     pub code: &'a str,
     /// What happened and what to do, for people.
     pub message: &'a str,
+    /// The parameter or the field of the request that is wrong.
+    pub param: Option<&'a str>,
     /// The request's identity.
     pub request_id: Option<&'a str>,
 }
@@ -43,10 +45,10 @@ impl Dialect {
     }
 
     fn error_json(self, facts: &ErrorFacts<'_>) -> String {
-        let ErrorFacts { status, code, message, request_id } = *facts;
+        let ErrorFacts { status, code, message, param, request_id } = *facts;
         let mut json = match self {
             Self::OpenAi => json!({
-                "error": { "message": message, "type": openai_type(status), "param": openai_param(code), "code": code }
+                "error": { "message": message, "type": openai_type(status), "param": param, "code": code }
             }),
             Self::Anthropic => json!({
                 "type": "error",
@@ -70,11 +72,6 @@ fn openai_type(status: u16) -> &'static str {
         500.. => "server_error",
         _ => "invalid_request_error",
     }
-}
-
-/// The field of the request that a code is about.
-fn openai_param(code: &str) -> Option<&'static str> {
-    (code == "previous_response_not_found").then_some("previous_response_id")
 }
 
 fn anthropic_type(status: u16) -> &'static str {
@@ -107,7 +104,13 @@ mod tests {
     const DIALECTS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 
     fn facts(status: u16) -> ErrorFacts<'static> {
-        ErrorFacts { status, code: "no_endpoint", message: "no \"up\" endpoint\nfor x", request_id: None }
+        ErrorFacts {
+            status,
+            code: "no_endpoint",
+            message: "no \"up\" endpoint\nfor x",
+            param: None,
+            request_id: None,
+        }
     }
 
     #[test]
@@ -135,6 +138,17 @@ mod tests {
             let body: Value = serde_json::from_slice(&dialect.error_body(&facts)).unwrap();
             let expected = if dialect == Dialect::Anthropic { json!("req_1") } else { Value::Null };
             assert_eq!(body["request_id"], expected, "{dialect}");
+        }
+    }
+
+    #[test]
+    fn only_openai_bodies_name_the_parameter() {
+        let facts = ErrorFacts { param: Some("limit"), ..facts(400) };
+
+        for dialect in DIALECTS {
+            let body: Value = serde_json::from_slice(&dialect.error_body(&facts)).unwrap();
+            let expected = if dialect == Dialect::OpenAi { json!("limit") } else { Value::Null };
+            assert_eq!(body["error"].get("param").unwrap_or(&Value::Null), &expected, "{dialect}");
         }
     }
 
@@ -184,7 +198,7 @@ mod tests {
             code in "(?s).{0,8}",
             id in prop::option::of("(?s).{0,8}"),
         ) {
-            let facts = ErrorFacts { status, code: &code, message: &message, request_id: id.as_deref() };
+            let facts = ErrorFacts { request_id: id.as_deref(), code: &code, message: &message, ..facts(status) };
             for dialect in DIALECTS {
                 let event = String::from_utf8(dialect.error_event(&facts).to_vec()).unwrap();
                 let breaks = |c: char| {

@@ -12,7 +12,7 @@
 //! let (dialect, operation) = classify("/api/chat");
 //! assert_eq!((dialect, operation), (Dialect::Ollama, Operation::Chat));
 //!
-//! let facts = ErrorFacts { status: 404, code: "model_not_found", message: "no such model", request_id: None };
+//! let facts = ErrorFacts { status: 404, code: "model_not_found", message: "no such model", param: None, request_id: None };
 //! assert_eq!(dialect.error_body(&facts), r#"{"error":"no such model","code":"model_not_found"}"#);
 //! ```
 

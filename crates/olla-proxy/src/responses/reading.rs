@@ -31,7 +31,7 @@ pub(crate) fn answer(
         return Ok(None);
     }
     let items = asks_for_items.then(|| Query::read(reach.route.rest.query()));
-    match memory.and_then(|memory| kept(headers, (method, id, items), memory)) {
+    match memory.map_or(Ok(None), |memory| kept(headers, (method, id, items), memory))? {
         Some(document) => Ok(Some(document)),
         None if reach.is_forwarded(fleet) => Ok(None),
         None => Err(Error::UnknownResponse { id: id.into() }),
@@ -42,13 +42,13 @@ fn kept(
     headers: &HeaderMap,
     (method, id, page): (&Method, &str, Option<Query>),
     memory: &Memory,
-) -> Option<Bytes> {
+) -> Result<Option<Bytes>, Error> {
     let owner = Owner::of(headers, memory);
-    let Known::Kept(turn) = memory.find(owner, id)? else { return None };
-    match (method, page) {
+    let Some(Known::Kept(turn)) = memory.find(owner, id) else { return Ok(None) };
+    Ok(match (method, page) {
         (&Method::GET | &Method::HEAD, Some(page)) => {
-            let turns = memory.conversation(owner, turn)?;
-            Some(items(id, &turns, &page))
+            let turns = memory.conversation(owner, turn);
+            turns.map(|turns| items(id, &turns, &page)).transpose()?
         }
         (&Method::GET | &Method::HEAD, None) => Some(Bytes::copy_from_slice(&turn.response)),
         (&Method::DELETE, None) if memory.forget(owner, id) => {
@@ -56,11 +56,12 @@ fn kept(
             Some(Bytes::from(document.to_string()))
         }
         _ => None,
-    }
+    })
 }
 
 /// Lists all that the last response of a conversation was made of: what was said before it too.
-fn items(id: &str, turns: &[Arc<Kept>], query: &Query) -> Bytes {
+fn items(id: &str, turns: &[Arc<Kept>], query: &Query) -> Result<Bytes, Error> {
+    let page = page(query)?;
     let turns = turns.iter();
     let previous = turns.clone().skip(1).map(|turn| turn.previous.as_deref().unwrap_or_default());
     let mut lists: Vec<(&str, &[u8])> = Vec::with_capacity(turns.len() * 2);
@@ -68,12 +69,29 @@ fn items(id: &str, turns: &[Arc<Kept>], query: &Query) -> Bytes {
         lists.extend([(id, &*turn.input), (id, output(turn))]);
     }
     lists.pop();
-    let usual = ItemPage::default();
-    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usual.limit);
-    let page = ItemPage {
-        after: query.get("after"),
-        limit: limit.clamp(1, ItemPage::MOST),
-        oldest_first: query.get("order") == Some("asc"),
-    };
     page.of(&lists)
+        .ok_or_else(|| bad("after", page.after.unwrap_or_default(), "the id of an item of this response"))
+}
+
+/// Reads which items are asked for.
+fn page(query: &Query) -> Result<ItemPage<'_>, Error> {
+    let usual = ItemPage::default();
+    let limit = match query.get("limit") {
+        None => usual.limit,
+        Some(text) => {
+            let limit = text.parse().ok().filter(|limit| (1..=ItemPage::MOST).contains(limit));
+            limit.ok_or_else(|| bad("limit", text, &format!("a number from 1 to {}", ItemPage::MOST)))?
+        }
+    };
+    let oldest_first = match query.get("order") {
+        None => usual.oldest_first,
+        Some("asc") => true,
+        Some("desc") => false,
+        Some(other) => return Err(Error::bad_parameter("order", other, ["asc", "desc"])),
+    };
+    Ok(ItemPage { after: query.get("after"), limit, oldest_first })
+}
+
+fn bad(name: &'static str, value: &str, allowed: &str) -> Error {
+    Error::BadParameter { name, value: value.into(), allowed: allowed.into() }
 }

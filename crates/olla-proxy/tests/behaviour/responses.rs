@@ -212,8 +212,37 @@ async fn the_items_that_a_kept_response_was_made_of_can_be_read() {
     assert_eq!((&list["object"], &list["has_more"]), (&json!("list"), &json!(false)));
     let (texts, list) = items(&second, "?limit=2").await;
     assert_eq!((texts, &list["has_more"]), (vec!["two".to_owned(), "hello".to_owned()], &json!(true)));
-    let after = format!("?limit=200&after={}", list["last_id"].as_str().unwrap());
+    let after = format!("?limit=100&after={}", list["last_id"].as_str().unwrap());
     assert_eq!(items(&second, &after).await.0, ["one"]);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_of_a_page_of_items_is_refused_by_its_name() {
+    let backend = Backend::answering(ok(CHAT_ANSWER)).await;
+    let stage = over(&[(&backend, "lmdeploy")]).start();
+    let path = format!("/v1/responses/{}/input_items", id(&stage.ask(ask("one", &json!({}))).await));
+
+    for (query, param, must) in [
+        ("limit=abc", "limit", "a number from 1 to 100"),
+        ("limit=0", "limit", "a number from 1 to 100"),
+        ("limit=101", "limit", "a number from 1 to 100"),
+        ("limit=-1", "limit", "a number from 1 to 100"),
+        ("order=sideways", "order", "one of asc, desc"),
+        ("order=asc&after=msg_x", "after", "the id of an item of this response"),
+    ] {
+        let told = stage.ask(get(&format!("{path}?{query}"))).await;
+
+        let (status, code, message) = refusal(&told);
+        assert_eq!((status, code), (400, json!("bad_parameter")), "{query}");
+        assert!(message.ends_with(&format!("it must be {must}")), "{message}");
+        let error = &told.json()["error"];
+        assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &json!(param)));
+    }
+    for query in ["", "?limit=1&order=desc&after=&x=y", "?limit=100"] {
+        assert_eq!(stage.ask(get(&format!("{path}{query}"))).await.status, 200, "{query}");
+    }
+    let unknown = stage.ask(get("/v1/responses/resp_x/input_items?limit=0")).await;
+    assert_eq!(refusal(&unknown).1, json!("response_not_found"));
 }
 
 #[tokio::test]

@@ -43,16 +43,19 @@ impl ItemPage<'_> {
     pub const MOST: usize = 100;
 
     /// Returns the page as OpenAI tells it. `lists` are JSON arrays of items, the oldest first, each with the id of the
-    /// response that it belongs to. Items that came without an id get one, always the same.
+    /// response that it belongs to. Items that came without an id get one, always the same. `None` if the page begins
+    /// after an item that is not there.
     #[must_use]
-    pub fn of(&self, lists: &[(&str, &[u8])]) -> Bytes {
+    pub fn of(&self, lists: &[(&str, &[u8])]) -> Option<Bytes> {
         let mut items: Vec<_> = lists.iter().flat_map(|(response, list)| read(response, list)).collect();
         if !self.oldest_first {
             items.reverse();
         }
         let is_after = |after| items.iter().position(|item| item.id.as_deref() == Some(after));
-        // Nothing comes after what is not there.
-        let from = self.after.map_or(0, |after| is_after(after).map_or(items.len(), |at| at + 1));
+        let from = match self.after {
+            Some(after) => is_after(after)? + 1,
+            None => 0,
+        };
         let rest = items.get(from..).unwrap_or_default();
         let shown = rest.get(..self.limit).unwrap_or(rest);
         let mut out = BytesMut::new();
@@ -71,7 +74,7 @@ impl ItemPage<'_> {
         }
         page.flag("has_more", shown.len() < rest.len());
         drop(page);
-        out.freeze()
+        Some(out.freeze())
     }
 }
 
@@ -151,7 +154,7 @@ mod tests {
         {"type":"message","role":"user","content":[{"type":"input_image","image_url":"u"}]}]"#;
 
     fn page(page: ItemPage<'_>) -> Value {
-        serde_json::from_slice(&page.of(&[("resp_a", FIRST), ("resp_b", SECOND)])).unwrap()
+        serde_json::from_slice(&page.of(&[("resp_a", FIRST), ("resp_b", SECOND)]).unwrap()).unwrap()
     }
 
     fn ids(page: &Value) -> Vec<&str> {
@@ -195,11 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_after_an_unknown_item() {
-        let told = page(ItemPage { after: Some("msg_x"), ..ItemPage::default() });
+    fn nothing_comes_after_the_last_item_and_there_is_no_page_after_an_unknown_one() {
+        let after = |id| ItemPage { after: Some(id), oldest_first: true, ..ItemPage::default() };
 
+        assert_eq!(after("msg_x").of(&[("resp_a", FIRST)]), None);
+        let told = page(after("msg_b_2"));
         let expected =
             json!({ "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false });
-        assert_eq!(told, expected);
+        assert_eq!(told, expected, "the last item is known");
     }
 }
