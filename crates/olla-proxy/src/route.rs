@@ -77,10 +77,10 @@ pub(crate) fn read(
     }
     let replayable = method.is_idempotent() || operation.changes_nothing();
     let format = Format::of(dialect, operation).filter(|format| rest.path() == format.path());
-    if format.is_some() && !matches!(*method, Method::POST | Method::OPTIONS) {
+    // Whoever serves a conversation, and in whichever words: it is posted. Preflights end at `server.cors`.
+    if format.is_some() && *method != Method::POST {
         return Err(Error::OnlyPosted { method: method.clone() });
     }
-    let format = format.filter(|_| *method == Method::POST);
     let embeds = EmbeddingApi::at(rest.path()).filter(|_| *method == Method::POST);
     Ok(Route { scope, dialect, rest, replayable, operation, format, embeds, method: method.clone() })
 }

@@ -54,7 +54,7 @@ async fn conversations_are_posted() {
         ("/v1/responses", "/error/code"),
         ("/olla/ollama/api/chat", "/error"),
     ] {
-        for method in ["GET", "PUT", "DELETE"] {
+        for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
             let told = stage.ask(request(method, target)).await;
 
             assert_eq!(told.status, StatusCode::METHOD_NOT_ALLOWED, "{target}");
