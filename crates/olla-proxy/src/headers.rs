@@ -39,6 +39,43 @@ pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-rate
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// A header field that Olla adds to a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) name: HeaderName,
+    pub(crate) value: HeaderValue,
+    pub(crate) meeting: Meeting,
+}
+
+/// How a field that Olla adds meets one that is there already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Meeting {
+    /// It takes its place.
+    Replaces,
+    /// It goes on with the chain (RFC 9110 §5.3).
+    Follows,
+    /// It is left out: trusted proxies have said the other.
+    Yields,
+}
+
+// === impl Field ===
+
+impl Field {
+    /// Adds it to headers that may have its like.
+    pub(crate) fn merge_into(self, headers: &mut HeaderMap) {
+        let Self { name, value, meeting } = self;
+        match meeting {
+            Meeting::Replaces => {
+                headers.insert(name, value);
+            }
+            Meeting::Follows => append_hop(headers, name, value),
+            Meeting::Yields => {
+                headers.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
 /// Returns whether a header concerns one connection only.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(

@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use crate::{
     Error,
     headers::{
-        self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP,
-        is_credential,
+        self, Field, Meeting, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY,
+        X_REAL_IP, is_credential,
     },
     inspect::Inbound,
     policy::{Asker, forwarded},
@@ -44,9 +44,8 @@ pub(crate) struct Outbound {
     added: Fields,
 }
 
-/// Header fields in the order in which they are written.
 // alloc: none, there are seven at most.
-type Fields = SmallVec<[(HeaderName, HeaderValue); 8]>;
+type Fields = SmallVec<[Field; 7]>;
 
 // === impl Outbound ===
 
@@ -61,17 +60,11 @@ impl Outbound {
         // The body is complete: there is nothing left to ask the backend's permission for.
         headers::remove_all(headers, |name| *name == header::EXPECT);
         let credentials = take_credentials(headers);
-        let model = model.as_ref().and_then(|model| model.value.clone());
-        let own = own_fields((asker, host), product, model);
-        let added = if headers
-            .keys()
-            .any(|name| own.iter().any(|(own, ..)| own == name) || *name == header::FORWARDED)
-        {
-            merge(headers, own, asker);
-            Fields::new()
-        } else {
-            own.into_iter().map(|(name, value, _)| (name, value)).collect()
-        };
+        let model = model.as_ref().and_then(|model| model.value.as_ref());
+        let mut added = own_fields((asker, host), product, model);
+        if headers.keys().any(|name| meets(name, &added)) {
+            merge(headers, added.drain(..), asker);
+        }
         Self { inbound, credentials, added }
     }
 
@@ -95,11 +88,7 @@ impl Outbound {
 
     /// Returns the headers for one endpoint, and what is to be added; the headers are everybody's where it needs none
     /// of its own.
-    fn headers_for(
-        &self,
-        spec: &EndpointSpec,
-        plan: Option<&Plan>,
-    ) -> (Cow<'_, HeaderMap>, &[(HeaderName, HeaderValue)]) {
+    fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> (Cow<'_, HeaderMap>, &[Field]) {
         let mut headers = Cow::Borrowed(&self.inbound.head.headers);
         if let Some(plan) = plan {
             plan.dress(headers.to_mut());
@@ -115,7 +104,7 @@ impl Outbound {
             headers.to_mut().insert(name, value.clone());
         }
         let Cow::Owned(own) = &mut headers else { return (headers, &self.added) };
-        for (name, value) in &self.added {
+        for Field { name, value, .. } in &self.added {
             own.entry(name).or_insert_with(|| value.clone());
         }
         (headers, &[])
@@ -191,58 +180,45 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
     taken
 }
 
-/// How a field that Olla adds meets one that is there already.
-#[derive(Debug, Clone, Copy)]
-enum Meeting {
-    /// It takes its place.
-    Replaces,
-    /// It goes on with the chain (RFC 9110 §5.3).
-    Follows,
-    /// It is left out: trusted proxies have said the other.
-    Yields,
-}
-
 /// Says who asked, over what, for which host and for which model, and by way of whom.
 fn own_fields(
     (asker, host): (Asker, Option<HeaderValue>),
     product: &Product,
-    model: Option<HeaderValue>,
-) -> SmallVec<[(HeaderName, HeaderValue, Meeting); 8]> {
+    model: Option<&HeaderValue>,
+) -> Fields {
     use Meeting::{Follows, Replaces, Yields};
 
     let peer = asker.peer.map(address);
     let client = if asker.client == asker.peer { peer.clone() } else { asker.client.map(address) };
-    let mut fields = SmallVec::new();
-    let mut add = |name, value: Option<HeaderValue>, meeting| {
-        fields.extend(value.map(|value| (name, value, meeting)));
-    };
-    add(X_PROXIED_BY, Some(product.served_by.clone()), Replaces);
-    add(header::VIA, Some(product.via.clone()), Follows);
-    add(X_REAL_IP, client, Replaces);
-    add(X_FORWARDED_FOR, peer, Follows);
-    add(X_FORWARDED_PROTO, Some(HeaderValue::from_static("http")), Yields);
-    add(X_FORWARDED_HOST, host, Yields);
-    add(X_MODEL, model, Replaces);
+    let mut fields = Fields::new();
+    let mut add = |name, value, meeting| fields.push(Field { name, value, meeting });
+    add(X_PROXIED_BY, product.served_by.clone(), Replaces);
+    add(header::VIA, product.via.clone(), Follows);
+    if let Some(client) = client {
+        add(X_REAL_IP, client, Replaces);
+    }
+    if let Some(peer) = peer {
+        add(X_FORWARDED_FOR, peer, Follows);
+    }
+    add(X_FORWARDED_PROTO, HeaderValue::from_static("http"), Yields);
+    if let Some(host) = host {
+        add(X_FORWARDED_HOST, host, Yields);
+    }
+    if let Some(model) = model {
+        add(X_MODEL, model.clone(), Replaces);
+    }
     fields
 }
 
+/// Returns whether a field of the client's has its like among those that are added.
+fn meets(name: &HeaderName, added: &[Field]) -> bool {
+    let is_chain = *name == header::VIA || *name == header::FORWARDED;
+    is_chain || (name.as_str().starts_with("x-") && added.iter().any(|field| field.name == *name))
+}
+
 /// Adds fields to headers that have some of them.
-fn merge(
-    headers: &mut HeaderMap,
-    fields: impl IntoIterator<Item = (HeaderName, HeaderValue, Meeting)>,
-    asker: Asker,
-) {
-    for (name, value, meeting) in fields {
-        match meeting {
-            Meeting::Replaces => {
-                headers.insert(name, value);
-            }
-            Meeting::Follows => headers::append_hop(headers, name, value),
-            Meeting::Yields => {
-                headers.entry(name).or_insert(value);
-            }
-        }
-    }
+fn merge(headers: &mut HeaderMap, fields: impl Iterator<Item = Field>, asker: Asker) {
+    fields.for_each(|field| field.merge_into(headers));
     // Whoever reads the older headers does without it.
     if let Some(peer) = asker.peer.filter(|_| headers.contains_key(header::FORWARDED)) {
         headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));

@@ -12,7 +12,7 @@ mod tls;
 use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use http_body_util::BodyExt;
 use olla_core::{Endpoint, EndpointSpec, Failure, Target, TlsTrust};
 use tokio::time::{Instant, timeout};
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
 
-use crate::replay::Replay;
+use crate::{headers::Field, replay::Replay};
 use connect::Connector;
 use http1::Connection;
 use pool::{Failed, Pool, Pooled};
@@ -43,7 +43,7 @@ pub(crate) struct OwnRequest<'r> {
     /// All other headers; `Content-Length` says how long `body` is, whatever they say.
     pub(crate) headers: Cow<'r, HeaderMap>,
     /// Fields that are not among them.
-    pub(crate) added: &'r [(HeaderName, HeaderValue)],
+    pub(crate) added: &'r [Field],
     pub(crate) body: Replay,
 }
 

@@ -39,7 +39,7 @@ impl Sending {
         head.extend_from_slice(b"\r\n");
         let is_ours = |name: &HeaderName| *name == header::HOST || *name == header::CONTENT_LENGTH;
         let passed_on = request.headers.iter().filter(|(name, _)| !is_ours(name));
-        for (name, value) in passed_on.chain(request.added.iter().map(|(name, value)| (name, value))) {
+        for (name, value) in passed_on.chain(request.added.iter().map(|field| (&field.name, &field.value))) {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 head.extend_from_slice(part);
             }
