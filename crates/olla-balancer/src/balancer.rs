@@ -13,6 +13,11 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 /// failed request took out, then the one that is set aside for the shortest time. A pinned one
 /// among them is taken while its load is in bounds, whoever's turn it is. Of equals, those that hold the model in memory go first.
 /// Where a strategy takes turns, the turns are in proportion to `weight`, of which a busy endpoint has less.
+///
+/// Of many endpoints that are alike, each chooses among eight that are drawn at random, at a cost that does not grow
+/// with their number. Already the better of two is nearly as good as the best of all ("the power of two choices":
+/// Azar et al., 1994; Mitzenmacher, 2001): of n endpoints, the most loaded has log log n / log d requests more than the
+/// mean with d choices, which is one or two with eight and any number of endpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
     /// The endpoints of the highest priority, in turn.
@@ -23,6 +28,9 @@ pub enum Balancer {
     #[default]
     LeastConnections,
 }
+
+/// Of how many that are alike one is chosen.
+const CHOICES: usize = 8;
 
 /// The name is not that of a strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -49,6 +57,10 @@ impl Balancer {
 impl Strategy for Balancer {
     fn name(&self) -> &'static str {
         self.as_str()
+    }
+
+    fn choices(&self) -> usize {
+        CHOICES
     }
 
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {

@@ -2,7 +2,8 @@
 //!
 //! A [`Strategy`] is given the [`Candidate`]s of one request, those already [`Tried`] and a [`Hint`]; it
 //! answers with a [`Pick`]. [`Balancer`] holds the strategies that a configuration can name; embedders may
-//! bring their own. [`Lease`] then counts the request as in flight until it is dropped.
+//! bring their own. [`Lease`] then counts the request as in flight until it is dropped. Of many candidates that
+//! are alike a strategy is shown a [`sample`], if that is enough for it.
 //!
 //! It must not wait, take a lock, look at a clock or remember anything outside
 //! [`Live`](olla_core::Live): all workers share the rotation through it.
@@ -34,11 +35,13 @@
 mod balancer;
 mod field;
 mod lease;
+mod sample;
 mod strategy;
 mod tried;
 mod turns;
 
 pub use balancer::{Balancer, UnknownBalancer};
 pub use lease::Lease;
+pub use sample::sample;
 pub use strategy::{Candidate, Hint, Pick, Pinned, Reason, Strategy};
 pub use tried::Tried;

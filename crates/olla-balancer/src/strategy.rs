@@ -13,6 +13,13 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     /// Returns the name shown in logs and status documents.
     fn name(&self) -> &'static str;
 
+    /// Returns of how many candidates it is content to choose, where there are many that differ in nothing but what
+    /// happens there now: so many are drawn at random, and all are shown only when those drawn will not do. Default:
+    /// it sees all.
+    fn choices(&self) -> usize {
+        usize::MAX
+    }
+
     /// Chooses a candidate that has not been tried, or `None` when none is left that may be used.
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick>;
 }

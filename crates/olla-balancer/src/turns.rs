@@ -83,8 +83,12 @@ fn read<'a>(runners: &[Runner<'a>]) -> SmallVec<[Lane<'a>; 32]> {
 /// longest strides shows an absence. All behind such a gap are moved up together, and so keep their order
 /// and distances, until the foremost of them is level with the mean of those in front.
 fn close_gaps(lanes: &mut [Lane<'_>]) {
-    lanes.sort_unstable_by_key(|lane| (Reverse(lane.lead), lane.position));
     let widest = 2 * i128::from(lanes.iter().map(|lane| lane.stride).max().unwrap_or(0));
+    let leads = || lanes.iter().map(|lane| lane.lead);
+    if leads().max().zip(leads().min()).is_none_or(|(first, last)| first - last <= widest) {
+        return;
+    }
+    lanes.sort_unstable_by_key(|lane| (Reverse(lane.lead), lane.position));
     let (mut lift, mut total, mut moment) = (0, 0, 0);
     let mut in_front = None;
     for lane in lanes {

@@ -3,6 +3,8 @@
 //! Two endpoints have the same model when their digests are equal, or when a name is, in any case, and
 //! their digests do not differ. Nothing else makes models equal: not the family, not the size.
 
+mod replicas;
+
 use std::{collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
@@ -31,6 +33,8 @@ pub struct CatalogueModel {
     pub names: Box<[Arc<str>]>,
     /// Where it is, in the order of the endpoints; an endpoint may have it under several names.
     pub placements: Box<[Placement]>,
+    /// Whether the placements are many, and alike.
+    is_replicated: bool,
 }
 
 /// The placements found for a name, at most one for each endpoint, in the order of the configuration.
@@ -45,6 +49,8 @@ pub(crate) struct Catalogue {
     by_name: HashMap<Box<str>, Positions>,
     /// Patterns that stand for many models, in the order of the endpoints.
     wildcards: Vec<(Glob, Placement)>,
+    /// Whether any model is replicated.
+    has_replicas: bool,
 }
 
 type Positions = SmallVec<[u32; 2]>;
@@ -253,8 +259,12 @@ impl Merging {
             let mut names: Vec<_> = group.placements.iter().flat_map(|p| p.model.names()).cloned().collect();
             names.sort_unstable();
             names.dedup();
-            let model =
-                CatalogueModel { id, names: names.into(), placements: group.placements.into_boxed_slice() };
+            let model = CatalogueModel {
+                id,
+                names: names.into(),
+                placements: group.placements.into_boxed_slice(),
+                is_replicated: false,
+            };
             models.push((position, model));
         }
         wildcards.sort_by_key(|(_, placement)| placement.endpoint);
@@ -269,7 +279,8 @@ impl Merging {
         for position in by_name.values_mut().flatten() {
             *position = moved.get(*position as usize).copied().unwrap_or(u32::MAX);
         }
-        Catalogue { models: models.into_iter().map(|(_, model)| model).collect(), by_name, wildcards }
+        let models = models.into_iter().map(|(_, model)| model).collect();
+        Catalogue { models, by_name, wildcards, has_replicas: false }
     }
 }
 

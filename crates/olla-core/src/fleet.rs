@@ -15,7 +15,8 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Aliases, CatalogueModel, EndpointSpec, KindId, Live, Lookup, Model, ModelLive, catalogue::Catalogue,
+    Aliases, CatalogueModel, EndpointSpec, KindId, Live, Lookup, Model, ModelLive, Placement,
+    catalogue::Catalogue,
 };
 
 /// Identifies an endpoint across snapshots, for as long as it exists.
@@ -77,6 +78,16 @@ impl Endpoint {
         !self.models.is_empty() || self.live.checkup().listed_at.is_some()
     }
 
+    /// Returns whether routing judges this endpoint and another alike, if they have the same model: all but what
+    /// changes by the minute. The filter has had its say when models are listed.
+    fn is_like(&self, other: &Self) -> bool {
+        let (one, two) = (&self.spec, &other.spec);
+        self.kind == other.kind
+            && (one.priority, one.weight) == (two.priority, two.weight)
+            && one.placement == two.placement
+            && one.allow_paths == two.allow_paths
+    }
+
     /// Returns this endpoint with another list of models, or `None` when nothing changes.
     fn with_models(&self, kind: Option<KindId>, listed: Vec<Model>) -> Option<Self> {
         let mut models: Vec<_> = listed.into_iter().filter(|m| self.spec.filter.keeps(m)).collect();
@@ -105,7 +116,11 @@ impl Endpoint {
 impl Fleet {
     fn new(endpoints: Vec<Arc<Endpoint>>, aliases: Arc<Aliases>, generation: u64) -> Self {
         let models = endpoints.iter().map(|e| e.models.iter().zip(&*e.model_live));
-        Self { catalogue: Catalogue::build(models), endpoints: endpoints.into(), aliases, generation }
+        let mut catalogue = Catalogue::build(models);
+        catalogue.find_replicas(|one, two| {
+            endpoints.get(one).zip(endpoints.get(two)).is_some_and(|(one, two)| one.is_like(two))
+        });
+        Self { catalogue, endpoints: endpoints.into(), aliases, generation }
     }
 
     /// Returns all endpoints, in the order of the configuration.
@@ -117,7 +132,14 @@ impl Fleet {
     /// Returns the endpoint with this identity.
     #[must_use]
     pub fn get(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|e| e.id == id)
+        self.endpoints.get(self.position(id)?)
+    }
+
+    /// Returns the position of the endpoint with this identity.
+    #[must_use]
+    pub fn position(&self, id: EndpointId) -> Option<usize> {
+        // Endpoints are numbered as they are added, at the end.
+        self.endpoints.binary_search_by_key(&id, |endpoint| endpoint.id).ok()
     }
 
     /// Finds the endpoints that have a model, by any name it is known by: exactly, else ignoring case;
@@ -132,6 +154,14 @@ impl Fleet {
                     || spec.declared_models.iter().any(|m| m.name == placement.model.name)
             })
         })
+    }
+
+    /// Returns what [`Fleet::lookup`] would find, where that is the same model on many endpoints (more than 16) of
+    /// which each serves a request, and is preferred, as any other: they differ in nothing but what happens there
+    /// now, and in their versions. Sorted by endpoint.
+    #[must_use]
+    pub fn replicas(&self, name: &str) -> Option<&[Placement]> {
+        self.catalogue.replicas(name)
     }
 
     /// Returns every model, merged over the endpoints that have it, sorted by identity.

@@ -2,6 +2,7 @@
 
 mod pairs;
 mod reach;
+mod replicas;
 
 use std::{mem, sync::Arc};
 
@@ -17,14 +18,39 @@ use crate::{
 
 pub(crate) use pairs::{Against, Asked, Pairs};
 pub(crate) use reach::{Reach, Way, in_scope, kind_or_any};
+use replicas::Replicas;
 
 /// The endpoints that could serve a request, in the order of the configuration, and why these.
 #[derive(Debug)]
 pub(crate) struct Candidates<'f> {
+    /// All, or those drawn of many that are alike.
     pub(crate) list: SmallVec<[Candidate<'f>; 8]>,
-    /// For each candidate, the name to put into the body, where it differs from what the client wrote.
-    pub(crate) rename: SmallVec<[Option<&'f Arc<str>>; 8]>,
+    /// For each candidate, or once for all that are alike, the name to put into the body, where it differs from
+    /// what the client wrote.
+    rename: SmallVec<[Option<&'f Arc<str>>; 8]>,
     pub(crate) decision: Option<Decision>,
+    /// Where `list` is not all.
+    replicas: Option<Replicas<'f>>,
+}
+
+/// Works out the candidates of a request whose model is at hand, as nearly every one is: what [`resolve`] would find,
+/// but without a look at all endpoints. Returns `None` where there is more to it.
+pub(crate) fn at_hand<'f>(
+    fleet: &'f Fleet,
+    asked: &Asked<'_>,
+    routing: Routing,
+    choices: usize,
+) -> Option<Candidates<'f>> {
+    let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
+    let decision = || Decision::routed(routing.strategy(), routing.found(Rediscovery::NotAsked));
+    if let Some(placements) = fleet.replicas(model).filter(|placements| placements.len() > choices) {
+        let drawn = Candidates::draw(fleet, (model, placements), asked, choices, decision());
+        if let Some(drawn) = drawn.filter(Candidates::any_available) {
+            return Some(drawn);
+        }
+    }
+    let named = Pairs::by_name(fleet, model, asked, decision());
+    Some(named.candidates).filter(Candidates::any_available)
 }
 
 /// Works out the candidates.
@@ -63,16 +89,6 @@ fn route_by_model<'f>(
     rediscovery: Rediscovery,
 ) -> Result<Candidates<'f>, Error> {
     let alias = asked.model.and_then(|model| fleet.aliases().get(model));
-    let by_name = |model: &Arc<str>| {
-        let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
-        Pairs::by_name(fleet, model, asked, found)
-    };
-    // Nearly every request ends here: what follows looks at all endpoints, to serve the others or say why not.
-    let named = asked.model.filter(|_| alias.is_none()).map(by_name);
-    let named = match named {
-        Some(named) if named.any_available() => return Ok(named.candidates),
-        other => other,
-    };
     let reach = &asked.reach;
     let reachable = reach.endpoints(fleet)?;
     let others = reachable.iter().any(|endpoint| is_available(endpoint));
@@ -82,11 +98,12 @@ fn route_by_model<'f>(
     let Some(model) = asked.model else { return Ok(Candidates::of_endpoints(reach, &reachable, None)) };
 
     let aliased = match alias.map(|alias| Pairs::by_alias(fleet, model, alias, asked)) {
-        Some(pairs) if pairs.any_available() => return Ok(pairs.candidates),
+        Some(pairs) if pairs.candidates.any_available() => return Ok(pairs.candidates),
         other => other,
     };
-    let named = named.unwrap_or_else(|| by_name(model));
-    if named.any_available() {
+    let found = Decision::routed(routing.strategy(), routing.found(rediscovery));
+    let named = Pairs::by_name(fleet, model, asked, found);
+    if named.candidates.any_available() {
         return Ok(named.candidates);
     }
     let forbidden = named.forbidden || aliased.as_ref().is_some_and(|pairs| pairs.forbidden);
@@ -100,7 +117,7 @@ fn route_by_model<'f>(
             let decision = Decision::fallback(routing.strategy(), reason);
             let anywhere =
                 Candidates::of_endpoints(reach, &reachable, Some(decision)).without_forbidden(model);
-            if anywhere.list.iter().any(|candidate| is_available(candidate.endpoint)) {
+            if anywhere.any_available() {
                 return Ok(anywhere);
             }
             Err(reach.unavailable(true))
@@ -140,7 +157,7 @@ pub(crate) fn is_available(endpoint: &Endpoint) -> bool {
 
 impl<'f> Candidates<'f> {
     fn new(decision: Decision) -> Self {
-        Self { list: SmallVec::new(), rename: SmallVec::new(), decision: Some(decision) }
+        Self { list: SmallVec::new(), rename: SmallVec::new(), decision: Some(decision), replicas: None }
     }
 
     fn of_endpoints(reach: &Reach<'_>, endpoints: &[&'f Arc<Endpoint>], decision: Option<Decision>) -> Self {
@@ -149,11 +166,36 @@ impl<'f> Candidates<'f> {
             Candidate { endpoint, placement: None, rank }
         };
         let list: SmallVec<_> = endpoints.iter().map(candidate).collect();
-        Self { rename: SmallVec::from_elem(None, list.len()), list, decision }
+        Self { rename: SmallVec::from_elem(None, list.len()), list, decision, replicas: None }
     }
 
-    /// Leaves only some.
+    /// Returns all candidates; those in `list` are the first, at the same positions.
+    pub(crate) fn all(&self) -> &[Candidate<'f>] {
+        self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.all(&self.list))
+    }
+
+    /// Returns the candidate at a position among all.
+    pub(crate) fn get(&self, position: usize) -> Option<&Candidate<'f>> {
+        self.list.get(position).or_else(|| self.all().get(position))
+    }
+
+    /// Returns the name to put into the body for the candidate at a position, if it is not the client's.
+    pub(crate) fn rename(&self, position: usize) -> Option<&'f Arc<str>> {
+        let position = if self.replicas.is_some() { 0 } else { position };
+        self.rename.get(position).copied().flatten()
+    }
+
+    fn any_available(&self) -> bool {
+        self.list.iter().any(|candidate| is_available(candidate.endpoint))
+    }
+
+    /// Leaves only some of all.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Candidate<'_>) -> bool) {
+        if self.replicas.is_some() {
+            let all = SmallVec::from_slice(self.all());
+            self.rename = SmallVec::from_elem(self.rename(0), all.len());
+            (self.list, self.replicas) = (all, None);
+        }
         let (list, rename) = (mem::take(&mut self.list), mem::take(&mut self.rename));
         let kept = list.into_iter().zip(rename).filter(|(candidate, _)| keep(candidate));
         (self.list, self.rename) = kept.unzip();

@@ -120,7 +120,7 @@ impl Explanation {
 
     fn found(routing: Routing, candidates: &Candidates<'_>, queue: Queue) -> Self {
         let decision = candidates.decision.as_ref();
-        let error = all_busy(&candidates.list, queue);
+        let error = all_busy(candidates.all(), queue);
         Self {
             strategy: decision.map_or(routing.strategy(), |decision| decision.strategy),
             decision: match (&error, decision) {
@@ -178,8 +178,8 @@ fn considered(
     asked: &Asked<'_>,
     (resolved, queue): (Option<&Candidates<'_>>, Queue),
 ) -> Vec<Considered> {
-    let list = resolved.map(|candidates| &*candidates.list).unwrap_or_default();
-    let renamed = resolved.map(|candidates| &*candidates.rename).unwrap_or_default();
+    let list = resolved.map(Candidates::all).unwrap_or_default();
+    let renamed = |position| resolved.and_then(|candidates| candidates.rename(position));
     let now = clock::now();
     let usable =
         |c: &&Candidate<'_>| c.endpoint.live.is_routable() && !c.is_full() && spared(c, now).is_none();
@@ -187,14 +187,14 @@ fn considered(
     let mut rows = vec![];
     for (position, endpoint) in fleet.endpoints().iter().enumerate() {
         let mut of_endpoint: Vec<_> =
-            list.iter().zip(renamed).filter(|(c, _)| c.endpoint.id == endpoint.id).collect();
-        of_endpoint.sort_by_key(|(candidate, _)| candidate.rank);
+            list.iter().enumerate().filter(|(_, c)| c.endpoint.id == endpoint.id).collect();
+        of_endpoint.sort_by_key(|(_, candidate)| candidate.rank);
         if of_endpoint.is_empty() {
             rows.extend(left_out(fleet, position, endpoint, asked));
         }
-        for (candidate, renamed) in of_endpoint {
+        for (position, candidate) in of_endpoint {
             let (verdict, why) = weigh(candidate, asked, lowest, (queue, now));
-            let model = candidate.placement.and(renamed.or(asked.model)).map(Arc::clone);
+            let model = candidate.placement.and(renamed(position).or(asked.model)).map(Arc::clone);
             rows.push(Considered { endpoint: Arc::clone(&endpoint.spec.name), model, verdict, why });
         }
     }

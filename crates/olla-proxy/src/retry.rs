@@ -87,7 +87,7 @@ pub(crate) async fn run(
 ) -> Result<Served, Error> {
     let mut hint = Hint::default();
     (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
-    let mut choice = Choice::new(shared, &candidates.list, hint);
+    let mut choice = Choice::new(shared, candidates, hint);
     let sending = Sending { shared, upstream, outbound, candidates, manner };
     let mut plans = Plans::of(outbound.route(), outbound.body(), outbound.turn());
     let (mut best, mut unable) = (None, None);
@@ -133,7 +133,7 @@ pub(crate) async fn run(
         });
     };
     ticket.fall_back_to(best.attempt);
-    let mut served = best.serve(&candidates.list, clock::now());
+    let mut served = best.serve(candidates.all(), clock::now());
     served.turn_error_back().await;
     Ok(served)
 }
@@ -161,12 +161,12 @@ impl<'s> Sending<'s, '_> {
 
     /// Returns the model's name at the endpoint, if it is another.
     fn rename(&self, lease: &Lease) -> Option<&'s str> {
-        self.candidates.rename.get(lease.position()).copied().flatten().map(|name| &**name)
+        self.candidates.rename(lease.position()).map(|name| &**name)
     }
 
     /// Returns the model at the endpoint.
     fn placement(&self, lease: &Lease) -> Option<&'s Placement> {
-        self.candidates.list.get(lease.position()).and_then(|candidate| candidate.placement)
+        self.candidates.get(lease.position()).and_then(|candidate| candidate.placement)
     }
 
     /// Returns what a plan for the endpoint goes by.
@@ -196,7 +196,7 @@ impl<'s> Sending<'s, '_> {
         &self,
         lease: &Lease,
         mut plans: Option<&mut Plans<'s>>,
-        choice: &Choice<'_>,
+        choice: &Choice<'_, '_>,
         ticket: &mut Ticket,
     ) -> Result<(Passage<'s>, Result<Answered, Failure>), Error> {
         let passage = self.passage(lease, plans.as_deref_mut())?;
@@ -245,7 +245,7 @@ impl<'s> Sending<'s, '_> {
     async fn attempt(
         &self,
         (lease, passage, begun): (&Lease, &Passage<'_>, Instant),
-        choice: &Choice<'_>,
+        choice: &Choice<'_, '_>,
         ticket: &mut Ticket,
     ) -> Result<Result<Answered, Failure>, Error> {
         let Self { shared, outbound, .. } = *self;
@@ -352,8 +352,8 @@ fn may_move_on(failure: Failure, manner: Manner, shared: &Shared) -> bool {
     retry.on_failure && failure.may_retry() && (manner.replayable || failure.never_sent())
 }
 
-fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_>, ticket: &Ticket) -> Error {
-    let full = candidates.list.iter().filter(|candidate| candidate.is_full()).count();
+fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_, '_>, ticket: &Ticket) -> Error {
+    let full = candidates.all().iter().filter(|candidate| candidate.is_full()).count();
     let failed = ticket.attempts().last().and_then(|a| Some((a, a.failure?)));
     match (choice.jam(), failed) {
         (Some(jam), _) => Error::Busy { endpoints: full.max(1), jam },

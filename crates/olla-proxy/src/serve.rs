@@ -129,14 +129,23 @@ async fn forward(
         model: inbound.model.as_ref().map(|model| &model.name),
         needs: &inbound.needs,
     };
-    let (fleet, rediscovery) = rediscovery::settle(shared, &asked).await;
-    let mut candidates = candidates::resolve(&fleet, &asked, shared.settings.routing, rediscovery)
-        .map_err(|error| Refusal::routing(error, shared.settings.routing, &inbound))?;
+    let (routing, choices) = (shared.settings.routing, shared.strategy.choices());
+    let fleet = shared.fleet.load();
+    let settled;
+    let mut candidates = match candidates::at_hand(&fleet, &asked, routing, choices) {
+        Some(candidates) => candidates,
+        None => {
+            let rediscovery;
+            (settled, rediscovery) = rediscovery::settle(shared, &asked).await;
+            candidates::resolve(&settled, &asked, routing, rediscovery)
+                .map_err(|error| Refusal::routing(error, routing, &inbound))?
+        }
+    };
     let told = Told::new(&inbound, candidates.decision.clone());
     if let Some(turn) = &inbound.turn {
         turn.narrow(&mut candidates, &asked.reach)?;
     }
-    let session = shared.sessions.as_ref().map(|s| s.recognise(&inbound, asker.client, &candidates));
+    let session = shared.sessions.as_ref().map(|s| s.recognise(&inbound, asker.client, &mut candidates));
     let manner = Manner::new(&inbound.route, session.as_ref().and_then(Session::pinned));
     let outbound = Outbound::new(inbound, asker, &shared.settings.product);
     match retry::run((shared, upstream), &outbound, (&candidates, manner), ticket).await {

@@ -87,10 +87,13 @@ impl Sessions {
         &self,
         inbound: &Inbound,
         client: Option<IpAddr>,
-        candidates: &Candidates<'_>,
+        candidates: &mut Candidates<'_>,
     ) -> Session<'_> {
         let conversation = Key::find(&self.settings, &self.secret, inbound, client).map(|key| {
             let pin = self.pins.find(key.hash);
+            if let Some(pin) = &pin {
+                candidates.include(pin.endpoint());
+            }
             let by_header = key.source == KeySource::SessionHeader;
             let id = inbound.head.headers.get(X_OLLA_SESSION_ID).filter(|_| by_header).cloned();
             Conversation {
@@ -160,7 +163,7 @@ impl Session<'_> {
                     true => AffinityOutcome::Repin,
                 };
                 if ticket.is_going_well() && served.answer.status().is_success() {
-                    let pin = candidates.list.get(position).map(Pin::to);
+                    let pin = candidates.get(position).map(Pin::to);
                     self.sessions.keep(key.hash, pin, outcome);
                 }
                 Settled { affinity: Affinity { outcome, source: Some(key.source) }, id }

@@ -98,8 +98,19 @@ impl Tongues {
     /// Returns the format into which requests of `client` are translated for an endpoint.
     pub(crate) fn target(&self, endpoint: &Endpoint, client: Format) -> Option<&Tongue> {
         let translates = self.translates(client.dialect());
-        let leads_there = |to: Format| to != client && Translation::between(client, to).is_some();
-        self.all(endpoint).find(|tongue| leads_there(tongue.format)).filter(|_| translates)
+        self.all(endpoint).find(|tongue| tongue.is_led_to(client)).filter(|_| translates)
+    }
+
+    /// Returns whether an endpoint's version makes no difference to whether it takes requests of `client`: all versions
+    /// of its kind speak alike, or all take them, in this format or in another.
+    pub(crate) fn is_of_any_age(&self, endpoint: &Endpoint, client: Option<Format>) -> bool {
+        let takes = |tongue: &Tongue, client| {
+            tongue.format == client || (tongue.is_led_to(client) && self.translates(client.dialect()))
+        };
+        let mut tongues = self.of_kind(endpoint);
+        let ageless = |tongue: &Tongue| tongue.since.is_none();
+        tongues.clone().all(ageless)
+            || client.is_some_and(|client| tongues.any(|t| ageless(t) && takes(t, client)))
     }
 
     /// Returns whether requests of `client` are translated even for backends that speak its format.
@@ -141,10 +152,15 @@ impl Tongues {
 
     /// Returns all that an endpoint speaks, for all that is known of its version.
     fn all(&self, endpoint: &Endpoint) -> impl Iterator<Item = &Tongue> {
-        let tongues = endpoint.kind.and_then(|kind| self.kinds.get(kind.position()));
         let version = endpoint.live.version();
         let old = move |since: Version| version.is_some_and(|version| version < since);
-        tongues.into_iter().flatten().filter(move |tongue| !tongue.since.is_some_and(old))
+        self.of_kind(endpoint).filter(move |tongue| !tongue.since.is_some_and(old))
+    }
+
+    /// Returns all that an endpoint's kind speaks.
+    fn of_kind(&self, endpoint: &Endpoint) -> impl Iterator<Item = &Tongue> + Clone {
+        let tongues = endpoint.kind.and_then(|kind| self.kinds.get(kind.position()));
+        tongues.into_iter().flatten()
     }
 }
 
@@ -174,6 +190,11 @@ impl Tongue {
         let counts_at = counts_at.filter(|path| profile.allows(path));
         let abilities = abilities(&spoken.takes);
         Some(Self { format, path, counts_at, since: spoken.since, abilities, spoken: spoken.clone() })
+    }
+
+    /// Returns whether requests in the format of `client` can be translated into this one.
+    fn is_led_to(&self, client: Format) -> bool {
+        self.format != client && Translation::between(client, self.format).is_some()
     }
 
     /// Returns what a model understands of the format there.

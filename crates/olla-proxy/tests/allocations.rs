@@ -37,12 +37,13 @@ struct Stage {
 // === impl Stage ===
 
 impl Stage {
-    fn new() -> Self {
+    /// One with so many endpoints, all of them the same engine.
+    fn of(endpoints: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let engine = Engine::builder("engine").models([MODEL]).record_limit(0).workers(2);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let engine = runtime.block_on(engine.start(address)).unwrap();
-        let proxy = proxy_to(&engine.url());
+        let proxy = proxy_to(&engine.url(), endpoints);
         Self { runtime, engine, proxy }
     }
 
@@ -59,6 +60,14 @@ impl Stage {
             }
         };
         allocation_counter::measure(|| self.runtime.block_on(all)).count_total
+    }
+
+    /// Counts the allocations of one small request, when all connections are there.
+    fn per_request(&self, endpoints: u64) -> u64 {
+        let enough = 20 * endpoints;
+        self.count(enough, SMALL, "{}");
+        let (requests, few, many) = (100, self.count(10, SMALL, "{}"), self.count(110, SMALL, "{}"));
+        (many - few).div_ceil(requests)
     }
 
     /// The same without the proxy: hyper's client on one connection.
@@ -80,10 +89,13 @@ impl Stage {
     }
 }
 
-fn proxy_to(url: &str) -> Proxy {
-    let mut spec = EndpointSpec::new("engine", BaseUrl::parse(url).unwrap());
-    spec.kind = Profiles::builtin().resolve("vllm");
-    let fleet = Arc::new(FleetCell::new(vec![spec], Aliases::default()));
+fn proxy_to(url: &str, endpoints: usize) -> Proxy {
+    let spec = |n: usize| {
+        let mut spec = EndpointSpec::new(format!("engine-{n}"), BaseUrl::parse(url).unwrap());
+        spec.kind = Profiles::builtin().resolve("vllm");
+        spec
+    };
+    let fleet = Arc::new(FleetCell::new((0..endpoints).map(spec).collect(), Aliases::default()));
     for endpoint in fleet.load().endpoints() {
         fleet.publish_models(endpoint.id, None, vec![Model::named(MODEL)]);
         endpoint.live.set_status(Status::Healthy);
@@ -112,14 +124,12 @@ const STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","c
 
 #[test]
 fn a_small_request_stays_within_its_budget() {
-    let stage = Stage::new();
-    stage.count(20, SMALL, "{}");
+    let stage = Stage::of(1);
 
-    let (requests, few, many) = (100, stage.count(10, SMALL, "{}"), stage.count(110, SMALL, "{}"));
+    let per_request = stage.per_request(1);
     let (bare_few, bare_many) = (stage.count_bare(10, SMALL, "{}"), stage.count_bare(110, SMALL, "{}"));
 
-    let per_request = (many - few).div_ceil(requests);
-    let bare = (bare_many - bare_few).div_ceil(requests);
+    let bare = (bare_many - bare_few).div_ceil(100);
     assert!(
         per_request <= PER_REQUEST,
         "{per_request} allocations a request, {bare} of hyper's client alone"
@@ -127,10 +137,17 @@ fn a_small_request_stays_within_its_budget() {
 }
 
 #[test]
+fn many_endpoints_that_are_alike_cost_no_more_allocations_than_one() {
+    let (one, many) = (Stage::of(1).per_request(1), Stage::of(40).per_request(40));
+
+    assert!(many <= one, "{many} a request with 40 endpoints, {one} with one");
+}
+
+#[test]
 fn a_chunk_of_a_stream_costs_no_allocation() {
     const SHORT: &str = r#"{"tokens":100,"tokens_per_second":2000}"#;
     const LONG: &str = r#"{"tokens":300,"tokens_per_second":2000}"#;
-    let stage = Stage::new();
+    let stage = Stage::of(1);
     stage.count(2, STREAM, SHORT);
 
     let (chunks, few, many) = (200, stage.count(1, STREAM, SHORT), stage.count(1, STREAM, LONG));

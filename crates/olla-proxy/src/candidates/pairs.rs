@@ -67,6 +67,18 @@ impl Asked<'_> {
         }
     }
 
+    /// Returns the rank of a pair among all behind a name, or what stands against it; `place` is that in an alias.
+    pub(super) fn rank(
+        &self,
+        endpoint: &Endpoint,
+        placement: &Placement,
+        (asked_for, place): (&str, u32),
+    ) -> Result<u32, Against> {
+        let rank = self.judge(endpoint, placement, asked_for)?;
+        let rank = place.saturating_mul(RANKS).saturating_add(rank);
+        Ok(self.reach.rank(endpoint).saturating_add(rank))
+    }
+
     /// Returns what stands against an endpoint whatever its models.
     pub(crate) fn may_reach(&self, endpoint: &Endpoint) -> Result<(), Against> {
         if !self.reach.covers(endpoint) {
@@ -132,10 +144,6 @@ impl<'f> Pairs<'f> {
         pairs
     }
 
-    pub(crate) fn any_available(&self) -> bool {
-        self.candidates.list.iter().any(|candidate| is_available(candidate.endpoint))
-    }
-
     /// Returns how many endpoints there are, each counted once.
     pub(crate) fn endpoints(&self) -> usize {
         let list = &self.candidates.list;
@@ -158,10 +166,8 @@ impl<'f> Pairs<'f> {
         asked: &Asked<'_>,
     ) {
         let Some(endpoint) = fleet.endpoints().get(placement.endpoint) else { return };
-        match asked.judge(endpoint, placement, asked_for) {
+        match asked.rank(endpoint, placement, (asked_for, place)) {
             Ok(rank) => {
-                let rank = place.saturating_mul(RANKS).saturating_add(rank);
-                let rank = asked.reach.rank(endpoint).saturating_add(rank);
                 self.candidates.list.push(Candidate { endpoint, placement: Some(placement), rank });
                 self.candidates.rename.push(rename);
             }
@@ -175,7 +181,7 @@ impl<'f> Pairs<'f> {
 }
 
 /// Returns the name to use instead of `asked`, where the endpoint would not know that one.
-fn spelling<'f>(placement: &'f Placement, asked: &str) -> Option<&'f Arc<str>> {
+pub(super) fn spelling<'f>(placement: &'f Placement, asked: &str) -> Option<&'f Arc<str>> {
     let model = &placement.model;
     let known = model.is_pattern() || *model.name == *asked || model.also.iter().any(|name| **name == *asked);
     (!known).then_some(&model.name)

@@ -103,6 +103,14 @@ impl<'a> Reach<'a> {
         self.way(endpoint).is_some()
     }
 
+    /// Returns whether one version of an endpoint may serve the path and another not.
+    pub(crate) fn depends_on_version(&self, endpoint: &Endpoint) -> bool {
+        match (self.route.format, self.counted()) {
+            (None, None) => false,
+            (format, _) => !self.tongues.is_of_any_age(endpoint, format),
+        }
+    }
+
     /// Returns how an endpoint serves the path, if it does.
     pub(crate) fn way(&self, endpoint: &Endpoint) -> Option<Way<'a>> {
         let passed_on = self.path_at(endpoint).map(Way::PassedOn);

@@ -2,23 +2,26 @@
 
 use std::{
     future::poll_fn,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
-use olla_balancer::{Candidate, Hint, Lease, Pick, Reason, Tried};
+use olla_balancer::{Candidate, Hint, Lease, Pick, Pinned, Reason, Tried};
 use olla_core::{Live, Place};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use crate::{clock, error::Jam, shared::Shared, ticket::Ticket};
+use crate::{candidates::Candidates, clock, error::Jam, shared::Shared, ticket::Ticket};
 
 /// The choices of one request.
-pub(super) struct Choice<'c> {
+pub(super) struct Choice<'c, 'f> {
     shared: &'c Shared,
-    list: &'c [Candidate<'c>],
+    candidates: &'c Candidates<'f>,
+    /// Those that it chooses among; all where the first will not do.
+    list: &'c [Candidate<'f>],
     tried: Tried,
     hint: Hint,
     /// When it stops waiting for room; set when it begins to.
@@ -35,9 +38,10 @@ const MAX_RACES: usize = 100;
 
 // === impl Choice ===
 
-impl<'c> Choice<'c> {
-    pub(super) fn new(shared: &'c Shared, list: &'c [Candidate<'c>], hint: Hint) -> Self {
-        Self { shared, list, tried: Tried::default(), hint, patience: None, jam: None }
+impl<'c, 'f> Choice<'c, 'f> {
+    pub(super) fn new(shared: &'c Shared, candidates: &'c Candidates<'f>, hint: Hint) -> Self {
+        let list = &*candidates.list;
+        Self { shared, candidates, list, tried: Tried::default(), hint, patience: None, jam: None }
     }
 
     /// Chooses the candidate to try next, each at most once; waits for room where that is all that is missing.
@@ -52,6 +56,9 @@ impl<'c> Choice<'c> {
             }
             self.hint.now = clock::now();
             let pick = self.shared.strategy.pick(self.list, &self.tried, &self.hint);
+            if !self.is_content(pick) && self.widen() {
+                continue;
+            }
             let lease = if is_second_rate(pick) && self.should_wait(ticket) {
                 // alloc: only requests that wait; it must not make the future of every request larger.
                 Box::pin(self.wait(ticket)).await
@@ -83,6 +90,22 @@ impl<'c> Choice<'c> {
             && self.may_try(ticket)
             && self.shared.budget.has_some(now)
             && self.untried().any(|candidate| candidate.is_well(now) && !candidate.is_full())
+    }
+
+    /// Returns whether looking at everybody would hardly lead to a better choice.
+    fn is_content(&self, pick: Option<Pick>) -> bool {
+        let Some(pick) = pick.filter(|pick| !is_second_rate(Some(*pick))) else { return false };
+        let is_home = |pinned: Pinned| pick.reason == Reason::Pinned || self.tried.contains(pinned.position);
+        // What has one choice has none; and whether a home has too much to do, the mean of all loads says.
+        pick.reason != Reason::OnlyCandidate
+            && self.hint.pinned.is_none_or(is_home)
+            && !self.list.get(pick.position).is_some_and(Candidate::is_cold)
+    }
+
+    /// Chooses among all from now on; returns whether they are more.
+    fn widen(&mut self) -> bool {
+        let few = mem::replace(&mut self.list, self.candidates.all());
+        few.len() < self.list.len()
     }
 
     fn may_try(&self, ticket: &Ticket) -> bool {
@@ -140,8 +163,9 @@ impl<'c> Choice<'c> {
         wanted.map(|candidate| &candidate.endpoint.live)
     }
 
-    fn untried(&self) -> impl Iterator<Item = &'c Candidate<'c>> {
-        let untried = self.list.iter().enumerate().filter(|(position, _)| !self.tried.contains(*position));
+    fn untried(&self) -> impl Iterator<Item = &'c Candidate<'f>> {
+        let untried =
+            self.candidates.all().iter().enumerate().filter(|(position, _)| !self.tried.contains(*position));
         untried.map(|(_, candidate)| candidate)
     }
 }

@@ -40,6 +40,10 @@ impl Pin {
         Self { endpoint: candidate.endpoint.id, model }
     }
 
+    pub(crate) fn endpoint(&self) -> EndpointId {
+        self.endpoint
+    }
+
     /// Returns where the home is among the candidates. The same endpoint with another model is better than none.
     pub(crate) fn position(&self, list: &[Candidate<'_>]) -> Option<usize> {
         let is_endpoint = |candidate: &Candidate<'_>| candidate.endpoint.id == self.endpoint;

@@ -34,6 +34,7 @@ mod rate_limit;
 mod records;
 mod rediscovery;
 mod reference;
+mod replicas;
 mod responses;
 mod routing;
 mod scope;
