@@ -5,7 +5,10 @@
 
 mod replicas;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use smallvec::SmallVec;
 
@@ -33,8 +36,8 @@ pub struct CatalogueModel {
     pub names: Box<[Arc<str>]>,
     /// Where it is, in the order of the endpoints; an endpoint may have it under several names.
     pub placements: Box<[Placement]>,
-    /// Whether the placements are many, and alike.
-    is_replicated: bool,
+    /// Whether the placements are alike, once somebody has asked.
+    is_replicated: OnceLock<bool>,
 }
 
 /// The placements found for a name, at most one for each endpoint, in the order of the configuration.
@@ -49,8 +52,8 @@ pub(crate) struct Catalogue {
     by_name: HashMap<Box<str>, Positions>,
     /// Patterns that stand for many models, in the order of the endpoints.
     wildcards: Vec<(Glob, Placement)>,
-    /// Whether any model is replicated.
-    has_replicas: bool,
+    /// Whether any model has many placements.
+    has_many: bool,
 }
 
 type Positions = SmallVec<[u32; 2]>;
@@ -263,7 +266,7 @@ impl Merging {
                 id,
                 names: names.into(),
                 placements: group.placements.into_boxed_slice(),
-                is_replicated: false,
+                is_replicated: OnceLock::new(),
             };
             models.push((position, model));
         }
@@ -279,8 +282,9 @@ impl Merging {
         for position in by_name.values_mut().flatten() {
             *position = moved.get(*position as usize).copied().unwrap_or(u32::MAX);
         }
+        let has_many = models.iter().any(|(_, model)| replicas::are_many(&model.placements));
         let models = models.into_iter().map(|(_, model)| model).collect();
-        Catalogue { models, by_name, wildcards, has_replicas: false }
+        Catalogue { models, by_name, wildcards, has_many }
     }
 }
 

@@ -116,11 +116,7 @@ impl Endpoint {
 impl Fleet {
     fn new(endpoints: Vec<Arc<Endpoint>>, aliases: Arc<Aliases>, generation: u64) -> Self {
         let models = endpoints.iter().map(|e| e.models.iter().zip(&*e.model_live));
-        let mut catalogue = Catalogue::build(models);
-        catalogue.find_replicas(|one, two| {
-            endpoints.get(one).zip(endpoints.get(two)).is_some_and(|(one, two)| one.is_like(two))
-        });
-        Self { catalogue, endpoints: endpoints.into(), aliases, generation }
+        Self { catalogue: Catalogue::build(models), endpoints: endpoints.into(), aliases, generation }
     }
 
     /// Returns all endpoints, in the order of the configuration.
@@ -161,7 +157,10 @@ impl Fleet {
     /// now, and in their versions. Sorted by endpoint.
     #[must_use]
     pub fn replicas(&self, name: &str) -> Option<&[Placement]> {
-        self.catalogue.replicas(name)
+        self.catalogue.replicas(name, |one, two| {
+            let (one, two) = (self.endpoints.get(one), self.endpoints.get(two));
+            one.zip(two).is_some_and(|(one, two)| one.is_like(two))
+        })
     }
 
     /// Returns every model, merged over the endpoints that have it, sorted by identity.

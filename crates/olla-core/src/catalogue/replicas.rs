@@ -1,7 +1,7 @@
 //! Models of which there are many replicas: the same model on endpoints that are alike in all that routing judges by,
 //! so that a judgement of one is a judgement of all.
 //!
-//! Whether a model is such a one is worked out once for each snapshot, and not for each request.
+//! Whether a model is such a one is worked out once for each snapshot, when somebody first asks for it.
 
 use super::Catalogue;
 use crate::{Model, Placement};
@@ -12,32 +12,29 @@ const FEW: usize = 16;
 // === impl Catalogue ===
 
 impl Catalogue {
-    /// Works out which models have replicas; `alike` says whether the endpoints at two positions are.
-    pub(crate) fn find_replicas(&mut self, alike: impl Fn(usize, usize) -> bool) {
-        for model in &mut self.models {
-            model.is_replicated = are_replicas(&model.placements, &alike);
-        }
-        self.has_replicas = self.models.iter().any(|model| model.is_replicated);
-    }
-
-    /// Returns the placements behind a name if they are replicas: then they are all that a look-up finds.
-    pub(crate) fn replicas(&self, name: &str) -> Option<&[Placement]> {
-        if !self.has_replicas {
+    /// Returns the placements behind a name if they are replicas: then they are all that a look-up finds. `alike` says
+    /// whether the endpoints at two positions are.
+    pub(crate) fn replicas(&self, name: &str, alike: impl Fn(usize, usize) -> bool) -> Option<&[Placement]> {
+        if !self.has_many {
             return None;
         }
         let mut named = self.named(name);
         let (Some(model), None) = (named.next(), named.next()) else { return None };
+        let is_replicated = || *model.is_replicated.get_or_init(|| are_replicas(&model.placements, alike));
         let is_alone = || !self.wildcards.iter().any(|(pattern, _)| pattern.matches(name));
-        (model.is_replicated && is_alone()).then_some(&*model.placements)
+        (are_many(&model.placements) && is_replicated() && is_alone()).then_some(&*model.placements)
     }
+}
+
+pub(super) fn are_many(placements: &[Placement]) -> bool {
+    placements.len() > FEW
 }
 
 fn are_replicas(placements: &[Placement], alike: impl Fn(usize, usize) -> bool) -> bool {
     let [first, others @ ..] = placements else { return false };
     let is_like_first =
         |other: &Placement| is_like(&first.model, &other.model) && alike(first.endpoint, other.endpoint);
-    others.len() >= FEW
-        && others.iter().all(is_like_first)
+    others.iter().all(is_like_first)
         // Those of one endpoint stand side by side.
         && placements.is_sorted_by(|a, b| a.endpoint < b.endpoint)
 }
