@@ -6,8 +6,8 @@
 use std::{hint::black_box, sync::Arc};
 
 use divan::{AllocProfiler, Bencher};
-use olla_balancer::{Balancer, Candidate, Hint, Lease, Strategy, Tried};
-use olla_core::{BaseUrl, EndpointSpec, Fleet, FleetCell, Model, Status};
+use olla_balancer::{Balancer, Candidate, Hint, Lease, Strategy, Tried, sample};
+use olla_core::{BaseUrl, EndpointSpec, Fleet, FleetCell, Model, Placement, Status};
 use smallvec::SmallVec;
 
 #[global_allocator]
@@ -35,13 +35,16 @@ fn cell((endpoints, models, shared): (usize, usize, usize)) -> FleetCell {
 
 /// The candidates as the proxy builds them.
 fn candidates<'f>(fleet: &'f Fleet, model: &str) -> SmallVec<[Candidate<'f>; 8]> {
-    let found = fleet.lookup(model);
-    let candidates = found.iter().map(|placement| Candidate {
+    let candidate = |placement: &'f Placement| Candidate {
         endpoint: &fleet.endpoints()[placement.endpoint],
         placement: Some(placement),
         rank: 0,
-    });
-    candidates.collect()
+    };
+    if let Some(replicas) = fleet.replicas(model) {
+        let drawn = sample(Balancer::LeastConnections.choices(), replicas.len());
+        return drawn.into_iter().map(|number| candidate(&replicas[number])).collect();
+    }
+    fleet.lookup(model).into_iter().map(candidate).collect()
 }
 
 #[divan::bench(args = FLEETS)]
@@ -71,7 +74,7 @@ fn look_up_and_pick(bencher: Bencher<'_, '_>, size: (usize, usize, usize)) {
     });
 }
 
-#[divan::bench(args = [FLEETS[1], FLEETS[2]], sample_count = 10)]
+#[divan::bench(args = [FLEETS[1], FLEETS[2], FLEETS[3]], sample_count = 10)]
 fn publish_one_changed_list(bencher: Bencher<'_, '_>, size: (usize, usize, usize)) {
     let cell = cell(size);
     let id = cell.load().endpoints()[0].id;
