@@ -13,7 +13,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{net::TcpStream, sync::watch, task::unconstrained};
 
 use super::{
     Patience,
@@ -48,7 +48,8 @@ pub(super) async fn serve(
     let requests = Requests { dispatch, peer, activity };
     let mut connection = pin!(protocol.serve_connection(io, requests));
     let mut signal = stop.clone();
-    let mut stopping = pin!(signal.wait_for(|stop| *stop));
+    // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
+    let mut stopping = pin!(unconstrained(signal.wait_for(|stop| *stop)));
     let (mut listens, mut stopped) = (false, false);
     poll_fn(move |cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {

@@ -4,8 +4,9 @@
 //! when it fires, looks whether that has gone on for too long.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
@@ -15,6 +16,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::unconstrained,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -192,7 +194,9 @@ impl Watchdog {
             if self.is_armed && !self.timer.is_elapsed() {
                 return Poll::Pending;
             }
-            self.is_armed = self.timer.as_mut().poll(cx).is_pending();
+            // Whatever its turn has cost so far: a poll that is put off tells the timer of nobody.
+            let timer = poll_fn(|cx| self.timer.as_mut().poll(cx));
+            self.is_armed = pin!(unconstrained(timer)).poll(cx).is_pending();
             if self.is_armed {
                 return Poll::Pending;
             }
@@ -261,7 +265,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::time::Duration;
+
+    use tokio::task::coop;
 
     use super::*;
 
@@ -341,6 +347,24 @@ mod tests {
         activity.read(b"PRI * HTTP/2.0\r\n");
 
         assert_eq!(expires_after(&activity).await.as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_has_used_up_its_turn_is_watched_all_the_same() {
+        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+        let start = Instant::now();
+        let mut is_first = true;
+        let expired = poll_fn(|cx| {
+            while is_first && coop::has_budget_remaining() {
+                let _ = pin!(coop::consume_budget()).poll(cx);
+            }
+            is_first = false;
+            watchdog.poll_expired(cx)
+        });
+
+        tokio::time::timeout(Duration::from_secs(3600), expired).await.unwrap();
+
+        assert_eq!(start.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
