@@ -71,7 +71,7 @@ pub struct Pick {
 pub enum Reason {
     /// No other untried candidate was routable.
     OnlyCandidate,
-    /// No other had fewer requests in flight for its weight.
+    /// No other of those to choose among had fewer requests in flight for its weight.
     LeastLoaded,
     /// Its turn had come.
     NextInTurn,

@@ -3,7 +3,8 @@
 //! The number is the endpoint's *turn*: the virtual time at which its next request is due. A request
 //! moves it on by a stride, the longer the smaller the weight. As in earliest-eligible-deadline-first
 //! scheduling, a turn is eligible when it is not later than the weighted mean of all, and of the eligible
-//! ones the one that ends first is taken. That keeps every endpoint within one request of its share.
+//! ones the one that ends first is taken. That keeps every endpoint within one request of its share; where
+//! only some take part, who are drawn anew each time, within two.
 //!
 //! Where an endpoint runs with several models, the turn is the endpoint's, and its models alternate.
 //!

@@ -106,7 +106,7 @@ pub(crate) async fn run(
                     lessons::of_start(lease.endpoint());
                 }
                 let mut served = Served { answer, lease, plan: passage.plan, retry_after: None };
-                served.turn_error_back().await;
+                served.turn_error_back(ticket).await;
                 return Ok(served);
             }
             Ok(Answered::Poor(answer, failure)) => {
@@ -134,7 +134,8 @@ pub(crate) async fn run(
     };
     ticket.fall_back_to(best.attempt);
     let mut served = best.serve(candidates.all(), clock::now());
-    served.turn_error_back().await;
+    ticket.hears();
+    served.turn_error_back(ticket).await;
     Ok(served)
 }
 
@@ -371,7 +372,7 @@ fn exhausted(candidates: &Candidates<'_>, choice: &Choice<'_, '_>, ticket: &Tick
 
 impl Served {
     /// Turns an error of a backend that was asked in another format back.
-    async fn turn_error_back(&mut self) {
+    async fn turn_error_back(&mut self, ticket: &mut Ticket) {
         let Self { answer, lease, plan, .. } = self;
         if let Some(plan) = plan
             && !answer.is_replaced()
@@ -379,6 +380,7 @@ impl Served {
         {
             // alloc: as above.
             Box::pin(plan.turn_error_back(answer, lease.endpoint())).await;
+            ticket.hears();
         }
     }
 }

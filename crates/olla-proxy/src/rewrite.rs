@@ -104,6 +104,7 @@ impl Outbound {
             headers.to_mut().insert(name, value.clone());
         }
         let Cow::Owned(own) = &mut headers else { return (headers, &self.added) };
+        // What meets them here, the endpoint's configuration says.
         for Field { name, value, .. } in &self.added {
             own.entry(name).or_insert_with(|| value.clone());
         }

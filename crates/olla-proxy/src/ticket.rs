@@ -21,7 +21,7 @@ pub(crate) struct Ticket {
     record: Box<RequestRecord>,
     started: Instant,
     attempt_started: Instant,
-    /// When the last attempt failed, or brought a response head.
+    /// When the last attempt failed, or brought a response head, or what else the client gets had come.
     heard_at: Instant,
     recorders: Recorders,
     /// Held until the end of the response.
@@ -80,7 +80,7 @@ impl Ticket {
         self.started.elapsed()
     }
 
-    /// Returns how long it took until the last attempt failed, or brought a response head.
+    /// Returns how long it took until there was something to answer the client.
     pub(crate) fn heard_after(&self) -> Duration {
         self.heard_at.saturating_duration_since(self.started)
     }
@@ -128,9 +128,14 @@ impl Ticket {
         }
     }
 
+    /// Notes that what the client is going to get has come now.
+    pub(crate) fn hears(&mut self) {
+        self.heard_at = Instant::now();
+    }
+
     /// Notes that the current attempt has failed, or that its response head has arrived.
     pub(crate) fn end_attempt(&mut self, failure: Option<Failure>) {
-        self.heard_at = Instant::now();
+        self.hears();
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.took = self.heard_at.saturating_duration_since(self.attempt_started);
             attempt.failure = failure;

@@ -31,7 +31,7 @@ impl<'f> Replicas<'f> {
 
     /// Returns all, those drawn at the positions that they have.
     pub(super) fn all(&self, drawn: &[Candidate<'f>]) -> &[Candidate<'f>] {
-        // alloc: only where those drawn will not do.
+        // alloc: only where those drawn will not do, or have not done.
         self.all.get_or_init(|| {
             let is_drawn =
                 |other: &Candidate<'_>| drawn.iter().any(|c| Arc::ptr_eq(c.endpoint, other.endpoint));
@@ -72,7 +72,7 @@ impl<'f> Candidates<'f> {
 
     /// Sees to it that an endpoint is among those drawn, if it is a candidate at all.
     pub(crate) fn include(&mut self, id: EndpointId) {
-        let Some(replicas) = &self.replicas else { return };
+        let Some(replicas) = &mut self.replicas else { return };
         let number = replicas.fleet.position(id).and_then(|endpoint| {
             replicas.placements.binary_search_by_key(&endpoint, |placement| placement.endpoint).ok()
         });
@@ -83,6 +83,7 @@ impl<'f> Candidates<'f> {
             if let Some(place) = self.list.get_mut(place) {
                 *place = wanted;
             }
+            replicas.all = OnceLock::new();
         }
     }
 }
