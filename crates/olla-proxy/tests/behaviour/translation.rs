@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use olla_core::{Failure, Formats, Outcome, Version};
 use serde_json::{Value, json};
 
-use crate::support::{Backend, Plan, Stage, Told, answer, get, millis, ok, post, soon};
+use crate::support::{Backend, Plan, Stage, Told, answer, get, millis, ok, pass, post, soon, stop_the_clock};
 
 const MESSAGES: &str = "/olla/anthropic/v1/messages";
 const CHAT_ANSWER: &str = r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;

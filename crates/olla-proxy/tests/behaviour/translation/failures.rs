@@ -24,6 +24,30 @@ async fn a_request_fails_over_from_a_native_backend_to_a_translated_one_and_back
 }
 
 #[tokio::test]
+async fn the_response_time_lasts_until_the_error_that_the_client_gets_is_there() {
+    stop_the_clock();
+    let backend = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 4\r\n\r\n").await;
+        conn.report();
+        conn.cue().await;
+        conn.send("oops").await;
+    })
+    .await;
+    let stage = over_chat(&[&backend]).start();
+
+    let speaking = async {
+        backend.reported().await;
+        pass(millis(3000)).await;
+        backend.cue();
+    };
+    let (told, ()) = tokio::join!(stage.ask(message(&json!({}))), speaking);
+
+    assert_eq!((told.status.as_u16(), told.header("x-olla-response-time")), (400, Some("3.000s")));
+    tokio::time::resume();
+}
+
+#[tokio::test]
 async fn an_error_keeps_its_status_and_its_words() {
     for (status, lines, body, expected) in [
         (
