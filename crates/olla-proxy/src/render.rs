@@ -119,8 +119,7 @@ pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue
 /// Renders what is appended to an open stream that breaks off.
 pub(crate) fn stream_error(dialect: Dialect, failure: Failure) -> Bytes {
     let message = broke_off(failure);
-    let facts =
-        ErrorFacts { status: 502, code: failure.as_str(), message: &message, param: None, request_id: None };
+    let facts = ErrorFacts::new(502, failure.as_str(), &message);
     dialect.error_event(&facts)
 }
 

@@ -228,13 +228,7 @@ impl Plan {
                 endpoint.spec.name,
                 status.as_u16()
             );
-            let facts = ErrorFacts {
-                status: 502,
-                code: "backend_credentials",
-                message: &message,
-                param: None,
-                request_id: None,
-            };
+            let facts = ErrorFacts::new(502, "backend_credentials", &message);
             (502, self.client.error_body(&facts))
         } else {
             let status = if status.as_u16() < 400 { 502 } else { status.as_u16() };

@@ -112,7 +112,7 @@ impl BackendError {
         };
         let code = if overflow { "context_length_exceeded" } else { "backend_error" };
         let status = if overflow { 400 } else { status };
-        let facts = ErrorFacts { status, code, message: &message, param: None, request_id: None };
+        let facts = ErrorFacts::new(status, code, &message);
         (status, dialect.error_body(&facts))
     }
 

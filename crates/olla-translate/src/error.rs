@@ -21,6 +21,16 @@ pub struct ErrorFacts<'a> {
     pub request_id: Option<&'a str>,
 }
 
+// === impl ErrorFacts ===
+
+impl<'a> ErrorFacts<'a> {
+    /// Says that much, of no one field and of no request in particular.
+    #[must_use]
+    pub const fn new(status: u16, code: &'a str, message: &'a str) -> Self {
+        Self { status, code, message, param: None, request_id: None }
+    }
+}
+
 // === impl Dialect ===
 
 impl Dialect {
@@ -104,13 +114,7 @@ mod tests {
     const DIALECTS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 
     fn facts(status: u16) -> ErrorFacts<'static> {
-        ErrorFacts {
-            status,
-            code: "no_endpoint",
-            message: "no \"up\" endpoint\nfor x",
-            param: None,
-            request_id: None,
-        }
+        ErrorFacts::new(status, "no_endpoint", "no \"up\" endpoint\nfor x")
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! let (dialect, operation) = classify("/api/chat");
 //! assert_eq!((dialect, operation), (Dialect::Ollama, Operation::Chat));
 //!
-//! let facts = ErrorFacts { status: 404, code: "model_not_found", message: "no such model", param: None, request_id: None };
+//! let facts = ErrorFacts::new(404, "model_not_found", "no such model");
 //! assert_eq!(dialect.error_body(&facts), r#"{"error":"no such model","code":"model_not_found"}"#);
 //! ```
 

@@ -103,13 +103,7 @@ fn an_aborted_stream_ends_with_the_error() {
         let mut out = BytesMut::new();
         stream.feed(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n", &mut out);
 
-        let facts = ErrorFacts {
-            status: 504,
-            code: "idle_timeout",
-            message: "too slow",
-            param: None,
-            request_id: None,
-        };
+        let facts = ErrorFacts::new(504, "idle_timeout", "too slow");
         stream.abort(&facts, &mut out);
         let ended = out.len();
         stream.feed(b"data: {\"choices\":[{\"delta\":{\"content\":\"y\"}}]}\n\ndata: [DONE]\n\n", &mut out);

@@ -112,13 +112,7 @@ impl Translated {
     /// The backend's stream broke off: says so, then aborts, so that nobody takes it for complete.
     fn fail(&mut self, failure: Failure) {
         let message = render::broke_off(failure);
-        let facts = ErrorFacts {
-            status: 502,
-            code: failure.as_str(),
-            message: &message,
-            param: None,
-            request_id: None,
-        };
+        let facts = ErrorFacts::new(502, failure.as_str(), &message);
         self.translator.abort(&facts, &mut self.out);
         self.custody.breaks(failure);
         self.state = State::Announced(failure);

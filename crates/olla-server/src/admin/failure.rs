@@ -44,7 +44,7 @@ pub(super) fn internal() -> Response {
 }
 
 fn respond(status: StatusCode, code: &str, message: &str) -> Response {
-    let facts = ErrorFacts { status: status.as_u16(), code, message, param: None, request_id: None };
+    let facts = ErrorFacts::new(status.as_u16(), code, message);
     let body = Dialect::OpenAi.error_body(&facts);
     (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body)
         .into_response()

@@ -63,7 +63,7 @@ impl StreamWriter {
             Event::Finish { stop, usage } => self.finish(stop, *usage, out),
             Event::Error(failure) => {
                 let Failure { status, code, message } = failure;
-                let facts = ErrorFacts { status: *status, code, message, param: None, request_id: None };
+                let facts = ErrorFacts::new(*status, code, message);
                 out.put_slice(&Dialect::Ollama.error_event(&facts));
             }
         }

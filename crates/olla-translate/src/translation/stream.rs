@@ -156,7 +156,7 @@ impl StreamTranslator {
     }
 
     fn fail(&mut self, message: &str, code: &str, out: &mut BytesMut) {
-        self.abort(&ErrorFacts { status: 502, code, message, param: None, request_id: None }, out);
+        self.abort(&ErrorFacts::new(502, code, message), out);
     }
 }
 

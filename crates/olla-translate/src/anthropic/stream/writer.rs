@@ -124,7 +124,7 @@ impl StreamWriter {
             frame(out, "content_block_stop").number("index", u64::from(index));
         }
         let Failure { status, code, message } = failure;
-        let facts = ErrorFacts { status: *status, code, message, param: None, request_id: None };
+        let facts = ErrorFacts::new(*status, code, message);
         out.put_slice(&Dialect::Anthropic.error_event(&facts));
     }
 }

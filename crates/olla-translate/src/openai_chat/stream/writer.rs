@@ -66,7 +66,7 @@ impl StreamWriter {
             Event::Ping => self.ping(out),
             Event::Error(failure) => {
                 let Failure { status, code, message } = failure;
-                let facts = ErrorFacts { status: *status, code, message, param: None, request_id: None };
+                let facts = ErrorFacts::new(*status, code, message);
                 out.put_slice(&Dialect::OpenAi.error_event(&facts));
             }
         }
