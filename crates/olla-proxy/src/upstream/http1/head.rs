@@ -141,17 +141,14 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// RFC 9112 §9.3. With a length besides the chunks, the backend and somebody on the way may disagree about where
 /// the body ends (§6.1): what follows is not to be trusted.
 fn keeps_alive(version: Version, headers: &HeaderMap, mentions: Mentions) -> bool {
-    if !mentions.connection && !mentions.transfer_encoding {
-        return version == Version::HTTP_11;
-    }
     let says = |word: &[u8]| {
-        let values = headers.get_all(header::CONNECTION).iter();
-        values
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
+        let values = || headers.get_all(header::CONNECTION).iter();
+        mentions.connection
+            && values()
+                .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
     };
-    let is_ambiguous =
-        headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH);
+    let is_ambiguous = mentions.transfer_encoding && headers.contains_key(header::CONTENT_LENGTH);
     !is_ambiguous && !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive"))
 }
 
