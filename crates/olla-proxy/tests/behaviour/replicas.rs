@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use olla_balancer::{Balancer, Candidate, Hint, Pick, Strategy, Tried};
-use olla_core::{BaseUrl, EndpointSpec, Glob, KeySource, Model, Status, Version};
+use olla_core::{BaseUrl, EndpointSpec, Glob, InFlight, KeySource, Model, Status, Version};
 use olla_profiles::Profiles;
 use olla_proxy::{Proxy, Sticky};
 
@@ -246,6 +246,16 @@ async fn say(stage: &Stage, id: &str) -> (String, String) {
     (header("x-olla-endpoint"), header("x-olla-sticky-session"))
 }
 
+/// Begins the conversation "one"; returns the number of the endpoint that is its home.
+async fn home(stage: &Stage) -> usize {
+    say(stage, "one").await.0[1..].parse().unwrap()
+}
+
+/// Gives an endpoint one more request to do.
+fn enter(stage: &Stage, number: usize) -> InFlight {
+    stage.endpoint(number).live.try_enter().unwrap()
+}
+
 #[tokio::test]
 async fn a_conversation_stays_with_its_endpoint() {
     let backend = Backend::answering(ok("{}")).await;
@@ -264,9 +274,8 @@ async fn a_conversation_stays_with_its_endpoint() {
 async fn a_conversation_leaves_a_home_that_is_busier_than_all_others_and_no_other() {
     let backend = Backend::answering(ok("{}")).await;
     let stage = sticky(&backend).start();
-    let (home, _) = say(&stage, "one").await;
-    let home: usize = home[1..].parse().unwrap();
-    let enter = |n: usize| stage.endpoint(n).live.try_enter().unwrap();
+    let home = home(&stage).await;
+    let enter = |n| enter(&stage, n);
 
     let _at_home: Vec<_> = [home; 4].into_iter().map(enter).collect();
     let others: Vec<_> = (0..MANY).filter(|n| *n != home).flat_map(|n| [n; 4]).map(enter).collect();
@@ -282,9 +291,8 @@ async fn a_conversation_leaves_a_home_that_is_busier_than_all_others_and_no_othe
 async fn a_home_is_judged_by_the_load_of_all() {
     let backend = Backend::answering(ok("{}")).await;
     let stage = sticky(&backend).start();
-    let (home, _) = say(&stage, "one").await;
-    let home: usize = home[1..].parse().unwrap();
-    let enter = |n: usize| stage.endpoint(n).live.try_enter().unwrap();
+    let home = home(&stage).await;
+    let enter = |n| enter(&stage, n);
 
     // Most have little to do and a few have very much: hardly any sample has the mean of all.
     let _at_home: Vec<_> = [home; 3].into_iter().map(enter).collect();
