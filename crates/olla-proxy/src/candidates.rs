@@ -88,7 +88,6 @@ fn route_by_model<'f>(
     routing: Routing,
     rediscovery: Rediscovery,
 ) -> Result<Candidates<'f>, Error> {
-    let alias = asked.model.and_then(|model| fleet.aliases().get(model));
     let reach = &asked.reach;
     let reachable = reach.endpoints(fleet)?;
     let others = reachable.iter().any(|endpoint| is_available(endpoint));
@@ -97,7 +96,8 @@ fn route_by_model<'f>(
     }
     let Some(model) = asked.model else { return Ok(Candidates::of_endpoints(reach, &reachable, None)) };
 
-    let aliased = match alias.map(|alias| Pairs::by_alias(fleet, model, alias, asked)) {
+    let aliased = fleet.aliases().get(model).map(|alias| Pairs::by_alias(fleet, model, alias, asked));
+    let aliased = match aliased {
         Some(pairs) if pairs.candidates.any_available() => return Ok(pairs.candidates),
         other => other,
     };

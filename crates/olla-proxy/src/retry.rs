@@ -134,7 +134,6 @@ pub(crate) async fn run(
     };
     ticket.fall_back_to(best.attempt);
     let mut served = best.serve(candidates.all(), clock::now());
-    ticket.hears();
     served.turn_error_back(ticket).await;
     Ok(served)
 }

@@ -145,6 +145,7 @@ impl Ticket {
     /// Notes that the answer of an earlier attempt is used after all: it shares the request's fate, and so
     /// goes last.
     pub(crate) fn fall_back_to(&mut self, position: usize) {
+        self.hears();
         if let Some(later) = self.record.attempts.get_mut(position..) {
             later.rotate_left(1);
         }
