@@ -36,6 +36,8 @@ impl Recorder for AccessLog {
         macro_rules! line {
             ($level:ident) => {
                 $level!(
+                    // As a field, it is text: the general formatter is not asked to show it.
+                    message = "request",
                     request_id = record.id.to_str().unwrap_or_default(),
                     client = client.as_deref(),
                     method = record.method.as_str(),
@@ -51,7 +53,6 @@ impl Recorder for AccessLog {
                     bytes_in = record.bytes_in,
                     bytes_out = record.bytes_out,
                     error = record.error,
-                    "request"
                 )
             };
         }

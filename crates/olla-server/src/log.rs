@@ -32,7 +32,7 @@ pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
     let (console, guard) = Sink::start(io::stdout())?;
     let mut writers = vec![guard];
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if is_json(settings.format) {
-        Box::new(json(console))
+        Box::new(JsonLines(console))
     } else {
         let colors = settings.colors.unwrap_or_else(|| io::stdout().is_terminal());
         Box::new(fmt::layer().with_writer(console).with_ansi(colors).with_target(false))
@@ -48,7 +48,7 @@ pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
             .map_err(io::Error::other)?;
         let (file, guard) = Sink::start(appender)?;
         writers.push(guard);
-        layers.push(Box::new(json(file)));
+        layers.push(Box::new(JsonLines(file)));
     }
     tracing_subscriber::registry().with(layers.with_filter(level(settings.level))).init();
     Ok(LogGuard { _writers: writers })
@@ -61,10 +61,6 @@ pub(crate) fn is_json(format: LogFormat) -> bool {
         LogFormat::Text => false,
         LogFormat::JsonUnlessTerminal => !io::stdout().is_terminal(),
     }
-}
-
-fn json(writer: Sink) -> impl Layer<Registry> + Send + Sync {
-    fmt::layer().event_format(JsonLines).with_writer(writer)
 }
 
 fn level(level: LogLevel) -> LevelFilter {

@@ -56,6 +56,21 @@ impl Sink {
         Ok((sink.clone(), Flush { sink, writer: Some(writer) }))
     }
 
+    /// Queues a line, or counts it where there are too many.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut queue = self.queue();
+        if queue.lines.len() + line.len() > CAPACITY {
+            queue.dropped += 1;
+            return;
+        }
+        let was_empty = queue.lines.is_empty();
+        queue.lines.extend_from_slice(line);
+        drop(queue);
+        if was_empty {
+            self.0.filled.notify_one();
+        }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,19 +108,9 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for &Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut queue = self.queue();
-        if queue.lines.len() + line.len() > CAPACITY {
-            queue.dropped += 1;
-            return Ok(line.len());
-        }
-        let was_empty = queue.lines.is_empty();
-        queue.lines.extend_from_slice(line);
-        drop(queue);
-        if was_empty {
-            self.0.filled.notify_one();
-        }
+        self.push(line);
         Ok(line.len())
     }
 
@@ -114,11 +119,11 @@ impl Write for Sink {
     }
 }
 
-impl MakeWriter<'_> for Sink {
-    type Writer = Self;
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = &'a Self;
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+    fn make_writer(&'a self) -> &'a Self {
+        self
     }
 }
 
@@ -169,7 +174,7 @@ mod tests {
         let (sink, flush) = Sink::start(page.clone()).unwrap();
 
         for n in 0..1000 {
-            writeln!(sink.clone(), "{n}").unwrap();
+            writeln!(&sink, "{n}").unwrap();
         }
         drop(flush);
 
@@ -181,8 +186,8 @@ mod tests {
     fn says_how_many_lines_did_not_fit() {
         let sink = Sink::default();
         let line = vec![b'x'; CAPACITY / 2 + 1];
-        sink.clone().write_all(&line).unwrap();
-        sink.clone().write_all(&line).unwrap();
+        (&sink).write_all(&line).unwrap();
+        (&sink).write_all(&line).unwrap();
         sink.queue().closed = true;
         let page = Page::default();
 
