@@ -1,6 +1,11 @@
 //! The clock behind every [`Moment`] of this process, and the one that the world goes by.
+//!
+//! To read a clock costs as much as a hundred instructions, and a request has a dozen questions for it. Whoever polls
+//! requests and bodies can let [time stand still](still) for as long as a poll takes: all that happens in it happens
+//! at one time, and the clock is read once.
 
 use std::{
+    cell::Cell,
     sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -10,14 +15,57 @@ use tokio::time::Instant;
 
 static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
-/// Returns the current moment. In a runtime whose time is paused, that of the runtime.
-#[must_use]
-pub fn now() -> Moment {
-    at(Instant::now())
+thread_local! {
+    static TIME: Cell<Time> = const { Cell::new(Time::Flows) };
 }
 
-/// Returns the moment that an instant is. To read a clock costs as much as a hundred instructions: whoever has
-/// read it already says so.
+/// How time goes on a thread.
+#[derive(Clone, Copy)]
+enum Time {
+    Flows,
+    /// It stands still, and nobody has asked for it yet.
+    Stands,
+    StandsAt(Instant),
+}
+
+/// Lets time flow again, whatever comes of what is done.
+struct Flow;
+
+/// Does something that does not wait, such as a poll, with time standing still on this thread: [`instant`] and
+/// [`now`] say the same throughout.
+pub fn still<T>(work: impl FnOnce() -> T) -> T {
+    let _flow = matches!(TIME.get(), Time::Flows).then(|| {
+        TIME.set(Time::Stands);
+        Flow
+    });
+    work()
+}
+
+/// Returns what time it is. In a runtime whose time is paused, that of the runtime.
+#[must_use]
+pub fn instant() -> Instant {
+    if let Time::StandsAt(instant) = TIME.get() {
+        return instant;
+    }
+    let instant = Instant::now();
+    if let Time::Stands = TIME.get() {
+        TIME.set(Time::StandsAt(instant));
+    }
+    instant
+}
+
+/// Returns how long ago an instant was.
+pub(crate) fn since(instant: Instant) -> Duration {
+    self::instant().saturating_duration_since(instant)
+}
+
+/// Returns the moment that [`instant`] is.
+#[must_use]
+pub fn now() -> Moment {
+    at(instant())
+}
+
+/// Returns the moment that an instant is.
 pub(crate) fn at(instant: Instant) -> Moment {
     Moment::after_origin(instant.into_std().saturating_duration_since(*ORIGIN))
 }
@@ -25,4 +73,56 @@ pub(crate) fn at(instant: Instant) -> Moment {
 /// Returns the time since the beginning of 1970; zero before.
 pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        TIME.set(Time::Flows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// Returns whether the clock goes on.
+    fn flows() -> bool {
+        let before = instant();
+        pass();
+        instant() > before
+    }
+
+    /// Waits until the clock that is behind it has gone on.
+    fn pass() {
+        let before = Instant::now();
+        while Instant::now() == before {}
+    }
+
+    #[test]
+    fn time_stands_still_for_as_long_as_a_poll_takes() {
+        assert!(flows());
+        still(|| {
+            assert!(!flows());
+            still(|| assert!(!flows()));
+            assert!(!flows(), "the outer poll has not ended");
+        });
+        assert!(flows());
+    }
+
+    #[test]
+    fn a_poll_that_panics_does_not_stop_the_clock() {
+        let panicked = catch_unwind(AssertUnwindSafe(|| still(|| panic!("as wanted"))));
+
+        assert!(panicked.is_err() && flows());
+    }
+
+    #[test]
+    fn each_poll_has_a_time_of_its_own() {
+        let first = still(instant);
+        pass();
+
+        assert!(still(instant) > first);
+    }
 }

@@ -33,7 +33,7 @@
 mod body;
 mod candidates;
 mod catalogue;
-mod clock;
+pub mod clock;
 mod counting;
 mod error;
 mod explain;
@@ -66,7 +66,7 @@ mod translate;
 mod upstream;
 
 pub use body::Body;
-pub use clock::now;
+
 pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;

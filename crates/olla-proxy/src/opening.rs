@@ -16,7 +16,7 @@ use olla_translate::{Dialect, Opening, Progress};
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::upstream::Answer;
+use crate::{clock, upstream::Answer};
 
 /// Pieces that are held at most.
 const MAX_CHUNKS: usize = 64;
@@ -48,7 +48,7 @@ pub(crate) async fn hold(
 ) -> Result<Progress, Failure> {
     let mut opening = Opening::new(dialect);
     let (mut held, mut bytes) = (Held::new(), 0);
-    let mut heard = Instant::now();
+    let mut heard = clock::instant();
     let mut timer = pin!(sleep_until(until));
     let progress = loop {
         if held.len() >= MAX_CHUNKS || bytes >= MAX_BYTES {
@@ -64,7 +64,7 @@ pub(crate) async fn hold(
                 _ => break Progress::Nothing,
             },
         };
-        heard = Instant::now();
+        heard = clock::instant();
         match frame {
             // Nothing at all is no answer.
             None if bytes == 0 => return Err(Failure::Truncated),

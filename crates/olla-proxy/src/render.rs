@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use olla_core::{Failure, Outcome};
 use olla_translate::{Dialect, ErrorFacts};
-use tokio::time::Instant;
 
 use crate::{
-    Body, Error,
+    Body, Error, clock,
     headers::{REQUEST_ID, X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
     policy::Quota,
@@ -156,7 +155,7 @@ impl Ticket {
     /// Records a refusal: ours are failures when they are not the client's fault.
     fn refused(&mut self, error: &Error, bytes: u64) {
         self.failed(error.code());
-        let now = Instant::now();
+        let now = clock::instant();
         self.sent(usize::try_from(bytes).unwrap_or(usize::MAX), now);
         self.answered(error.status());
         let outcome = match error {

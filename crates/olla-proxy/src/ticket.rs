@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
 use tokio::time::Instant;
 
-use crate::{inspect::Inbound, policy::Presence, translate::Client};
+use crate::{clock, inspect::Inbound, policy::Presence, translate::Client};
 
 /// Receivers of finished requests.
 pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
@@ -38,11 +38,13 @@ impl Ticket {
         client: Option<IpAddr>,
         recorders: &Recorders,
     ) -> Self {
-        let record = RequestRecord::start(id, method, uri, client, SystemTime::now());
-        let started = Instant::now();
+        // alloc: one per request, and it is made in its box.
+        let record =
+            Box::write(Box::new_uninit(), RequestRecord::start(id, method, uri, client, SystemTime::now()));
+        let started = clock::instant();
         let recorders = Arc::clone(recorders);
         Self {
-            record: Box::new(record),
+            record,
             started,
             attempt_started: started,
             heard_at: started,
@@ -77,7 +79,7 @@ impl Ticket {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        clock::since(self.started)
     }
 
     /// Returns how long it took until there was something to answer the client.
@@ -117,7 +119,7 @@ impl Ticket {
     }
 
     pub(crate) fn begin_attempt(&mut self, endpoint: Arc<Endpoint>, model: Option<Arc<ModelLive>>) {
-        self.attempt_started = Instant::now();
+        self.attempt_started = clock::instant();
         self.record.attempts.push(Attempt::new(endpoint, model, Duration::ZERO));
     }
 
@@ -130,7 +132,7 @@ impl Ticket {
 
     /// Notes that what the client is going to get has come now.
     pub(crate) fn hears(&mut self) {
-        self.heard_at = Instant::now();
+        self.heard_at = clock::instant();
     }
 
     /// Notes that the current attempt has failed, or that its response head has arrived.
@@ -206,10 +208,10 @@ impl Drop for Ticket {
         }
         if std::thread::panicking() {
             self.failed("panic");
-            return self.finish(Outcome::Failure, Instant::now());
+            return self.finish(Outcome::Failure, clock::instant());
         }
         self.broke(Failure::ClientGone);
-        self.finish(Outcome::Cancelled, Instant::now());
+        self.finish(Outcome::Cancelled, clock::instant());
     }
 }
 

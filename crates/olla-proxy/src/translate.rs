@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, timeout};
 
 use crate::{
+    clock,
     headers::{ANTHROPIC_VERSION, RETRY_AFTER_MS, X_API_KEY, X_SHOULD_RETRY, is_foreign},
     inspect::NamedModel,
     replay::Replay,
@@ -107,7 +108,7 @@ impl Plan {
             backend: backend.dialect(),
             asked_in: tongues::name(backend),
             body: whole(request.body),
-            began: Instant::now(),
+            began: clock::instant(),
             streams: request.stream,
             dropped: told(&request.dropped),
             back: Back::Conversation(request.response),
@@ -122,7 +123,7 @@ impl Plan {
             backend: Dialect::OpenAi,
             asked_in: EMBEDDINGS,
             body: whole(request.body.clone()),
-            began: Instant::now(),
+            began: clock::instant(),
             streams: false,
             dropped: told(&request.dropped),
             back: Back::Embeddings(request),
@@ -191,10 +192,10 @@ impl Plan {
         }
         let content_type = if self.streams { self.client.stream_content_type() } else { JSON };
         let turned = match &self.back {
-            Back::Embeddings(request) => request.answer(&body, self.began.elapsed()),
+            Back::Embeddings(request) => request.answer(&body, clock::since(self.began)),
             Back::Conversation(response) => {
                 let mut response = response.clone();
-                response.tick(self.began.elapsed());
+                response.tick(clock::since(self.began));
                 if self.streams { response.whole_as_stream(&body) } else { response.whole(&body) }
             }
         };

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
 
-use crate::{headers::Field, replay::Replay};
+use crate::{clock, headers::Field, replay::Replay};
 use connect::Connector;
 use http1::Connection;
 use pool::{Failed, Pool, Pooled};
@@ -103,7 +103,7 @@ impl Upstream {
         // alloc: only when there is no idle connection; unboxed, it would double every request's future.
         let connection = Box::pin(self.connect(&endpoint.spec, is_hopeless)).await?;
         let fresh = Pooled::fresh(connection, self.pool.home(endpoint.id));
-        fresh.send(request, Instant::now(), policy.head_timeout).await.map_err(|failed| failed.failure)
+        fresh.send(request, clock::instant(), policy.head_timeout).await.map_err(|failed| failed.failure)
     }
 
     async fn connect(
@@ -149,7 +149,7 @@ impl Upstream {
             request.body.push(body);
         }
         request.headers.to_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let sent = Pooled::unpooled(connection).send(&request, Instant::now(), FETCH_LIMIT).await;
+        let sent = Pooled::unpooled(connection).send(&request, clock::instant(), FETCH_LIMIT).await;
         let answer = sent.map_err(|failed| failed.failure)?;
         let (head, body) = answer.into_parts();
         let (body, cut_off) = read_up_to(body, limit_bytes).await?;

@@ -6,7 +6,7 @@ use olla_core::{EjectionRules, Failure, Outcome};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::{retry::lessons, ticket::Ticket};
+use crate::{clock, retry::lessons, ticket::Ticket};
 
 /// The record of a request and the hold on its endpoint.
 #[derive(Debug)]
@@ -70,6 +70,6 @@ impl Custody {
             lessons::of_failure(lease.endpoint(), failure, &self.ejection);
             lease.endpoint().live.request_probe();
         }
-        self.ticket.finish(Outcome::Failure, Instant::now());
+        self.ticket.finish(Outcome::Failure, clock::instant());
     }
 }

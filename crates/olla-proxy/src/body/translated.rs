@@ -19,7 +19,7 @@ use super::{
     custody::Custody,
     watch::{Limits, Timer, Watch},
 };
-use crate::{render, responses::Keeping, ticket::Ticket, upstream::AnswerBody};
+use crate::{clock, render, responses::Keeping, ticket::Ticket, upstream::AnswerBody};
 
 /// The longest that a client hears nothing of a stream that has begun: prompts can take minutes to read, and
 /// clients and proxies on the way give silent connections up.
@@ -74,7 +74,7 @@ impl Translated {
             began,
             custody,
             watch: Watch::new(limits),
-            heard_at: Instant::now(),
+            heard_at: clock::instant(),
             silence: Timer::default(),
             keeping: None,
             out,
@@ -98,14 +98,14 @@ impl Translated {
     /// Hands out what there is to send.
     fn give(&mut self) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let data = self.out.split().freeze();
-        let now = Instant::now();
+        let now = clock::instant();
         self.custody.sent(data.len(), now);
         self.heard_at = now;
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn end(&mut self) {
-        self.custody.end(Instant::now());
+        self.custody.end(clock::instant());
         self.state = State::Ended;
     }
 
@@ -119,7 +119,7 @@ impl Translated {
     }
 
     fn feed(&mut self, data: &[u8]) {
-        self.translator.tick(self.began.elapsed());
+        self.translator.tick(clock::since(self.began));
         self.translator.feed(data, &mut self.out);
         self.keep_if_complete();
         if self.translator.outcome() == Outcome::Failed && !self.custody.has_told_error() {
@@ -130,7 +130,7 @@ impl Translated {
     /// The backend's stream has ended: well, if the answer was complete.
     fn finish(&mut self) {
         if self.translator.outcome() == Outcome::Open {
-            self.translator.tick(self.began.elapsed());
+            self.translator.tick(clock::since(self.began));
             self.translator.finish(&mut self.out);
             self.keep_if_complete();
             if self.translator.outcome() != Outcome::Complete {
@@ -152,7 +152,7 @@ impl Translated {
                 }
             });
         }
-        if let Poll::Ready(failure) = self.watch.poll_expired(Instant::now(), cx) {
+        if let Poll::Ready(failure) = self.watch.poll_expired(clock::instant(), cx) {
             self.fail(failure);
             return Poll::Ready(());
         }
@@ -192,7 +192,7 @@ impl Body for Translated {
                 }
                 State::Ended => return Poll::Ready(None),
             }
-            if self.watch.is_past_deadline(Instant::now()) {
+            if self.watch.is_past_deadline(clock::instant()) {
                 self.fail(Failure::Deadline);
                 continue;
             }

@@ -11,14 +11,14 @@ use std::{
 
 use clients::{Clients, known_as};
 use governor::{
-    DefaultDirectRateLimiter, Quota as Rate, RateLimiter,
-    clock::{Clock, DefaultClock},
+    Quota as Rate, RateLimiter,
+    clock::Clock as _,
     middleware::StateInformationMiddleware,
     state::{InMemoryState, NotKeyed},
 };
 use tokio::sync::Notify;
 
-use crate::{Error, render::Refusal};
+use crate::{Error, clock, render::Refusal};
 
 /// Requests a minute. Zero turns a limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +35,18 @@ pub struct Rates {
 #[derive(Debug)]
 pub struct RateLimits {
     rates: Rates,
-    clock: DefaultClock,
     global: Option<Global>,
     per_client: Option<PerClient>,
     /// Notified when there are more clients than can be known.
     crowded: Arc<Notify>,
 }
 
-type Global = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
-type PerClient = RateLimiter<IpAddr, Clients, DefaultClock, StateInformationMiddleware>;
+type Global = RateLimiter<NotKeyed, InMemoryState, OwnClock, StateInformationMiddleware>;
+type PerClient = RateLimiter<IpAddr, Clients, OwnClock, StateInformationMiddleware>;
+
+/// The clock of everything else.
+#[derive(Debug, Clone)]
+struct OwnClock;
 
 /// What a client has left, as `X-RateLimit-*` tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,15 +65,15 @@ impl RateLimits {
         let burst = NonZeroU32::new(rates.burst).unwrap_or(NonZeroU32::MIN);
         let rate = |per_minute| Some(Rate::per_minute(NonZeroU32::new(per_minute)?).allow_burst(burst));
         let global = rate(rates.global_per_minute).map(|rate| {
-            DefaultDirectRateLimiter::direct(rate).with_middleware::<StateInformationMiddleware>()
+            RateLimiter::direct_with_clock(rate, OwnClock).with_middleware::<StateInformationMiddleware>()
         });
         let crowded = Arc::new(Notify::new());
         let per_client = rate(rates.per_client_per_minute)
-            .map(|rate| RateLimiter::new(rate, Clients::new(Arc::clone(&crowded)), DefaultClock::default()));
+            .map(|rate| RateLimiter::new(rate, Clients::new(Arc::clone(&crowded)), OwnClock));
         if global.is_none() && per_client.is_none() {
             return None;
         }
-        Some(Self { rates, clock: DefaultClock::default(), global, per_client, crowded })
+        Some(Self { rates, global, per_client, crowded })
     }
 
     /// Admits a request of `client` that has come `now`; clients whose address is unknown share one.
@@ -82,13 +85,13 @@ impl RateLimits {
         if let Some(limiter) = &self.per_client {
             match limiter.check_key(&known_as(client)) {
                 Ok(state) => remaining = state.remaining_burst_capacity(),
-                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()), now)),
+                Err(until) => return Err(self.refuse(until.wait_time_from(OwnClock.now()), now)),
             }
         }
         if let Some(limiter) = &self.global {
             match limiter.check() {
                 Ok(state) => remaining = remaining.min(state.remaining_burst_capacity()),
-                Err(until) => return Err(self.refuse(until.wait_time_from(self.clock.now()), now)),
+                Err(until) => return Err(self.refuse(until.wait_time_from(OwnClock.now()), now)),
             }
         }
         Ok(self.quota(remaining, Duration::ZERO, now))
@@ -102,7 +105,7 @@ impl RateLimits {
         match &self.per_client {
             Some(limiter) => {
                 let checked = limiter.check_key(&known_as(client));
-                checked.map(drop).map_err(|until| until.wait_time_from(self.clock.now()))
+                checked.map(drop).map_err(|until| until.wait_time_from(OwnClock.now()))
             }
             None => Ok(()),
         }
@@ -137,6 +140,16 @@ impl RateLimits {
         let refill = Duration::from_secs(u64::from(used) * 60 / u64::from(per_minute.max(1)));
         let reset = now.duration_since(UNIX_EPOCH).unwrap_or_default() + refill.max(wait);
         Quota { limit: per_minute, remaining, reset_unix_seconds: reset.as_secs() }
+    }
+}
+
+// === impl OwnClock ===
+
+impl governor::clock::Clock for OwnClock {
+    type Instant = std::time::Instant;
+
+    fn now(&self) -> Self::Instant {
+        clock::instant().into_std()
     }
 }
 

@@ -145,7 +145,7 @@ impl<'c, 'f> Choice<'c, 'f> {
         };
         debug!(request_id = ticket.id().to_str().unwrap_or_default(), "waiting for room");
         let _waiting = Waiting::new(&self.shared.waiting);
-        let until = *self.patience.get_or_insert_with(|| Instant::now() + queue.timeout);
+        let until = *self.patience.get_or_insert_with(|| clock::instant() + queue.timeout);
         let until = self.shared.settings.timeouts.deadline(ticket).map_or(until, |end| end.min(until));
         match timeout_at(until, poll_fn(|cx| place.poll_slot(cx))).await {
             Ok(slot) => Lease::of_slot(self.list, &self.tried, slot, clock::now()),

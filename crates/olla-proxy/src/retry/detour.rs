@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use memchr::memmem::Finder;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::{opening::Held, upstream::Answer};
+use crate::{clock, opening::Held, upstream::Answer};
 
 /// How much of an answer is read, bytes: what is missing is said at its beginning.
 const MAX_BYTES: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const SOMETHING_ELSE: [&str; 7] =
 
 /// Returns whether an answer whose status may mean that says that there is no such path. The answer is as before.
 pub(super) async fn lacks_path(answer: &mut Answer) -> bool {
-    let until = Instant::now() + LONGEST;
+    let until = clock::instant() + LONGEST;
     let (mut held, mut text) = (Held::new(), Vec::new());
     while text.len() < MAX_BYTES {
         let Ok(Some(Ok(frame))) = timeout_at(until, answer.body_mut().frame()).await else { break };

@@ -85,7 +85,7 @@ impl Timing {
     pub(super) fn learn(&self, placement: Option<&Placement>, prompt_bytes: u64) {
         // How long a model took to be loaded is no measure for others.
         if let Some(placement) = placement.filter(|_| self.is_ready) {
-            placement.live.has_started(prompt_bytes, self.in_flight, self.begun.elapsed());
+            placement.live.has_started(prompt_bytes, self.in_flight, clock::since(self.begun));
         }
     }
 

@@ -181,7 +181,7 @@ async fn a_full_backend_that_is_well_is_waited_for_rather_than_trying_one_that_i
     let backends = [slow().await, slow().await];
     let stage = Arc::new(one_each(&[&backends[0], &backends[1]]).start());
     let rules = EjectionRules { consecutive_failures: 1, ..EjectionRules::default() };
-    stage.endpoint(1).live.request_failed(Failure::Stall, olla_proxy::now(), &rules);
+    stage.endpoint(1).live.request_failed(Failure::Stall, olla_proxy::clock::now(), &rules);
     let first = numbered(&stage, 0);
     backends[0].reported().await;
 

@@ -74,7 +74,7 @@ pub(super) struct Facts {
 
 /// Reads all endpoints as they are `now`: highest priority first, then routable ones, then by name.
 pub(super) fn read(fleet: &Fleet, now: SystemTime) -> Vec<Row> {
-    let at = (olla_proxy::now(), now);
+    let at = (olla_proxy::clock::now(), now);
     let mut rows: Vec<_> = fleet.endpoints().iter().map(|endpoint| Row::read(endpoint, at)).collect();
     rows.sort_by(|a, b| a.rank().cmp(&b.rank()));
     rows

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use hyper::{Request, Response, body::Incoming, service::Service};
@@ -13,6 +13,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
+use olla_proxy::clock;
 use tokio::{net::TcpStream, sync::watch, task::unconstrained};
 
 use super::{
@@ -51,7 +52,7 @@ pub(super) async fn serve(
     // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
     let mut stopping = pin!(unconstrained(signal.wait_for(|stop| *stop)));
     let (mut listens, mut stopped) = (false, false);
-    poll_fn(move |cx| {
+    let mut turn = move |cx: &mut Context<'_>| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended);
         }
@@ -65,8 +66,9 @@ pub(super) async fn serve(
         }
         // Dropping the connection closes it; what the client did not take is lost to it.
         Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
-    })
-    .await
+    };
+    // All that is done in one turn is done at one time.
+    poll_fn(move |cx| clock::still(|| turn(cx))).await
 }
 
 // === impl Requests ===

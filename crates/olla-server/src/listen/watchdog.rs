@@ -14,6 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use olla_proxy::clock;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::unconstrained,
@@ -94,7 +95,7 @@ impl Activity {
         if self.busy.load(Relaxed) > 0 || bytes.is_empty() {
             return;
         }
-        let now = Instant::now();
+        let now = clock::instant();
         self.wait(|waiting| match waiting {
             Waiting::Opened(_) if bytes.starts_with(HTTP2_PREFACE) => Waiting::Http2(now),
             Waiting::Http2(_) => Waiting::Http2(now),
@@ -110,14 +111,14 @@ impl Activity {
             return;
         }
         self.blocked.store(!accepted, Relaxed);
-        let now = Instant::now();
+        let now = clock::instant();
         self.lock().blocked_since = now;
         self.wait(|waiting| waiting.restarted(now));
     }
 
     fn leave(&self) {
         if self.busy.fetch_sub(1, Relaxed) == 1 {
-            let now = Instant::now();
+            let now = clock::instant();
             self.wait(|waiting| match waiting {
                 Waiting::Http2(_) => Waiting::Http2(now),
                 Waiting::Opened(_) | Waiting::Idle(_) | Waiting::Head(_) => Waiting::Idle(now),

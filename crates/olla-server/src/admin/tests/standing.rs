@@ -12,7 +12,7 @@ async fn an_ejected_endpoint_says_why_and_when_a_request_will_try_it() {
     let stage = Stage::settled();
     let live = Arc::clone(&stage.endpoint("gpu").live);
     for _ in 0..2 {
-        live.request_failed(Failure::Status(503), olla_proxy::now(), &RULES);
+        live.request_failed(Failure::Status(503), olla_proxy::clock::now(), &RULES);
     }
 
     let document = stage.document("/internal/status/endpoints").await;
@@ -31,7 +31,7 @@ async fn an_ejected_endpoint_says_why_and_when_a_request_will_try_it() {
 async fn a_model_that_its_backend_wants_spared_is_told_with_the_time() {
     let stage = Stage::settled();
     stage.publish("gpu", None, vec![Model::named("a"), Model::named("b")]);
-    let until = olla_proxy::now().after(Duration::from_secs(30));
+    let until = olla_proxy::clock::now().after(Duration::from_secs(30));
     stage.endpoint("gpu").model_live[1].set_aside(until);
 
     let document = stage.document("/internal/status/endpoints").await;
