@@ -28,7 +28,7 @@ pub struct Body(Inner);
 #[derive(Debug)]
 enum Inner {
     Whole(Bytes),
-    // alloc: one box per response, so that the enum stays small in the server's connection state.
+    // Boxes, so that the enum stays small in the server's connection state.
     Tracked(Box<Tracked>),
     Translated(Box<Translated>),
 }
@@ -42,8 +42,8 @@ impl Body {
         Self(Inner::Whole(bytes))
     }
 
-    pub(crate) fn tracked(tracked: Tracked) -> Self {
-        Self(Inner::Tracked(Box::new(tracked)))
+    pub(crate) fn tracked(tracked: Box<Tracked>) -> Self {
+        Self(Inner::Tracked(tracked))
     }
 
     pub(crate) fn translated(translated: Translated) -> Self {

@@ -1,6 +1,6 @@
 //! Reads enough of a request to route it by model: the whole body, bounded in size and time.
 
-use std::{ops::Range, pin::pin, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_ENCODING, request};
@@ -56,13 +56,13 @@ const MAX_RAW_NAME: u64 = "\\u0000".len() as u64 * MAX_NAME as u64 + 2;
 /// Reads the body of a request that has `started`; `own_limit` is what holds for these clients besides the limit for
 /// all. Cancel-safe: dropping the future drops the request.
 pub(crate) async fn read<B>(
-    (head, body): (Box<request::Parts>, B),
+    (head, mut body): (Box<request::Parts>, B),
     route: Route,
     (limits, own_limit): (&Limits, Option<u64>),
     started: Instant,
 ) -> Result<Box<Inbound>, Error>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
 {
     if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|_| route.operation.changes_nothing())
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -75,7 +75,6 @@ where
         let (limit, key) = largest(limits, own_limit);
         let deadline = Some(limits.body_timeout).filter(|limit| !limit.is_zero());
         let deadline = deadline.and_then(|limit| started.checked_add(limit));
-        let mut body = pin!(body);
         let too_late = |_| Error::BodyTimeout { limit: limits.body_timeout };
         while let Some(frame) = within(deadline, body.frame()).await.map_err(too_late)? {
             let Ok(chunk) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
@@ -89,7 +88,7 @@ where
         }
     }
     // alloc: it goes through several stages, and would be copied for each.
-    Ok(Box::new(Inbound::new((head, route), replay, scanner.finish())))
+    Ok(Box::write(Box::new_uninit(), Inbound::new((head, route), replay, scanner.finish())))
 }
 
 /// Waits until the deadline, where there is one.

@@ -21,9 +21,15 @@ use olla_profiles::Profiles;
 use tower_service::Service;
 
 use crate::{
-    Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies, Upstream,
-    policy::Crowd, rediscovery::Rediscoverer, responses::Memory, retry::Budget, serve::serve, shared::Shared,
-    sticky::Sessions, tongues::Tongues,
+    Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies,
+    policy::Crowd,
+    rediscovery::Rediscoverer,
+    responses::Memory,
+    retry::Budget,
+    serve::serve,
+    shared::{Shared, Worker},
+    sticky::Sessions,
+    tongues::Tongues,
 };
 
 /// The client's address, as the transport knows it. An embedder's listener puts it into the request's
@@ -36,10 +42,7 @@ pub struct ClientAddr(pub IpAddr);
 /// Clones share everything. [`Proxy::worker`] shares everything but the pool of connections, for servers
 /// that run one single-threaded runtime on each core.
 #[derive(Clone)]
-pub struct Proxy {
-    shared: Arc<Shared>,
-    upstream: Upstream,
-}
+pub struct Proxy(Arc<Worker>);
 
 /// The response to come, never an error.
 pub type Responding = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -77,20 +80,20 @@ impl Proxy {
     /// Says what would happen to a request now, and why. Nothing is sent.
     #[must_use]
     pub fn explain(&self, question: &Question) -> Explanation {
-        question.explain(&self.shared)
+        question.explain(&self.0.shared)
     }
 
     /// Returns how many conversations are remembered, or `None` where sticky sessions are off. Not for the path
     /// of a request: it tidies up first.
     #[must_use]
     pub fn sessions(&self) -> Option<SessionsView> {
-        self.shared.sessions.as_ref().map(Sessions::view)
+        self.0.shared.sessions.as_ref().map(Sessions::view)
     }
 
     /// Returns how many requests wait for a backend to have room.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Relaxed)
+        self.0.shared.waiting.load(Relaxed)
     }
 
     /// Serves the request of a client whose address the caller knows, so that it need not stand in the request's
@@ -99,19 +102,20 @@ impl Proxy {
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
     {
-        let Self { shared, upstream } = self.clone();
-        // alloc: it goes through several stages, and would be copied for each.
+        let worker = Arc::clone(&self.0);
         let (head, body) = request.into_parts();
-        let head = Box::new(head);
-        // alloc: one box per request, and the future is made in it: it is too large to be moved.
-        let responding = Box::write(Box::new_uninit(), serve((shared, upstream), (head, body), client));
+        // alloc: it goes through several stages, and would be copied for each.
+        let (head, body) = (Box::new(head), Box::pin(body));
+        // alloc: one box per request. The future is too large to be moved, and is made in its box: of what is no larger
+        // than a pointer, or the compiler makes it elsewhere first.
+        let responding = Box::write(Box::new_uninit(), serve(worker, (head, body), client));
         Box::into_pin(responding)
     }
 
     /// Returns a proxy with an empty connection pool of its own.
     #[must_use]
     pub fn worker(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), upstream: Upstream::new(self.shared.settings.connect) }
+        Self(Arc::new(self.0.another()))
     }
 }
 
@@ -135,7 +139,7 @@ where
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("fleet", &self.shared.fleet).finish_non_exhaustive()
+        f.debug_struct("Proxy").field("fleet", &self.0.shared.fleet).finish_non_exhaustive()
     }
 }
 
@@ -182,7 +186,6 @@ impl ProxyBuilder {
     /// Builds the proxy.
     #[must_use]
     pub fn build(self) -> Proxy {
-        let upstream = Upstream::new(self.settings.connect);
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
         let crowd = Crowd::new(self.settings.limits.max_in_flight);
         let budget = Budget::new(self.settings.retry.budget_percent);
@@ -195,7 +198,6 @@ impl ProxyBuilder {
             tongues,
             settings: self.settings,
             strategy,
-            recorders: self.recorders.into(),
             rate_limits: self.rate_limits,
             trusted_proxies: self.trusted_proxies,
             rediscoverer: self.rediscover.map(Rediscoverer::new),
@@ -205,7 +207,7 @@ impl ProxyBuilder {
             responses,
             waiting: AtomicUsize::new(0),
         };
-        Proxy { shared: Arc::new(shared), upstream }
+        Proxy(Arc::new(Worker::new(Arc::new(shared), self.recorders.into())))
     }
 }
 

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
 use olla_translate::{Dialect, Format, is_stream};
-use tokio::time::Instant;
 
 use crate::{
     Body,
     body::{Ending, Limits, Nature, Tracked, Translated},
+    clock,
     headers::*,
     inspect::{Inbound, NamedModel},
     policy::Quota,
@@ -118,7 +118,7 @@ fn own(
     let length = HeaderValue::from(document.len());
     let body = if ticket.is_head() { Bytes::new() } else { document };
     if !body.is_empty() {
-        ticket.sent(body.len(), Instant::now());
+        ticket.sent(body.len(), clock::instant());
     }
     let mut response = Response::new(Body::whole(body));
     let headers = response.headers_mut();
@@ -127,7 +127,7 @@ fn own(
     headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
     headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
     headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
-    ticket.finish(Outcome::Success, Instant::now());
+    ticket.finish(Outcome::Success, clock::instant());
     response
 }
 
@@ -173,11 +173,11 @@ fn forward(
         return Response::from_parts(head, Body::translated(translated));
     }
     let nature = told.nature_of(&head, plan.is_none());
-    let tracked = Tracked::new(body, ticket, lease, limits, nature);
-    let tracked = match rest {
-        Some(Rest::Home(sighting)) => tracked.sighting(sighting),
-        Some(Rest::Response(_)) | None => tracked,
-    };
+    // alloc: one per response, and it is made in its box.
+    let mut tracked = Box::write(Box::new_uninit(), Tracked::new(body, ticket, lease, limits, nature));
+    if let Some(Rest::Home(sighting)) = rest {
+        tracked.look_for_id(sighting);
+    }
     Response::from_parts(head, Body::tracked(tracked))
 }
 
@@ -196,8 +196,8 @@ impl Told {
     }
 
     /// Tells what sticky sessions have made of the request too.
-    pub(crate) fn with_session(self, session: Option<Settled>) -> Self {
-        Self { session, ..self }
+    pub(crate) fn add_session(&mut self, session: Option<Settled>) {
+        self.session = session;
     }
 
     /// Adds `X-Olla-Routing-*`, `X-Olla-Model` and `X-Olla-Sticky-*`.

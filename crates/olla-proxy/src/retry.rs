@@ -30,7 +30,7 @@ use crate::{
     respond::is_open_stream,
     rewrite::{Outbound, Passage},
     route::Route,
-    shared::Shared,
+    shared::{Shared, Worker},
     ticket::Ticket,
     translate::{Plan, Plans, There},
     upstream::{Answer, OwnRequest, SendPolicy, Upstream},
@@ -80,11 +80,12 @@ impl Manner {
 
 /// Tries candidates until one answers well. A poor answer is kept, and used when nobody does better.
 pub(crate) async fn run(
-    (shared, upstream): (&Shared, &Upstream),
+    worker: &Worker,
     outbound: &Outbound,
     (candidates, manner): (&Candidates<'_>, Manner),
     ticket: &mut Ticket,
 ) -> Result<Served, Error> {
+    let Worker { shared, upstream, .. } = worker;
     let mut hint = Hint::default();
     (hint.prompt_bytes, hint.pinned) = (outbound.body_bytes(), manner.pinned);
     let mut choice = Choice::new(shared, candidates, hint);
@@ -213,7 +214,7 @@ impl<'s> Sending<'s, '_> {
                 let detour = Box::pin(self.detour((lease, answer), plans)).await;
                 let Some(detour) = detour else { return Ok((passage, answered)) };
                 let answered =
-                    Box::pin(self.attempt((lease, &detour, Instant::now()), choice, ticket)).await?;
+                    Box::pin(self.attempt((lease, &detour, clock::instant()), choice, ticket)).await?;
                 if matches!(&answered, Ok(Answered::Good(answer)) if !answer.is_unknown_path()) {
                     lessons::of_no_path(lease.endpoint(), format);
                 }
@@ -322,7 +323,7 @@ impl<'s> Sending<'s, '_> {
         if !self.has_others() || !answer.status().is_success() {
             return Ok(Answered::Good(answer));
         }
-        let patience = Patience { until: timing.hold_until(Instant::now()), stall };
+        let patience = Patience { until: timing.hold_until(clock::instant()), stall };
         let dialect = passage.plan.as_ref().map_or(manner.dialect, |plan| plan.backend_dialect());
         match opening::hold(&mut answer, dialect, patience).await? {
             Progress::Error => return Ok(Answered::Poor(answer, Failure::ErrorEvent)),

@@ -61,7 +61,8 @@ impl Outbound {
         headers::remove_all(headers, |name| *name == header::EXPECT);
         let credentials = take_credentials(headers);
         let model = model.as_ref().and_then(|model| model.value.as_ref());
-        let mut added = own_fields((asker, host), product, model);
+        let mut added = Fields::new();
+        add_own(&mut added, (asker, host), product, model);
         if headers.keys().any(|name| meets(name, &added)) {
             merge(headers, added.drain(..), asker);
         }
@@ -160,8 +161,9 @@ impl Outbound {
         self.inbound.turn.as_deref()
     }
 
-    pub(crate) fn into_turn(self) -> Option<Box<Turn>> {
-        self.inbound.turn
+    /// Takes its part in such a conversation, to go on with.
+    pub(crate) fn take_turn(&mut self) -> Option<Box<Turn>> {
+        self.inbound.turn.take()
     }
 
     pub(crate) fn route(&self) -> &Route {
@@ -182,16 +184,16 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
 }
 
 /// Says who asked, over what, for which host and for which model, and by way of whom.
-fn own_fields(
+fn add_own(
+    fields: &mut Fields,
     (asker, host): (Asker, Option<HeaderValue>),
     product: &Product,
     model: Option<&HeaderValue>,
-) -> Fields {
+) {
     use Meeting::{Follows, Replaces, Yields};
 
     let peer = asker.peer.map(address);
     let client = if asker.client == asker.peer { peer.clone() } else { asker.client.map(address) };
-    let mut fields = Fields::new();
     let mut add = |name, value, meeting| fields.push(Field { name, value, meeting });
     add(X_PROXIED_BY, product.served_by.clone(), Replaces);
     add(header::VIA, product.via.clone(), Follows);
@@ -208,7 +210,6 @@ fn own_fields(
     if let Some(model) = model {
         add(X_MODEL, model.clone(), Replaces);
     }
-    fields
 }
 
 /// Returns whether a field of the client's has its like among those that are added.

@@ -1,4 +1,4 @@
-//! What every request needs and no request changes: one object for all workers.
+//! What every request needs and no request changes: one object for all workers, and one for each.
 
 use std::{
     fmt,
@@ -12,7 +12,16 @@ use olla_profiles::Profiles;
 use crate::{
     RateLimits, Settings, TrustedProxies, candidates::Reach, policy::Crowd, rediscovery::Rediscoverer,
     responses::Memory, retry::Budget, route::Route, sticky::Sessions, ticket::Recorders, tongues::Tongues,
+    upstream::Upstream,
 };
+
+/// What one worker has for itself. Requests hold on to it and not to what is shared: a count of holders that all
+/// workers write to costs each of them as much as a look into memory.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) upstream: Upstream,
+    pub(crate) recorders: Recorders,
+}
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -21,7 +30,6 @@ pub(crate) struct Shared {
     pub(crate) tongues: Tongues,
     pub(crate) settings: Settings,
     pub(crate) strategy: Arc<dyn Strategy>,
-    pub(crate) recorders: Recorders,
     pub(crate) rate_limits: Option<Arc<RateLimits>>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rediscoverer: Option<Rediscoverer>,
@@ -31,6 +39,20 @@ pub(crate) struct Shared {
     pub(crate) responses: Option<Arc<Memory>>,
     /// Requests that wait for room.
     pub(crate) waiting: AtomicUsize,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, recorders: Recorders) -> Self {
+        let upstream = Upstream::new(shared.settings.connect);
+        Self { shared, upstream, recorders }
+    }
+
+    /// Returns another, with no connections so far.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), self.recorders.iter().map(Arc::clone).collect())
+    }
 }
 
 // === impl Shared ===

@@ -18,7 +18,7 @@ use super::{
     ending::Ending,
     watch::{Limits, Watch},
 };
-use crate::{render, respond::private, responses::Sighting, ticket::Ticket, upstream::AnswerBody};
+use crate::{clock, render, respond::private, responses::Sighting, ticket::Ticket, upstream::AnswerBody};
 
 /// Forwards a backend's body frame by frame; releases the endpoint and finishes the record at its end.
 #[derive(Debug)]
@@ -85,14 +85,14 @@ impl Tracked {
             tracked.custody.settle_in();
         }
         if tracked.body.is_end_stream() && !tracked.lacks_end() {
-            tracked.end(Instant::now());
+            tracked.end(clock::instant());
         }
         tracked
     }
 
     /// Looks for the id of a response too.
-    pub(crate) fn sighting(self, sighting: Box<Sighting>) -> Self {
-        Self { sighting: Some(sighting), ..self }
+    pub(crate) fn look_for_id(&mut self, sighting: Box<Sighting>) {
+        self.sighting = Some(sighting);
     }
 
     /// Returns whether it must not end here: neither the end of its format nor an error has been seen.
@@ -160,7 +160,7 @@ impl Body for Tracked {
             }
             State::Ended => return Poll::Ready(None),
         }
-        let now = Instant::now();
+        let now = clock::instant();
         if self.watch.is_past_deadline(now) {
             return self.fail(Failure::Deadline, cx);
         }

@@ -18,7 +18,11 @@ use crate::opening::Held;
 
 /// A response whose head has arrived.
 #[derive(Debug)]
-pub(crate) struct Answer {
+// alloc: it is handed on through many stages, and would be copied for each.
+pub(crate) struct Answer(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     head: response::Parts,
     body: AnswerBody,
     /// Whether the body is one of ours.
@@ -41,49 +45,49 @@ impl Answer {
     pub(super) fn new(head: response::Parts, incoming: Incoming, give_back: Option<Return>) -> Self {
         let mut body = AnswerBody { held: Held::new(), incoming: Some(incoming), give_back };
         body.settle();
-        Self { head, body, replaced: false }
+        Self(Box::new(Parts { head, body, replaced: false }))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.head.status
+        self.0.head.status
     }
 
     /// Returns whether the status may mean that there is no such path.
     pub(crate) fn is_unknown_path(&self) -> bool {
         const UNKNOWN: [StatusCode; 3] =
             [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
-        UNKNOWN.contains(&self.head.status)
+        UNKNOWN.contains(&self.0.head.status)
     }
 
     pub(crate) fn headers(&self) -> &http::HeaderMap {
-        &self.head.headers
+        &self.0.head.headers
     }
 
     pub(crate) fn body_mut(&mut self) -> &mut AnswerBody {
-        &mut self.body
+        &mut self.0.body
     }
 
     /// Puts a body of ours in place of what the backend has sent, and returns the head, to be made to fit. What
     /// has not been read is given up.
     pub(crate) fn replace_body(&mut self, body: Bytes) -> &mut response::Parts {
-        self.body = AnswerBody { held: Held::from_iter([body]), incoming: None, give_back: None };
-        self.body.held.retain(|chunk| !chunk.is_empty());
-        self.replaced = true;
-        &mut self.head
+        self.0.body = AnswerBody { held: Held::from_iter([body]), incoming: None, give_back: None };
+        self.0.body.held.retain(|chunk| !chunk.is_empty());
+        self.0.replaced = true;
+        &mut self.0.head
     }
 
     /// Returns whether the body is one of ours.
     pub(crate) fn is_replaced(&self) -> bool {
-        self.replaced
+        self.0.replaced
     }
 
     /// Returns the body where it is one of ours.
     pub(crate) fn replaced_body(&self) -> Option<&Bytes> {
-        self.body.held.last().filter(|_| self.replaced)
+        self.0.body.held.last().filter(|_| self.0.replaced)
     }
 
     pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
-        (self.head, self.body)
+        (self.0.head, self.0.body)
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -72,17 +73,19 @@ impl Connection {
         Self { socket, received: BytesMut::new(), room: LEAST_ROOM, sending: Sending::default() }
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of its response. Returns also how long the backend keeps the connection
+    /// when it is idle, where it says so.
     ///
     /// A response may come before the request has been sent: its body goes on sending the rest.
     pub(super) async fn exchange(
         mut self: Box<Self>,
         request: &OwnRequest<'_>,
-    ) -> Result<(response::Parts, Incoming), Unanswered> {
+    ) -> Result<(response::Parts, Incoming, Option<Duration>), Unanswered> {
         self.sending.begin(request);
         let is_head = *request.method == Method::HEAD;
-        let Head { parts, length, keeps_alive } = poll_fn(|cx| self.poll_head(cx, is_head)).await?;
-        Ok((parts, Incoming::new(self, length, keeps_alive)))
+        let Head { parts, length, keeps_alive, keeps_idle } =
+            poll_fn(|cx| self.poll_head(cx, is_head)).await?;
+        Ok((parts, Incoming::new(self, length, keeps_alive), keeps_idle))
     }
 
     /// Returns whether an idle connection is still open, and silent as it should be. Costs no system call while

@@ -1,7 +1,7 @@
 //! Idle connections, one stack for each endpoint: the last used is the first reused.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName};
 use olla_core::{EndpointId, Failure};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,6 +17,7 @@ use super::{
     answer::Answer,
     http1::{Connection, Unanswered},
 };
+use crate::clock;
 
 /// Idle connections kept for one endpoint and worker.
 const MAX_IDLE: usize = 256;
@@ -25,8 +25,6 @@ const MAX_IDLE: usize = 256;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How much earlier than the backend's own limit a connection is given up: it may close it any time then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// A limit that is none.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -40,13 +38,10 @@ pub(super) struct Pool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    slots: Mutex<HashMap<EndpointId, Slot>>,
+    idle: Mutex<BTreeMap<EndpointId, Vec<Idle>>>,
     /// Whether a task is looking for expired connections; there is none while no connection is idle.
     sweeping: AtomicBool,
 }
-
-/// The idle connections to one endpoint.
-type Slot = Arc<Mutex<Vec<Idle>>>;
 
 #[derive(Debug)]
 struct Idle {
@@ -54,7 +49,7 @@ struct Idle {
     expires: Instant,
 }
 
-/// A connection that is being used, and the slot it returns to.
+/// A connection that is being used, and where it returns to.
 #[derive(Debug)]
 pub(super) struct Pooled {
     connection: Box<Connection>,
@@ -63,10 +58,10 @@ pub(super) struct Pooled {
 }
 
 /// Where a connection returns to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Home {
     pool: Pool,
-    slot: Slot,
+    endpoint: EndpointId,
 }
 
 /// Puts a connection back when its response has been read to the end.
@@ -89,19 +84,17 @@ pub(super) struct Failed {
 impl Pool {
     /// Takes the most recently used connection that is still open.
     pub(super) fn take(&self, endpoint: EndpointId, now: Instant) -> Option<Pooled> {
-        let home = self.home(endpoint);
         loop {
-            let Idle { mut connection, expires } = lock(&home.slot).pop()?;
+            let Idle { mut connection, expires } = self.0.idle().get_mut(&endpoint)?.pop()?;
             if connection.is_open() && now < expires {
-                return Some(Pooled { connection, home: Some(home), reused: true });
+                return Some(Pooled { connection, home: Some(self.home(endpoint)), reused: true });
             }
         }
     }
 
     /// Returns the place of an endpoint's connections.
     pub(super) fn home(&self, endpoint: EndpointId) -> Home {
-        let slot = Arc::clone(lock(&self.0.slots).entry(endpoint).or_default());
-        Home { pool: self.clone(), slot }
+        Home { pool: self.clone(), endpoint }
     }
 
     /// Sees to it that idle connections are closed in time, also when no request comes any more.
@@ -129,14 +122,16 @@ impl Pool {
 impl Shared {
     /// Closes what has expired and returns whether anything is left.
     fn sweep(&self, now: Instant) -> bool {
-        let slots: Vec<Slot> = lock(&self.slots).values().cloned().collect();
-        let mut left = 0;
-        for slot in slots {
-            let mut idle = lock(&slot);
+        let mut idle = self.idle();
+        idle.retain(|_, idle| {
             idle.retain_mut(|idle| idle.expires > now && idle.connection.is_open());
-            left += idle.len();
-        }
-        left > 0
+            !idle.is_empty()
+        });
+        !idle.is_empty()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Vec<Idle>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,8 +158,8 @@ impl Pooled {
         let Self { connection, home, reused } = self;
         let limit = if head_timeout.is_zero() { FOREVER } else { head_timeout.min(FOREVER) };
         match timeout_at(now + limit, connection.exchange(request)).await {
-            Ok(Ok((head, incoming))) => {
-                let idle_timeout = idle_timeout(&head.headers);
+            Ok(Ok((head, incoming, keeps_idle))) => {
+                let idle_timeout = idle_timeout(keeps_idle);
                 Ok(Answer::new(head, incoming, home.map(|home| Return { home, idle_timeout })))
             }
             // It had served before: the backend tired of waiting for us.
@@ -179,32 +174,23 @@ impl Pooled {
 // === impl Return ===
 
 impl Return {
-    /// Puts the connection on top of its slot.
+    /// Puts the connection on top of the others.
     pub(super) fn put_back(self, connection: Box<Connection>) {
-        let expires = Instant::now() + self.idle_timeout;
-        let mut idle = lock(&self.home.slot);
+        let expires = clock::instant() + self.idle_timeout;
+        let Home { pool, endpoint } = self.home;
+        let mut all = pool.0.idle();
+        let idle = all.entry(endpoint).or_default();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, expires });
         }
-        drop(idle);
-        self.home.pool.sweep_later();
+        drop(all);
+        pool.sweep_later();
     }
 }
 
-/// Reads how long the backend keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1).
-fn idle_timeout(headers: &HeaderMap) -> Duration {
-    let Some(value) = headers.get(KEEP_ALIVE).and_then(|v| v.to_str().ok()) else {
-        return IDLE_TIMEOUT;
-    };
-    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok());
-    match seconds {
-        Some(seconds) => Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN).min(IDLE_TIMEOUT),
-        None => IDLE_TIMEOUT,
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns how long an idle connection is trusted that the backend `keeps` for so long.
+fn idle_timeout(keeps: Option<Duration>) -> Duration {
+    keeps.map_or(IDLE_TIMEOUT, |limit| limit.saturating_sub(KEEP_ALIVE_MARGIN).min(IDLE_TIMEOUT))
 }
 
 #[cfg(test)]
@@ -213,14 +199,9 @@ mod tests {
 
     #[test]
     fn trusts_an_idle_connection_less_long_than_the_backend_says() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(idle_timeout(&headers), IDLE_TIMEOUT);
-
-        for (value, seconds) in
-            [("timeout=5, max=100", 4), ("max=3,timeout=1", 0), ("timeout=9999", 90), ("x", 90)]
-        {
-            headers.insert("keep-alive", value.parse().unwrap());
-            assert_eq!(idle_timeout(&headers), Duration::from_secs(seconds), "{value}");
+        assert_eq!(idle_timeout(None), IDLE_TIMEOUT);
+        for (says, trusted) in [(5, 4), (0, 0), (9999, 90)] {
+            assert_eq!(idle_timeout(Some(Duration::from_secs(says))), Duration::from_secs(trusted), "{says}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The head of a response, and what it says of its body.
 
-use std::{mem::MaybeUninit, ops::Range};
+use std::{mem::MaybeUninit, ops::Range, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header, response};
@@ -14,6 +14,8 @@ pub(super) struct Head {
     pub(super) length: Length,
     /// Whether another request may follow on the connection.
     pub(super) keeps_alive: bool,
+    /// How long the backend keeps the connection when it is idle, where it says so.
+    pub(super) keeps_idle: Option<Duration>,
 }
 
 /// Where a body ends.
@@ -27,17 +29,20 @@ pub(super) enum Length {
     UntilClose,
 }
 
-/// Which fields besides the length say where a message ends. Most responses have neither, and to look for one costs as
-/// much as to read it.
+/// Which fields besides the length say where a message ends, and for how long its connection is kept. Most responses
+/// have none of them, and to look for one costs as much as to read it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Mentions {
     transfer_encoding: bool,
     connection: bool,
+    keep_alive: bool,
 }
 
 /// What is no response, or none that can be understood in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Header fields of one response,
 const MOST_FIELDS: usize = 100;
@@ -60,7 +65,8 @@ pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option
                 let empty = answers_head || bodiless.contains(&status);
                 let length = if empty { Length::Exact(0) } else { framing };
                 let keeps_alive = keeps_alive(parts.version, &parts.headers, mentions);
-                return Ok(Some(Head { parts, length, keeps_alive }));
+                let keeps_idle = keeps_idle(&parts.headers, mentions);
+                return Ok(Some(Head { parts, length, keeps_alive, keeps_idle }));
             }
         }
     }
@@ -87,8 +93,8 @@ fn take(received: &mut BytesMut) -> Result<Option<(response::Parts, Mentions)>, 
         let begin = part.as_ptr() as usize - start;
         begin..begin + part.len()
     };
-    let spans: SmallVec<[(Range<usize>, Range<usize>); 24]> =
-        read.headers.iter().map(|field| (span(field.name.as_bytes()), span(field.value))).collect();
+    let mut spans: SmallVec<[(Range<usize>, Range<usize>); 24]> = SmallVec::new();
+    spans.extend(read.headers.iter().map(|field| (span(field.name.as_bytes()), span(field.value))));
     let mentions;
     (parts.headers, mentions) = headers(&received.split_to(len).freeze(), &spans)?;
     Ok(Some((parts, mentions)))
@@ -103,6 +109,7 @@ fn headers(head: &Bytes, spans: &[(Range<usize>, Range<usize>)]) -> Result<(Head
         let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
         mentions.transfer_encoding |= name == header::TRANSFER_ENCODING;
         mentions.connection |= name == header::CONNECTION;
+        mentions.keep_alive |= name == KEEP_ALIVE;
         headers.append(name, value);
     }
     Ok((headers, mentions))
@@ -150,6 +157,16 @@ fn keeps_alive(version: Version, headers: &HeaderMap, mentions: Mentions) -> boo
     };
     let is_ambiguous = mentions.transfer_encoding && headers.contains_key(header::CONTENT_LENGTH);
     !is_ambiguous && !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive"))
+}
+
+/// Reads how long the backend keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1).
+fn keeps_idle(headers: &HeaderMap, mentions: Mentions) -> Option<Duration> {
+    if !mentions.keep_alive {
+        return None;
+    }
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let seconds = value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok());
+    seconds.map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -224,6 +241,14 @@ mod tests {
         }
         let answer = read(&mut BytesMut::from("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"), true);
         assert_eq!(answer.unwrap().unwrap().length, Length::Exact(0));
+    }
+
+    #[test]
+    fn a_backend_may_say_how_long_it_keeps_a_connection() {
+        for (value, seconds) in [("timeout=5, max=100", Some(5)), ("max=3,timeout=1", Some(1)), ("x", None)] {
+            let read = head(&format!("HTTP/1.1 200 OK\r\nKeep-Alive: {value}\r\n\r\n"));
+            assert_eq!(read.unwrap().unwrap().keeps_idle, seconds.map(Duration::from_secs), "{value}");
+        }
     }
 
     #[test]
