@@ -44,11 +44,17 @@ pub fn still<T>(work: impl FnOnce() -> T) -> T {
 /// Returns what time it is. In a runtime whose time is paused, that of the runtime.
 #[must_use]
 pub fn instant() -> Instant {
-    if let Time::StandsAt(instant) = TIME.get() {
-        return instant;
+    match TIME.get() {
+        Time::StandsAt(instant) => instant,
+        time => look(time),
     }
+}
+
+// Many ask, few have to look: it would be repeated for each.
+#[inline(never)]
+fn look(time: Time) -> Instant {
     let instant = Instant::now();
-    if let Time::Stands = TIME.get() {
+    if let Time::Stands = time {
         TIME.set(Time::StandsAt(instant));
     }
     instant

@@ -12,6 +12,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -38,6 +39,13 @@ pub(crate) struct Patience {
     pub(crate) max_head_bytes: usize,
 }
 
+/// What connections may speak.
+struct Protocols {
+    /// HTTP/1.1 and HTTP/2. To find out which, hyper reads a little first, and its buffers are twice as large then.
+    any: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+}
+
 /// Serves connections until `stop` turns true, then lets the requests in flight finish.
 ///
 /// Where there is no room for a connection, it waits, and no further ones are accepted: they stay in the queue of
@@ -49,14 +57,14 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let protocol = protocol(patience.max_head_bytes);
+    let protocols = Arc::new(Protocols::new(patience.max_head_bytes));
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
     let start = |connections: &mut JoinSet<()>, (stream, peer), seat| {
-        let (protocol, dispatch, stop) = (protocol.clone(), dispatch.clone(), stopping.clone());
+        let (protocols, dispatch, stop) = (Arc::clone(&protocols), dispatch.clone(), stopping.clone());
         connections.spawn(async move {
             let _seat: Option<Seat> = seat;
-            let connection = connection::serve(&protocol, stream, peer, (dispatch, patience), stop);
+            let connection = connection::serve(&protocols, stream, peer, (dispatch, patience), stop);
             if let Err(error) = pin!(connection).await {
                 debug!(%peer, %error, "connection ended with an error");
             }
@@ -104,14 +112,24 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-fn protocol(max_head_bytes: usize) -> auto::Builder<TokioExecutor> {
-    let mut protocol = auto::Builder::new(TokioExecutor::new());
-    // Read errors, half-closed clients and clients that left are noticed while a response is pending.
-    protocol.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER));
-    // The watchdog limits heads and idle time with one lazy timer per connection instead of one per request.
-    protocol.http1().header_read_timeout(None);
-    protocol.http2().max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
-    protocol
+// === impl Protocols ===
+
+impl Protocols {
+    fn new(max_head_bytes: usize) -> Self {
+        let mut any = auto::Builder::new(TokioExecutor::new());
+        // Read errors, half-closed clients and clients that left are noticed while a response is pending.
+        any.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER));
+        // The watchdog limits heads and idle time with one lazy timer per connection instead of one per request.
+        any.http1().header_read_timeout(None);
+        any.http2().max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
+        Self { http1: any.clone().http1_only(), any }
+    }
+
+    /// Returns the protocol of a connection that begins like this; three bytes are enough.
+    fn of(&self, beginning: &[u8]) -> &auto::Builder<TokioExecutor> {
+        // The preface of HTTP/2, which is no method of HTTP/1.1 (RFC 9113 §3.4).
+        if b"PRI".starts_with(beginning) { &self.any } else { &self.http1 }
+    }
 }
 
 /// The least that hyper accepts is 8 KiB; large bodies are read faster with more.

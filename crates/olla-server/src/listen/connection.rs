@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem::MaybeUninit,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -14,10 +15,11 @@ use hyper_util::{
     server::conn::auto,
 };
 use olla_proxy::clock;
-use tokio::{net::TcpStream, sync::watch, task::unconstrained};
+use socket2::SockRef;
+use tokio::{io::ReadBuf, net::TcpStream, sync::watch, task::unconstrained};
 
 use super::{
-    Patience,
+    Patience, Protocols,
     watchdog::{Activity, Watchdog, Watched},
 };
 use crate::{
@@ -36,7 +38,7 @@ struct Requests {
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
 pub(super) async fn serve(
-    protocol: &auto::Builder<TokioExecutor>,
+    protocols: &Protocols,
     stream: TcpStream,
     peer: SocketAddr,
     (dispatch, patience): (Dispatch, Patience),
@@ -45,6 +47,7 @@ pub(super) async fn serve(
     stream.set_nodelay(true)?;
     let activity = Activity::new();
     let mut watchdog = Watchdog::new(Arc::clone(&activity), patience);
+    let Some(protocol) = open(&stream, protocols, stop.clone(), &mut watchdog).await else { return Ok(()) };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let requests = Requests { dispatch, peer, activity };
     let mut connection = pin!(protocol.serve_connection(io, requests));
@@ -71,6 +74,40 @@ pub(super) async fn serve(
     poll_fn(move |cx| clock::still(|| turn(cx))).await
 }
 
+/// Waits for the first bytes of a connection, and returns the protocol that they are of; `None` where there are none for
+/// too long, or when the server stops.
+async fn open<'p>(
+    stream: &TcpStream,
+    protocols: &'p Protocols,
+    mut stop: watch::Receiver<bool>,
+    watchdog: &mut Watchdog,
+) -> Option<&'p auto::Builder<TokioExecutor>> {
+    let mut stopping = pin!(unconstrained(stop.wait_for(|stop| *stop)));
+    let mut is_asked = false;
+    poll_fn(|cx| {
+        let mut bytes = [0; 3];
+        let mut beginning = ReadBuf::new(&mut bytes);
+        // They are left where they are, and an end or an error for whoever reads them.
+        if stream.poll_peek(cx, &mut beginning).is_ready() {
+            return Poll::Ready(Some(protocols.of(beginning.filled())));
+        }
+        if !is_asked && stopping.as_mut().poll(cx).is_ready() {
+            is_asked = has_begun(stream);
+            if !is_asked {
+                return Poll::Ready(None);
+            }
+        }
+        watchdog.poll_expired(cx).map(|()| None)
+    })
+    .await
+}
+
+/// Returns whether a client has said something that the runtime need not have heard of.
+fn has_begun(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut byte).is_ok_and(|read| read > 0)
+}
+
 // === impl Requests ===
 
 impl Service<Request<Incoming>> for Requests {
@@ -81,5 +118,47 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Dispatching {
         // An IPv4 client of an IPv6 socket is an IPv4 client.
         self.dispatch.call(request, self.peer.ip().to_canonical(), self.activity.enter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net, time::Duration};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), max_head_bytes: 1024 };
+
+    /// Returns whether a connection is served, and by which protocol, that says so much before the server stops.
+    async fn opened(words: &[u8]) -> Option<&'static str> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(words).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_keep, stop) = watch::channel(true);
+        let protocols = Protocols::new(1024);
+        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+
+        let protocol = open(&stream, &protocols, stop, &mut watchdog).await?;
+
+        Some(if std::ptr::eq(protocol, &protocols.http1) { "http/1.1" } else { "any" })
+    }
+
+    #[tokio::test]
+    async fn who_has_asked_when_the_server_stops_is_served() {
+        assert_eq!(opened(b"GET / HTTP/1.1\r\n").await, Some("http/1.1"));
+        assert_eq!(opened(b"").await, None);
+    }
+
+    #[tokio::test]
+    async fn only_what_may_be_http_2_is_looked_at_more_closely() {
+        for (words, expected) in
+            [("POST ", "http/1.1"), ("PR", "any"), ("PRI * HTTP/2.0", "any"), ("PROPFIND ", "http/1.1")]
+        {
+            assert_eq!(opened(words.as_bytes()).await, Some(expected), "{words}");
+        }
     }
 }
