@@ -28,7 +28,7 @@ pub struct Body(Inner);
 #[derive(Debug)]
 enum Inner {
     Whole(Bytes),
-    // Boxes, so that the enum stays small in the server's connection state.
+    // alloc: one box per response, so that the enum stays small in the server's connection state.
     Tracked(Box<Tracked>),
     Translated(Box<Translated>),
 }

@@ -66,7 +66,6 @@ mod translate;
 mod upstream;
 
 pub use body::Body;
-
 pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;

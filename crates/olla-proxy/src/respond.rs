@@ -69,6 +69,7 @@ impl Reply {
     }
 
     fn of_our_own(document: Bytes, content_type: &'static str, is_estimate: bool) -> Self {
+        clock::catch_up();
         Self { content: Content::Own { document, content_type, is_estimate }, quota: None }
     }
 

@@ -199,6 +199,7 @@ impl Plan {
                 if self.streams { response.whole_as_stream(&body) } else { response.whole(&body) }
             }
         };
+        clock::catch_up();
         match turned {
             Ok(turned) => self.replace(answer, status, (content_type, turned)),
             Err(Unreadable::Error { status, .. }) => {

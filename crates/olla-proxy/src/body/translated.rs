@@ -147,6 +147,7 @@ impl Translated {
         if self.translator.outcome() != Outcome::Open {
             // All has been said. The rest is for the connection, which can be used again once it has ended.
             return self.silence.poll_until(self.heard_at + CLOSING, cx).map(|()| {
+                // The clock itself, here and below: where time stands still, this might have no end.
                 if self.heard_at + CLOSING <= Instant::now() {
                     self.end();
                 }

@@ -59,6 +59,7 @@ impl Watch {
             if self.timer.poll_until(at, cx).is_pending() {
                 return Poll::Pending;
             }
+            // The clock itself: where time stands still, this might have no end.
             if at <= Instant::now() {
                 return Poll::Ready(failure);
             }

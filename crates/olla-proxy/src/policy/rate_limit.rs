@@ -12,7 +12,7 @@ use std::{
 use clients::{Clients, known_as};
 use governor::{
     Quota as Rate, RateLimiter,
-    clock::Clock as _,
+    clock::Clock,
     middleware::StateInformationMiddleware,
     state::{InMemoryState, NotKeyed},
 };
@@ -44,7 +44,7 @@ pub struct RateLimits {
 type Global = RateLimiter<NotKeyed, InMemoryState, OwnClock, StateInformationMiddleware>;
 type PerClient = RateLimiter<IpAddr, Clients, OwnClock, StateInformationMiddleware>;
 
-/// The clock of everything else.
+/// [`clock::instant`], as governor asks for it.
 #[derive(Debug, Clone)]
 struct OwnClock;
 
@@ -145,7 +145,7 @@ impl RateLimits {
 
 // === impl OwnClock ===
 
-impl governor::clock::Clock for OwnClock {
+impl Clock for OwnClock {
     type Instant = std::time::Instant;
 
     fn now(&self) -> Self::Instant {

@@ -7,7 +7,7 @@ use olla_translate::{Format, Untranslatable};
 use smallvec::SmallVec;
 
 use super::{Client, Plan};
-use crate::{Error, replay::Replay, responses::Turn, route::Route, tongues::Tongue};
+use crate::{Error, clock, replay::Replay, responses::Turn, route::Route, tongues::Tongue};
 
 /// What one request is in other formats, as far as that was asked.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl<'r> Plans<'r> {
                 if let (Some(turn), Ok(plan)) = (self.turn, &mut made) {
                     plan.announce(turn);
                 }
+                clock::catch_up();
                 let made = made.map(Arc::new);
                 self.made.push((key, made.clone()));
                 made

@@ -17,12 +17,12 @@ use super::{
 use crate::opening::Held;
 
 /// A response whose head has arrived.
-#[derive(Debug)]
 // alloc: it is handed on through many stages, and would be copied for each.
-pub(crate) struct Answer(Box<Parts>);
+#[derive(Debug)]
+pub(crate) struct Answer(Box<Whole>);
 
 #[derive(Debug)]
-struct Parts {
+struct Whole {
     head: response::Parts,
     body: AnswerBody,
     /// Whether the body is one of ours.
@@ -45,7 +45,7 @@ impl Answer {
     pub(super) fn new(head: response::Parts, incoming: Incoming, give_back: Option<Return>) -> Self {
         let mut body = AnswerBody { held: Held::new(), incoming: Some(incoming), give_back };
         body.settle();
-        Self(Box::new(Parts { head, body, replaced: false }))
+        Self(Box::new(Whole { head, body, replaced: false }))
     }
 
     pub(crate) fn status(&self) -> StatusCode {

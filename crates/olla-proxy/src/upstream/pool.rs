@@ -38,6 +38,8 @@ pub(super) struct Pool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// One lock for all endpoints: a worker is one thread. It is held for a moment, but while connections are closed
+    /// that nobody has come back for.
     idle: Mutex<BTreeMap<EndpointId, Vec<Idle>>>,
     /// Whether a task is looking for expired connections; there is none while no connection is idle.
     sweeping: AtomicBool,

@@ -70,12 +70,12 @@ pub(super) async fn serve(
         // Dropping the connection closes it; what the client did not take is lost to it.
         Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
     };
-    // All that is done in one turn is done at one time.
+    // All that is done in one turn is done at one time; streams of HTTP/2 have tasks, and turns, of their own.
     poll_fn(move |cx| clock::still(|| turn(cx))).await
 }
 
-/// Waits for the first bytes of a connection, and returns the protocol that they are of; `None` where there are none for
-/// too long, or when the server stops.
+/// Waits for the first bytes of a connection, and returns the protocol that they are of; `None` where there are none
+/// for too long, or when the server stops.
 async fn open<'p>(
     stream: &TcpStream,
     protocols: &'p Protocols,
@@ -87,7 +87,7 @@ async fn open<'p>(
     poll_fn(|cx| {
         let mut bytes = [0; 3];
         let mut beginning = ReadBuf::new(&mut bytes);
-        // They are left where they are, and an end or an error for whoever reads them.
+        // They are left where they are, and so is their end for whoever reads it.
         if stream.poll_peek(cx, &mut beginning).is_ready() {
             return Poll::Ready(Some(protocols.of(beginning.filled())));
         }
@@ -125,7 +125,7 @@ impl Service<Request<Incoming>> for Requests {
 mod tests {
     use std::{io::Write, net, time::Duration};
 
-    use tokio::net::TcpListener;
+    use tokio::{net::TcpListener, time::Instant};
 
     use super::*;
 
@@ -151,6 +151,30 @@ mod tests {
     async fn who_has_asked_when_the_server_stops_is_served() {
         assert_eq!(opened(b"GET / HTTP/1.1\r\n").await, Some("http/1.1"));
         assert_eq!(opened(b"").await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_given_the_time_of_a_head() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_keep, stop) = watch::channel(false);
+        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+        let begun = Instant::now();
+
+        assert!(open(&stream, &Protocols::new(1024), stop, &mut watchdog).await.is_none());
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_at_once_is_no_riddle() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        drop(net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_keep, stop) = watch::channel(false);
+        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+
+        assert!(open(&stream, &Protocols::new(1024), stop, &mut watchdog).await.is_some());
     }
 
     #[tokio::test]

@@ -201,6 +201,7 @@ impl Watchdog {
             if self.is_armed {
                 return Poll::Pending;
             }
+            // The clock itself: where time stands still, this might have no end.
             let now = Instant::now();
             match expiry {
                 Some(expiry) if expiry <= now => return Poll::Ready(()),

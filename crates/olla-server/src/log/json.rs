@@ -153,7 +153,7 @@ fn is_special(byte: u8) -> bool {
 /// Returns whether nothing has to be escaped; looks at eight bytes at a time.
 fn is_plain(text: &str) -> bool {
     const ONES: u64 = u64::MAX / 255;
-    // Borrows reach the highest bit of the lowest byte for which they hold.
+    // The lowest byte that is less has its highest bit set by the subtraction; only bytes above it can be wrong.
     let has_less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word & (ONES << 7) != 0;
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let is_plain_word = |word: &[u8; 8]| {
