@@ -5,6 +5,7 @@
 mod bind;
 mod connection;
 mod framing;
+mod joined;
 mod room;
 mod watchdog;
 

@@ -132,49 +132,49 @@ mod tests {
     const PATIENCE: Patience =
         Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), max_head_bytes: 1024 };
 
-    /// Returns whether a connection is served, and by which protocol, that says so much before the server stops.
-    async fn opened(words: &[u8]) -> Option<&'static str> {
+    /// Returns both ends of a connection whose client has said so much.
+    async fn connected(words: &[u8]) -> (net::TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.write_all(words).unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let (_keep, stop) = watch::channel(true);
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    /// Returns as what a connection is served, if it is, while the server stops or goes on.
+    async fn opened(stream: &TcpStream, stops: bool) -> Option<&'static str> {
+        let (_keep, stop) = watch::channel(stops);
         let protocols = Protocols::new(1024);
         let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
 
-        let protocol = open(&stream, &protocols, stop, &mut watchdog).await?;
+        let protocol = open(stream, &protocols, stop, &mut watchdog).await?;
 
         Some(if std::ptr::eq(protocol, &protocols.http1) { "http/1.1" } else { "any" })
     }
 
     #[tokio::test]
     async fn who_has_asked_when_the_server_stops_is_served() {
-        assert_eq!(opened(b"GET / HTTP/1.1\r\n").await, Some("http/1.1"));
-        assert_eq!(opened(b"").await, None);
+        let (_client, asking) = connected(b"GET / HTTP/1.1\r\n").await;
+        assert_eq!(opened(&asking, true).await, Some("http/1.1"));
+
+        let (_client, silent) = connected(b"").await;
+        assert_eq!(opened(&silent, true).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_says_nothing_is_given_the_time_of_a_head() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let (_keep, stop) = watch::channel(false);
-        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+        let (_client, silent) = connected(b"").await;
         let begun = Instant::now();
 
-        assert!(open(&stream, &Protocols::new(1024), stop, &mut watchdog).await.is_none());
+        assert_eq!(opened(&silent, false).await, None);
         assert_eq!(begun.elapsed().as_secs(), 10);
     }
 
     #[tokio::test]
     async fn a_client_that_leaves_at_once_is_no_riddle() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        drop(net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let (stream, _) = listener.accept().await.unwrap();
-        let (_keep, stop) = watch::channel(false);
-        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+        let (client, left) = connected(b"").await;
+        drop(client);
 
-        assert!(open(&stream, &Protocols::new(1024), stop, &mut watchdog).await.is_some());
+        assert!(opened(&left, false).await.is_some());
     }
 
     #[tokio::test]
@@ -182,7 +182,8 @@ mod tests {
         for (words, expected) in
             [("POST ", "http/1.1"), ("PR", "any"), ("PRI * HTTP/2.0", "any"), ("PROPFIND ", "http/1.1")]
         {
-            assert_eq!(opened(words.as_bytes()).await, Some(expected), "{words}");
+            let (_client, asking) = connected(words.as_bytes()).await;
+            assert_eq!(opened(&asking, false).await, Some(expected), "{words}");
         }
     }
 }

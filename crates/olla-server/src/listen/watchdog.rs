@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Patience, framing::Framing};
+use super::{Patience, framing::Framing, joined};
 
 /// What one connection is doing; written by its socket, its requests and its responses.
 #[derive(Debug)]
@@ -247,7 +247,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        let polled = joined::poll_write(Pin::new(&mut self.socket), cx, bufs);
         self.activity.wrote(polled.is_ready());
         polled
     }

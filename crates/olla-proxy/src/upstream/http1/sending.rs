@@ -22,6 +22,10 @@ pub(super) struct Sending {
 
 /// Pieces in one write.
 const PIECES: usize = 16;
+/// The largest body that is sent as one piece with its head. A list of pieces costs the kernel more than to copy so much.
+const SMALL: u64 = 4 * 1024;
+/// The largest room for a head that is kept for the next one: a stream has no use for it.
+const KEPT: usize = 2 * 1024;
 
 // === impl Sending ===
 
@@ -53,6 +57,10 @@ impl Sending {
             }
         }
         head.extend_from_slice(b"\r\n");
+        if body.len() <= SMALL {
+            body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
+            *body = Replay::default();
+        }
     }
 
     /// Returns whether any of it has been sent.
@@ -73,7 +81,10 @@ impl Sending {
         while self.sent < self.len() {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let count = self.rest(&mut pieces);
-            let written = Pin::new(&mut *socket).poll_write_vectored(cx, &pieces[..count]);
+            let written = match &pieces[..count] {
+                [piece] => Pin::new(&mut *socket).poll_write(cx, piece),
+                pieces => Pin::new(&mut *socket).poll_write_vectored(cx, pieces),
+            };
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written as u64,
@@ -82,9 +93,16 @@ impl Sending {
         if !self.is_flushed {
             ready!(Pin::new(socket).poll_flush(cx))?;
             self.is_flushed = true;
-            self.body = Replay::default();
+            self.let_go();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Keeps no more than the next request has use for.
+    fn let_go(&mut self) {
+        self.body = Replay::default();
+        self.head.clear();
+        self.head.shrink_to(KEPT);
     }
 
     fn len(&self) -> u64 {
@@ -105,5 +123,52 @@ impl Sending {
             count += 1;
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, future::poll_fn};
+
+    use http::{HeaderMap, HeaderValue, uri::PathAndQuery};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_arrives_whole_however_little_is_taken_at_a_time() {
+        let host = HeaderValue::from_static("engine");
+        for (size, room) in
+            [(0, 7), (1, 7), (SMALL as usize, 100), (SMALL as usize + 1, 1000), (100_000, 1 << 20)]
+        {
+            let mut request = OwnRequest {
+                method: &Method::POST,
+                target: PathAndQuery::from_static("/v1/x"),
+                host: &host,
+                headers: Cow::Owned(HeaderMap::new()),
+                added: &[],
+                body: Replay::default(),
+            };
+            request.body.push(vec![b'a'; size / 2].into());
+            request.body.push(vec![b'b'; size - size / 2].into());
+            let mut sending = Sending::default();
+            let (mut from, mut to) = tokio::io::duplex(room);
+
+            sending.begin(&request);
+            let mut arrived = vec![];
+            let (sent, read) = tokio::join!(
+                async {
+                    let sent = poll_fn(|cx| sending.poll(&mut from, cx)).await;
+                    drop(from);
+                    sent
+                },
+                to.read_to_end(&mut arrived)
+            );
+
+            assert!(sent.is_ok() && read.is_ok() && sending.is_done() && sending.has_begun(), "{size}");
+            let head = format!("POST /v1/x HTTP/1.1\r\nhost: engine\r\ncontent-length: {size}\r\n\r\n");
+            let body = "a".repeat(size / 2) + &"b".repeat(size - size / 2);
+            assert!(arrived == (head + &body).into_bytes(), "{size}");
+        }
     }
 }
