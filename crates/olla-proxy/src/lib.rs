@@ -40,6 +40,7 @@ mod explain;
 mod greeting;
 mod headers;
 mod inspect;
+pub mod joined;
 mod listing;
 mod opening;
 mod policy;

@@ -5,7 +5,6 @@
 mod bind;
 mod connection;
 mod framing;
-mod joined;
 mod room;
 mod watchdog;
 

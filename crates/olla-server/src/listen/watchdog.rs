@@ -14,14 +14,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use olla_proxy::clock;
+use olla_proxy::{clock, joined};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::unconstrained,
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Patience, framing::Framing, joined};
+use super::{Patience, framing::Framing};
 
 /// What one connection is doing; written by its socket, its requests and its responses.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, Method, header};
 use tokio::io::AsyncWrite;
 
-use crate::{replay::Replay, upstream::OwnRequest};
+use crate::{joined, replay::Replay, upstream::OwnRequest};
 
 /// What is being sent, and how far it has come.
 #[derive(Debug, Default)]
@@ -22,10 +22,6 @@ pub(super) struct Sending {
 
 /// Pieces in one write.
 const PIECES: usize = 16;
-/// The largest body that is sent as one piece with its head. A list of pieces costs the kernel more than to copy so much.
-const SMALL: u64 = 4 * 1024;
-/// The largest room for a head that is kept for the next one: a stream has no use for it.
-const KEPT: usize = 2 * 1024;
 
 // === impl Sending ===
 
@@ -57,10 +53,6 @@ impl Sending {
             }
         }
         head.extend_from_slice(b"\r\n");
-        if body.len() <= SMALL {
-            body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
-            *body = Replay::default();
-        }
     }
 
     /// Returns whether any of it has been sent.
@@ -81,10 +73,7 @@ impl Sending {
         while self.sent < self.len() {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let count = self.rest(&mut pieces);
-            let written = match &pieces[..count] {
-                [piece] => Pin::new(&mut *socket).poll_write(cx, piece),
-                pieces => Pin::new(&mut *socket).poll_write_vectored(cx, pieces),
-            };
+            let written = joined::poll_write(Pin::new(&mut *socket), cx, &pieces[..count]);
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written as u64,
@@ -93,16 +82,9 @@ impl Sending {
         if !self.is_flushed {
             ready!(Pin::new(socket).poll_flush(cx))?;
             self.is_flushed = true;
-            self.let_go();
+            self.body = Replay::default();
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Keeps no more than the next request has use for.
-    fn let_go(&mut self) {
-        self.body = Replay::default();
-        self.head.clear();
-        self.head.shrink_to(KEPT);
     }
 
     fn len(&self) -> u64 {
@@ -138,9 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_arrives_whole_however_little_is_taken_at_a_time() {
         let host = HeaderValue::from_static("engine");
-        for (size, room) in
-            [(0, 7), (1, 7), (SMALL as usize, 100), (SMALL as usize + 1, 1000), (100_000, 1 << 20)]
-        {
+        for (size, room) in [(0, 7), (1, 7), (4096, 100), (4097, 1000), (100_000, 1 << 20)] {
             let mut request = OwnRequest {
                 method: &Method::POST,
                 target: PathAndQuery::from_static("/v1/x"),

@@ -14,11 +14,15 @@ use tokio::io::AsyncWrite;
 const MOST: usize = 4 * 1024;
 
 thread_local! {
+    // alloc: once for each thread.
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Writes what the socket takes of the pieces, and returns how many bytes that are.
-pub(super) fn poll_write<S>(
+///
+/// # Errors
+/// Those of the socket.
+pub fn poll_write<S>(
     socket: Pin<&mut S>,
     cx: &mut Context<'_>,
     pieces: &[IoSlice<'_>],
