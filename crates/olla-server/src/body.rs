@@ -1,4 +1,4 @@
-//! The one response body of the server: the proxy's or the admin API's, and the count of open responses.
+//! The bodies of the server: of requests, by the protocol they come by; of responses, the proxy's or the admin API's.
 
 use std::{
     pin::Pin,
@@ -8,9 +8,19 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::listen::Busy;
+use hyper::body::Incoming;
+use tokio::net::TcpStream;
+
+use crate::listen::{Busy, Receiving};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request body.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    Http1(Receiving<TcpStream>),
+    Http2(Incoming),
+}
 
 /// A response body. While it lives, its connection counts as busy.
 #[derive(Debug, Default)]
@@ -25,6 +35,37 @@ enum Content {
     Empty,
     Proxied(olla_proxy::Body),
     Admin(axum::body::Body),
+}
+
+// === impl RequestBody ===
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(match self.get_mut() {
+            Self::Http1(body) => ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(Into::into)),
+            Self::Http2(body) => ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(Into::into)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
 }
 
 // === impl ResponseBody ===

@@ -13,14 +13,16 @@ use std::{
 use axum::Router;
 use futures_util::{FutureExt, future::CatchUnwind};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 use olla_proxy::{ClientAddr, Proxy, RateLimits, Responding};
 use serde_json::json;
 use tower::Service;
 use tower_http::cors::{Cors, CorsLayer};
 use tracing::error;
 
-use crate::{body::ResponseBody, listen::Busy};
+use crate::{
+    body::{RequestBody, ResponseBody},
+    listen::Busy,
+};
 
 /// The service behind every connection of one worker.
 #[derive(Clone)]
@@ -50,7 +52,7 @@ pub(crate) struct Dispatching {
 enum Routed {
     Plain(Answering),
     // alloc: browsers only.
-    Cors(Pin<Box<<Cors<Routes> as Service<Request<Incoming>>>::Future>>),
+    Cors(Pin<Box<<Cors<Routes> as Service<Request<RequestBody>>>::Future>>),
 }
 
 /// A future of [`Routes`].
@@ -74,7 +76,7 @@ impl Dispatch {
     }
 
     /// Starts answering a request.
-    pub(crate) fn call(&self, mut request: Request<Incoming>, client: IpAddr, busy: Busy) -> Dispatching {
+    pub(crate) fn call(&self, mut request: Request<RequestBody>, client: IpAddr, busy: Busy) -> Dispatching {
         let routed = match &self.0 {
             Edge::Plain(routes) => Routed::Plain(routes.answer(request, client)),
             Edge::Cors(cors) => {
@@ -95,7 +97,7 @@ impl fmt::Debug for Dispatch {
 // === impl Routes ===
 
 impl Routes {
-    fn answer(&self, mut request: Request<Incoming>, client: IpAddr) -> Answering {
+    fn answer(&self, mut request: Request<RequestBody>, client: IpAddr) -> Answering {
         if let Some(refused) = without_host(&request) {
             return Answering::Done(Some(refused));
         }
@@ -131,7 +133,7 @@ impl Routes {
 }
 
 /// Refuses a request of HTTP/1.1 that does not say which host it is for, or says so twice (RFC 9112 §3.2).
-fn without_host(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+fn without_host(request: &Request<RequestBody>) -> Option<Response<ResponseBody>> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts == 1 || (hosts == 0 && request.version() != Version::HTTP_11) {
         return None;
@@ -145,7 +147,7 @@ fn without_host(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
     Some(refused)
 }
 
-impl Service<Request<Incoming>> for Routes {
+impl Service<Request<RequestBody>> for Routes {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Answering;
@@ -154,7 +156,7 @@ impl Service<Request<Incoming>> for Routes {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
         // The layer in front hands over nothing but the request.
         let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
         self.answer(request, client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
@@ -181,6 +183,13 @@ impl Future for Answering {
 
 // === impl Dispatching ===
 
+impl Dispatching {
+    /// Answers what never came to be a request.
+    pub(crate) fn refused(status: StatusCode, code: &str, message: &str) -> Self {
+        Self { routed: Routed::Plain(Answering::Done(Some(problem(status, code, message)))), busy: None }
+    }
+}
+
 impl Future for Dispatching {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
@@ -206,7 +215,7 @@ fn panicked() -> Response<ResponseBody> {
 fn problem(status: StatusCode, code: &str, message: &str) -> Response<ResponseBody> {
     let kind = match status {
         StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-        StatusCode::BAD_REQUEST => "invalid_request_error",
+        status if status.is_client_error() => "invalid_request_error",
         _ => "server_error",
     };
     let document = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });

@@ -1,10 +1,10 @@
 //! The listeners: one for each worker, HTTP/1.1 and HTTP/2 with prior knowledge on the same port.
 //!
-//! The only place that names hyper's server.
+//! HTTP/1.1 is ours; HTTP/2 is hyper's. The only place that names its server.
 
 mod bind;
 mod connection;
-mod framing;
+mod http1;
 mod room;
 mod watchdog;
 
@@ -17,11 +17,13 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use hyper_util::{rt::TokioExecutor, server::conn::auto};
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioExecutor;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tracing::{debug, warn};
 
 pub(crate) use bind::{BindError, bind};
+pub(crate) use http1::Receiving;
 pub(crate) use room::Room;
 use room::Seat;
 pub(crate) use watchdog::Busy;
@@ -39,11 +41,11 @@ pub(crate) struct Patience {
     pub(crate) max_head_bytes: usize,
 }
 
-/// What connections may speak.
+/// How connections are served.
 struct Protocols {
-    /// HTTP/1.1 and HTTP/2. To find out which, hyper reads a little first, and its buffers are twice as large then.
-    any: auto::Builder<TokioExecutor>,
-    http1: auto::Builder<TokioExecutor>,
+    http2: http2::Builder<TokioExecutor>,
+    /// Largest request head of HTTP/1.1, bytes.
+    most_head_bytes: usize,
 }
 
 /// Serves connections until `stop` turns true, then lets the requests in flight finish.
@@ -116,24 +118,15 @@ async fn pause_after(error: &io::Error) {
 
 impl Protocols {
     fn new(max_head_bytes: usize) -> Self {
-        let mut any = auto::Builder::new(TokioExecutor::new());
-        // Read errors, half-closed clients and clients that left are noticed while a response is pending.
-        any.http1().half_close(false).max_buf_size(max_head_bytes.max(MIN_READ_BUFFER));
-        // The watchdog limits heads and idle time with one lazy timer per connection instead of one per request.
-        any.http1().header_read_timeout(None);
-        any.http2().max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
-        Self { http1: any.clone().http1_only(), any }
-    }
-
-    /// Returns the protocol of a connection that begins like this; three bytes are enough.
-    fn of(&self, beginning: &[u8]) -> &auto::Builder<TokioExecutor> {
-        // The preface of HTTP/2, which is no method of HTTP/1.1 (RFC 9113 §3.4).
-        if b"PRI".starts_with(beginning) { &self.any } else { &self.http1 }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2.max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
+        Self { http2, most_head_bytes: max_head_bytes.saturating_add(BEYOND) }
     }
 }
 
-/// The least that hyper accepts is 8 KiB; large bodies are read faster with more.
-const MIN_READ_BUFFER: usize = 400 * 1024;
+/// Larger heads than allowed are refused in the words of the dialect that their path tells; those which are larger by
+/// more than this are refused before that.
+const BEYOND: usize = 64 * 1024;
 
 /// Returns the address to show for a bound one: an unspecified address is reached as `localhost`.
 pub(crate) fn reachable(bound: SocketAddr) -> String {

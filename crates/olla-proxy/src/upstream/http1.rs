@@ -4,7 +4,6 @@
 //! Whoever has a [`Connection`] has it alone. Dropping it, or a future or body that holds it, closes it, and that
 //! cancels what it was doing. Nobody looks at an idle one until it is taken again, or swept out.
 
-mod body;
 mod head;
 mod incoming;
 mod sending;
@@ -12,20 +11,20 @@ mod sending;
 use std::{
     future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::BytesMut;
 use http::{Method, response};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
 use super::OwnRequest;
+use crate::http1::Inbox;
 use head::Head;
 pub(super) use incoming::{Broken, Incoming};
 use sending::Sending;
@@ -43,10 +42,7 @@ pub(super) enum Socket {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: Socket,
-    /// What has been received and not been used.
-    received: BytesMut,
-    /// How much room is made when there is none left to receive into.
-    room: usize,
+    inbox: Inbox,
     sending: Sending,
 }
 
@@ -59,18 +55,11 @@ pub(super) enum Unanswered {
     Malformed,
 }
 
-/// Room to receive into: little for streams, whose pieces are small,
-const LEAST_ROOM: usize = 2 * 1024;
-/// and more for what fills it.
-const MOST_ROOM: usize = 256 * 1024;
-/// It is not worth a system call to receive less.
-const WORTH_RECEIVING: usize = 1024;
-
 // === impl Connection ===
 
 impl Connection {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, received: BytesMut::new(), room: LEAST_ROOM, sending: Sending::default() }
+        Self { socket, inbox: Inbox::new(), sending: Sending::default() }
     }
 
     /// Sends a request and waits for the head of its response. Returns also how long the backend keeps the connection
@@ -94,13 +83,14 @@ impl Connection {
         let mut byte = [0];
         let mut unasked = ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(Waker::noop());
-        self.received.is_empty() && Pin::new(&mut self.socket).poll_read(&mut cx, &mut unasked).is_pending()
+        self.inbox.bytes.is_empty()
+            && Pin::new(&mut self.socket).poll_read(&mut cx, &mut unasked).is_pending()
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, is_head: bool) -> Poll<Result<Head, Unanswered>> {
         let sending = self.poll_sending(cx);
         loop {
-            match head::read(&mut self.received, is_head) {
+            match head::read(&mut self.inbox.bytes, is_head) {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
                 Err(_) => return Poll::Ready(Err(Unanswered::Malformed)),
@@ -128,19 +118,7 @@ impl Connection {
 
     /// Receives what there is and returns how much, in bytes; zero at the end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.capacity() - self.received.len() < WORTH_RECEIVING {
-            self.received.reserve(self.room);
-        }
-        let room = self.received.capacity() - self.received.len();
-        let polled = pin!(self.socket.read_buf(&mut self.received)).poll(cx);
-        if let Poll::Ready(Ok(received)) = polled {
-            if received == room {
-                self.room = (self.room * 2).min(MOST_ROOM);
-            } else if received < self.room / 4 {
-                self.room = (self.room / 2).max(LEAST_ROOM);
-            }
-        }
-        polled
+        self.inbox.poll_fill(&mut self.socket, cx)
     }
 }
 

@@ -1,39 +1,48 @@
 //! One client connection, from its first byte to its last.
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     mem::MaybeUninit,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use hyper::{Request, Response, body::Incoming, service::Service};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
-use olla_proxy::clock;
+use hyper::{Request, Response, body::Incoming, server::conn::http2, service::Service};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use olla_proxy::{clock, http1::Inbox};
 use socket2::SockRef;
-use tokio::{io::ReadBuf, net::TcpStream, sync::watch, task::unconstrained};
+use tokio::{net::TcpStream, sync::watch, task::unconstrained};
 
 use super::{
     Patience, Protocols,
+    http1::{self, Broken, Link, Refused},
     watchdog::{Activity, Watchdog, Watched},
 };
 use crate::{
-    body::ResponseBody,
+    body::{RequestBody, ResponseBody},
     dispatch::{Dispatch, Dispatching},
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What hyper calls for each request of one connection.
+/// Who answers the requests of one connection.
 struct Requests {
     dispatch: Dispatch,
-    peer: SocketAddr,
+    client: IpAddr,
     activity: Arc<Activity>,
+}
+
+type Http2 = http2::Connection<TokioIo<Watched<TcpStream>>, Requests, TokioExecutor>;
+
+/// A connection whose protocol is known.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of HTTP/1.1")]
+enum Connection<A> {
+    Http1(http1::Connection<TcpStream, A, Dispatching, ResponseBody>),
+    Http2(Pin<Box<Http2>>),
 }
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
@@ -47,16 +56,23 @@ pub(super) async fn serve(
     stream.set_nodelay(true)?;
     let activity = Activity::new();
     let mut watchdog = Watchdog::new(Arc::clone(&activity), patience);
-    let Some(protocol) = open(&stream, protocols, stop.clone(), &mut watchdog).await else { return Ok(()) };
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let requests = Requests { dispatch, peer, activity };
-    let mut connection = pin!(protocol.serve_connection(io, requests));
+    let mut link = Link { socket: stream, inbox: Inbox::new(), activity: Arc::clone(&activity) };
+    let Some(is_http2) = open(&mut link, stop.clone(), &mut watchdog).await else { return Ok(()) };
+    // An IPv4 client of an IPv6 socket is an IPv4 client.
+    let requests = Requests { dispatch, client: peer.ip().to_canonical(), activity };
+    let mut connection = if is_http2 {
+        let io = TokioIo::new(Watched::new(link));
+        Connection::Http2(Box::pin(protocols.http2.serve_connection(io, requests)))
+    } else {
+        let answer = move |request| requests.answer(request);
+        Connection::Http1(http1::Connection::new(link, answer, protocols.most_head_bytes))
+    };
     let mut signal = stop.clone();
     // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
     let mut stopping = pin!(unconstrained(signal.wait_for(|stop| *stop)));
     let (mut listens, mut stopped) = (false, false);
     let mut turn = move |cx: &mut Context<'_>| {
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+        if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
         }
         // Polled once, it wakes this task up when there is something to hear: a look is enough meanwhile.
@@ -64,8 +80,8 @@ pub(super) async fn serve(
         listens = true;
         if !stopped && is_news && stopping.as_mut().poll(cx).is_ready() {
             stopped = true;
-            connection.as_mut().graceful_shutdown();
-            return connection.as_mut().poll(cx);
+            connection.stop();
+            return connection.poll(cx);
         }
         // Dropping the connection closes it; what the client did not take is lost to it.
         Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
@@ -74,25 +90,28 @@ pub(super) async fn serve(
     poll_fn(move |cx| clock::still(|| turn(cx))).await
 }
 
-/// Waits for the first bytes of a connection, and returns the protocol that they are of; `None` where there are none
-/// for too long, or when the server stops.
-async fn open<'p>(
-    stream: &TcpStream,
-    protocols: &'p Protocols,
+/// Receives the first bytes of a connection, and returns whether they are of HTTP/2; `None` where there are none for
+/// too long, or when the server stops.
+async fn open(
+    link: &mut Link<TcpStream>,
     mut stop: watch::Receiver<bool>,
     watchdog: &mut Watchdog,
-) -> Option<&'p auto::Builder<TokioExecutor>> {
+) -> Option<bool> {
     let mut stopping = pin!(unconstrained(stop.wait_for(|stop| *stop)));
     let mut is_asked = false;
     poll_fn(|cx| {
-        let mut bytes = [0; 3];
-        let mut beginning = ReadBuf::new(&mut bytes);
-        // They are left where they are, and so is their end for whoever reads it.
-        if stream.poll_peek(cx, &mut beginning).is_ready() {
-            return Poll::Ready(Some(protocols.of(beginning.filled())));
+        while let Poll::Ready(received) = link.poll_fill(cx) {
+            match received {
+                Ok(1..) => {}
+                // Whoever reads next is told the same.
+                Ok(0) | Err(_) => return Poll::Ready(Some(false)),
+            }
+            if let Some(is_http2) = is_http2(&link.inbox.bytes) {
+                return Poll::Ready(Some(is_http2));
+            }
         }
         if !is_asked && stopping.as_mut().poll(cx).is_ready() {
-            is_asked = has_begun(stream);
+            is_asked = !link.inbox.bytes.is_empty() || has_begun(&link.socket);
             if !is_asked {
                 return Poll::Ready(None);
             }
@@ -102,22 +121,73 @@ async fn open<'p>(
     .await
 }
 
+/// Returns whether a connection that begins like this is one of HTTP/2, as soon as that can be told: its preface is no
+/// method of HTTP/1.1 (RFC 9113 §3.4).
+fn is_http2(beginning: &[u8]) -> Option<bool> {
+    const PREFACE: &[u8] = b"PRI";
+    let beginning = beginning.get(..PREFACE.len()).unwrap_or(beginning);
+    if beginning == PREFACE { Some(true) } else { (!PREFACE.starts_with(beginning)).then_some(false) }
+}
+
 /// Returns whether a client has said something that the runtime need not have heard of.
 fn has_begun(stream: &TcpStream) -> bool {
     let mut byte = [MaybeUninit::uninit()];
     SockRef::from(stream).peek(&mut byte).is_ok_and(|read| read > 0)
 }
 
+// === impl Connection ===
+
+impl<A> Connection<A>
+where
+    A: Fn(Result<Request<http1::Receiving<TcpStream>>, Refused>) -> Dispatching,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Http1(connection) => connection.poll(cx).map_err(|broken| {
+                if let (Broken::Response { by_reset: true }, Some(socket)) = (&broken, connection.socket()) {
+                    // If that fails, the connection is gone already.
+                    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+                }
+                broken.into()
+            }),
+            Self::Http2(connection) => connection.as_mut().poll(cx).map_err(Into::into),
+        }
+    }
+
+    /// Ends the connection as soon as its requests are answered.
+    fn stop(&mut self) {
+        match self {
+            Self::Http1(connection) => connection.stop(has_begun),
+            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
 // === impl Requests ===
+
+impl Requests {
+    fn answer(&self, request: Result<Request<http1::Receiving<TcpStream>>, Refused>) -> Dispatching {
+        match request {
+            Ok(request) => self.dispatch(request.map(RequestBody::Http1)),
+            Err(refused) => {
+                let (status, code, message) = refused.answer();
+                Dispatching::refused(status, code, &message)
+            }
+        }
+    }
+
+    fn dispatch(&self, request: Request<RequestBody>) -> Dispatching {
+        self.dispatch.call(request, self.client, self.activity.enter())
+    }
+}
 
 impl Service<Request<Incoming>> for Requests {
     type Response = Response<ResponseBody>;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
     type Future = Dispatching;
 
     fn call(&self, request: Request<Incoming>) -> Dispatching {
-        // An IPv4 client of an IPv6 socket is an IPv4 client.
-        self.dispatch.call(request, self.peer.ip().to_canonical(), self.activity.enter())
+        self.dispatch(request.map(RequestBody::Http2))
     }
 }
 
@@ -141,23 +211,23 @@ mod tests {
     }
 
     /// Returns as what a connection is served, if it is, while the server stops or goes on.
-    async fn opened(stream: &TcpStream, stops: bool) -> Option<&'static str> {
+    async fn opened(socket: TcpStream, stops: bool) -> Option<&'static str> {
         let (_keep, stop) = watch::channel(stops);
-        let protocols = Protocols::new(1024);
         let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
+        let mut link = Link { socket, inbox: Inbox::new(), activity: Activity::new() };
 
-        let protocol = open(stream, &protocols, stop, &mut watchdog).await?;
+        let is_http2 = open(&mut link, stop, &mut watchdog).await?;
 
-        Some(if std::ptr::eq(protocol, &protocols.http1) { "http/1.1" } else { "any" })
+        Some(if is_http2 { "h2" } else { "http/1.1" })
     }
 
     #[tokio::test]
     async fn who_has_asked_when_the_server_stops_is_served() {
         let (_client, asking) = connected(b"GET / HTTP/1.1\r\n").await;
-        assert_eq!(opened(&asking, true).await, Some("http/1.1"));
+        assert_eq!(opened(asking, true).await, Some("http/1.1"));
 
         let (_client, silent) = connected(b"").await;
-        assert_eq!(opened(&silent, true).await, None);
+        assert_eq!(opened(silent, true).await, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,7 +235,7 @@ mod tests {
         let (_client, silent) = connected(b"").await;
         let begun = Instant::now();
 
-        assert_eq!(opened(&silent, false).await, None);
+        assert_eq!(opened(silent, false).await, None);
         assert_eq!(begun.elapsed().as_secs(), 10);
     }
 
@@ -174,16 +244,23 @@ mod tests {
         let (client, left) = connected(b"").await;
         drop(client);
 
-        assert!(opened(&left, false).await.is_some());
+        assert!(opened(left, false).await.is_some());
     }
 
     #[tokio::test]
-    async fn only_what_may_be_http_2_is_looked_at_more_closely() {
-        for (words, expected) in
-            [("POST ", "http/1.1"), ("PR", "any"), ("PRI * HTTP/2.0", "any"), ("PROPFIND ", "http/1.1")]
-        {
-            let (_client, asking) = connected(words.as_bytes()).await;
-            assert_eq!(opened(&asking, false).await, Some(expected), "{words}");
+    async fn the_preface_of_http_2_is_awaited_for_as_long_as_it_may_be_one() {
+        for (words, more, expected) in [
+            ("POST ", "", "http/1.1"),
+            ("P", "RI * HTTP/2.0", "h2"),
+            ("PRI * HTTP/2.0", "", "h2"),
+            ("PR", "OP", "http/1.1"),
+        ] {
+            let (mut client, asking) = connected(words.as_bytes()).await;
+            let opening = tokio::spawn(opened(asking, false));
+            tokio::task::yield_now().await;
+            client.write_all(more.as_bytes()).unwrap();
+
+            assert_eq!(opening.await.unwrap(), Some(expected), "{words}");
         }
     }
 }

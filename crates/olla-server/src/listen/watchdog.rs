@@ -14,14 +14,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use olla_proxy::{clock, joined};
+use olla_proxy::{clock, http1};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::unconstrained,
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Patience, framing::Framing};
+use super::{Patience, http1::Link};
 
 /// What one connection is doing; written by its socket, its requests and its responses.
 #[derive(Debug)]
@@ -56,13 +56,9 @@ enum Waiting {
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Activity>);
 
-/// The socket, telling the activity when a request head begins, and spoiling heads that must be refused.
+/// The socket of an HTTP/2 connection, telling the activity what goes through it.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
-    socket: S,
-    activity: Arc<Activity>,
-    framing: Framing,
-}
+pub(super) struct Watched<S>(Link<S>);
 
 /// Completes when the connection should be closed.
 #[derive(Debug)]
@@ -91,7 +87,8 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    fn read(&self, bytes: &[u8]) {
+    /// Notes that the client has sent this.
+    pub(super) fn read(&self, bytes: &[u8]) {
         if self.busy.load(Relaxed) > 0 || bytes.is_empty() {
             return;
         }
@@ -106,7 +103,7 @@ impl Activity {
     }
 
     /// Notes whether the client took what was written.
-    fn wrote(&self, accepted: bool) {
+    pub(super) fn wrote(&self, accepted: bool) {
         if accepted != self.blocked.load(Relaxed) {
             return;
         }
@@ -215,8 +212,9 @@ impl Watchdog {
 // === impl Watched ===
 
 impl<S> Watched<S> {
-    pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity, framing: Framing::default() }
+    /// Goes on with a connection of which something may have been received.
+    pub(super) fn new(link: Link<S>) -> Self {
+        Self(link)
     }
 }
 
@@ -226,19 +224,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let Self(link) = &mut *self;
+        let received = &mut link.inbox.bytes;
+        if !received.is_empty() {
+            buf.put_slice(&received.split_to(buf.remaining().min(received.len())));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
-        let read = buf.filled_mut().get_mut(before..).unwrap_or_default();
-        self.activity.read(read);
-        self.framing.inspect(read);
+        let polled = Pin::new(&mut link.socket).poll_read(cx, buf);
+        link.activity.read(buf.filled().get(before..).unwrap_or_default());
         polled
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.activity.wrote(polled.is_ready());
+        let polled = Pin::new(&mut self.0.socket).poll_write(cx, buf);
+        self.0.activity.wrote(polled.is_ready());
         polled
     }
 
@@ -247,21 +249,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = joined::poll_write(Pin::new(&mut self.socket), cx, bufs);
-        self.activity.wrote(polled.is_ready());
+        let polled = http1::poll_write(Pin::new(&mut self.0.socket), cx, bufs);
+        self.0.activity.wrote(polled.is_ready());
         polled
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.0.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(&mut self.0.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.0.socket).poll_shutdown(cx)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The head of a response, and what it says of its body.
 
-use std::{mem::MaybeUninit, ops::Range, time::Duration};
+use std::{mem::MaybeUninit, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header, response};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, Response, StatusCode, Version, header, response};
 use httparse::{ParserConfig, Status};
-use smallvec::SmallVec;
+
+use crate::http1::{Length, Malformed, Spans, digits, lists};
 
 /// A head that has been read.
 #[derive(Debug)]
@@ -18,17 +19,6 @@ pub(super) struct Head {
     pub(super) keeps_idle: Option<Duration>,
 }
 
-/// Where a body ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    /// After so many bytes.
-    Exact(u64),
-    /// After its last chunk.
-    Chunked,
-    /// With its connection.
-    UntilClose,
-}
-
 /// Which fields besides the length say where a message ends, and for how long its connection is kept. Most responses
 /// have none of them, and to look for one costs as much as to read it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,10 +27,6 @@ struct Mentions {
     connection: bool,
     keep_alive: bool,
 }
-
-/// What is no response, or none that can be understood in one way only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -88,31 +74,20 @@ fn take(received: &mut BytesMut) -> Result<Option<(response::Parts, Mentions)>, 
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(read.code.unwrap_or_default()).map_err(|_| Malformed)?;
     parts.version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    let start = received.as_ptr() as usize;
-    let span = |part: &[u8]| {
-        let begin = part.as_ptr() as usize - start;
-        begin..begin + part.len()
-    };
-    let mut spans: SmallVec<[(Range<usize>, Range<usize>); 24]> = SmallVec::new();
-    spans.extend(read.headers.iter().map(|field| (span(field.name.as_bytes()), span(field.value))));
-    let mentions;
-    (parts.headers, mentions) = headers(&received.split_to(len).freeze(), &spans)?;
+    let spans = Spans::of(received, read.headers);
+    let mut mentions = Mentions::default();
+    parts.headers = spans.read(&received.split_to(len).freeze(), ADDED, |name, _| mentions.note(name))?;
     Ok(Some((parts, mentions)))
 }
 
-/// Reads the fields, whose values share their bytes with the head.
-fn headers(head: &Bytes, spans: &[(Range<usize>, Range<usize>)]) -> Result<(HeaderMap, Mentions), Malformed> {
-    let mut mentions = Mentions::default();
-    let mut headers = HeaderMap::with_capacity(spans.len() + ADDED);
-    for (name, value) in spans {
-        let name = HeaderName::from_bytes(&head[name.clone()]).map_err(|_| Malformed)?;
-        let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
-        mentions.transfer_encoding |= name == header::TRANSFER_ENCODING;
-        mentions.connection |= name == header::CONNECTION;
-        mentions.keep_alive |= name == KEEP_ALIVE;
-        headers.append(name, value);
+// === impl Mentions ===
+
+impl Mentions {
+    fn note(&mut self, name: &HeaderName) {
+        self.transfer_encoding |= *name == header::TRANSFER_ENCODING;
+        self.connection |= *name == header::CONNECTION;
+        self.keep_alive |= *name == KEEP_ALIVE;
     }
-    Ok((headers, mentions))
 }
 
 /// RFC 9112 §6.3.
@@ -140,23 +115,14 @@ fn framing(version: Version, headers: &HeaderMap, mentions: Mentions) -> Result<
     Ok(length.map_or(Length::UntilClose, Length::Exact))
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
-}
-
 /// RFC 9112 §9.3. With a length besides the chunks, the backend and somebody on the way may disagree about where
 /// the body ends (§6.1): what follows is not to be trusted.
 fn keeps_alive(version: Version, headers: &HeaderMap, mentions: Mentions) -> bool {
-    let says = |word: &[u8]| {
-        let values = || headers.get_all(header::CONNECTION).iter();
-        mentions.connection
-            && values()
-                .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-                .any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
+    let says = |word: &str| {
+        mentions.connection && headers.get_all(header::CONNECTION).iter().any(|value| lists(value, word))
     };
     let is_ambiguous = mentions.transfer_encoding && headers.contains_key(header::CONTENT_LENGTH);
-    !is_ambiguous && !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive"))
+    !is_ambiguous && !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
 }
 
 /// Reads how long the backend keeps an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1).

@@ -9,11 +9,8 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{
-    Connection,
-    body::{Decoded, Decoder},
-    head::Length,
-};
+use super::Connection;
+use crate::http1::{Decoded, Decoder, Length};
 
 /// A response body, and the connection it comes by.
 #[derive(Debug)]
@@ -43,7 +40,7 @@ impl Incoming {
     /// it.
     pub(crate) fn into_connection(self) -> Option<Box<Connection>> {
         let Self { connection, decoder, keeps_alive } = self;
-        let is_over = decoder.is_done() && connection.sending.is_done() && connection.received.is_empty();
+        let is_over = decoder.is_done() && connection.sending.is_done() && connection.inbox.bytes.is_empty();
         (keeps_alive && is_over).then_some(connection)
     }
 
@@ -78,7 +75,7 @@ impl Body for Incoming {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         loop {
-            match this.decoder.decode(&mut this.connection.received) {
+            match this.decoder.decode(&mut this.connection.inbox.bytes) {
                 Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(Decoded::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                 Ok(Decoded::End) => return Poll::Ready(None),

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, Method, header};
 use tokio::io::AsyncWrite;
 
-use crate::{joined, replay::Replay, upstream::OwnRequest};
+use crate::{http1, replay::Replay, upstream::OwnRequest};
 
 /// What is being sent, and how far it has come.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Sending {
         while self.sent < self.len() {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let count = self.rest(&mut pieces);
-            let written = joined::poll_write(Pin::new(&mut *socket), cx, &pieces[..count]);
+            let written = http1::poll_write(Pin::new(&mut *socket), cx, &pieces[..count]);
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written as u64,

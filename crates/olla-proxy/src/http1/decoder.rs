@@ -1,4 +1,4 @@
-//! A response body out of what was received: its chunks or its length taken off (RFC 9112 §6, §7.1).
+//! A body out of what was received: its chunks or its length taken off (RFC 9112 §6, §7.1).
 //!
 //! Whatever has arrived is handed on at once, and in one piece: small chunks that have come together are joined.
 
@@ -6,11 +6,22 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
-use super::head::{Length, Malformed};
+use super::{Malformed, ends_lines};
 
 /// Reads one body.
 #[derive(Debug)]
-pub(super) struct Decoder(Place);
+pub struct Decoder(Place);
+
+/// Where a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// After so many bytes.
+    Exact(u64),
+    /// After its last chunk.
+    Chunked,
+    /// With its connection.
+    UntilClose,
+}
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +41,14 @@ enum Place {
 
 /// What was in the bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decoded {
+pub enum Decoded {
+    /// A piece of it.
     Data(Bytes),
+    /// The fields behind it; it ends with them.
     Trailers(HeaderMap),
     /// Nothing: more has to be received.
     Nothing,
+    /// There is nothing left of it.
     End,
 }
 
@@ -49,7 +63,9 @@ const LONGEST_JOINED: usize = 4 * 1024;
 // === impl Decoder ===
 
 impl Decoder {
-    pub(super) fn new(length: Length) -> Self {
+    /// Returns one for a body of this length.
+    #[must_use]
+    pub fn new(length: Length) -> Self {
         Self(match length {
             Length::Exact(0) => Place::Done,
             Length::Exact(bytes) => Place::Rest(bytes),
@@ -59,12 +75,14 @@ impl Decoder {
     }
 
     /// Returns whether the body has ended.
-    pub(super) fn is_done(&self) -> bool {
+    #[must_use]
+    pub fn is_done(&self) -> bool {
         self.0 == Place::Done
     }
 
     /// Returns how many bytes are to come, where that is known.
-    pub(super) fn remaining(&self) -> Option<u64> {
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
         match self.0 {
             Place::Rest(bytes) => Some(bytes),
             Place::Done => Some(0),
@@ -78,12 +96,16 @@ impl Decoder {
     }
 
     /// Returns whether the end of the connection is the end of the body.
-    pub(super) fn ends_with_connection(&self) -> bool {
+    #[must_use]
+    pub fn ends_with_connection(&self) -> bool {
         matches!(self.0, Place::UntilClose | Place::Done)
     }
 
-    /// Takes off what was received.
-    pub(super) fn decode(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
+    /// Takes the next of it off what was received.
+    ///
+    /// # Errors
+    /// Fails where what was received is no part of such a body; all that was good of it has been returned by then.
+    pub fn decode(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
         match self.0 {
             Place::Done => Ok(Decoded::End),
             Place::Broken => Err(Malformed),
@@ -164,11 +186,15 @@ impl Decoder {
     fn trailers(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
         let (len, trailers) = match httparse::parse_headers(received, &mut fields) {
-            Ok(httparse::Status::Complete((len, fields))) => (len, trailers(fields)?),
+            Ok(httparse::Status::Complete((len, fields)))
+                if len <= LONGEST_TRAILERS && ends_lines(&received[..len]) =>
+            {
+                (len, trailers(fields)?)
+            }
             Ok(httparse::Status::Partial) if received.len() < LONGEST_TRAILERS => {
                 return Ok(Decoded::Nothing);
             }
-            Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed),
+            Ok(_) | Err(_) => return Err(Malformed),
         };
         received.advance(len);
         self.0 = Place::Done;
@@ -187,6 +213,8 @@ fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     let digits = std::str::from_utf8(digits).map_err(|_| Malformed)?;
     let size = u64::from_str_radix(digits, 16).map_err(|_| Malformed)?;
     match rest.trim_ascii() {
+        // To some, a carriage return ends a line.
+        _ if memchr(b'\r', rest).is_some() => Err(Malformed),
         [] | [b';', ..] if feed < LONGEST_LINE => Ok(Some((size, feed + 1))),
         _ => Err(Malformed),
     }
@@ -284,7 +312,9 @@ mod tests {
             "5\nhello",
             "1 2\r\n",
             "11111111111111111\r\n",
+            "5;a\rb\r\nhello\r\n",
             "0\r\nno field\r\n\r\n",
+            "0\r\na: b\nc: d\r\n\r\n",
         ] {
             let read = chunked(&format!("2\r\nhi\r\n{rest}"));
 
@@ -297,7 +327,9 @@ mod tests {
     fn what_never_ends_is_given_up() {
         assert_eq!(chunked(&"0".repeat(LONGEST_LINE)).end, Some(Err(Malformed)));
         assert_eq!(chunked(&format!("1;{}", "x".repeat(LONGEST_LINE))).end, Some(Err(Malformed)));
-        assert_eq!(chunked(&format!("0\r\na: {}", "x".repeat(LONGEST_TRAILERS))).end, Some(Err(Malformed)));
+        let long = format!("0\r\na: {}", "x".repeat(LONGEST_TRAILERS));
+        assert_eq!(chunked(&long).end, Some(Err(Malformed)));
+        assert_eq!(chunked(&format!("{long}\r\n\r\n")).end, Some(Err(Malformed)));
     }
 
     #[test]

@@ -1,0 +1,18 @@
+//! What both sides of HTTP/1.1 have in common (RFC 9112): receiving, the fields of a head, where a body ends, and
+//! sending small pieces as one.
+//!
+//! The side of the backends is this crate's own; whoever serves clients may use the same parts.
+
+mod decoder;
+mod fields;
+mod inbox;
+mod joined;
+
+pub use decoder::{Decoded, Decoder, Length};
+pub use fields::{Spans, digits, ends_lines, lists, span};
+pub use inbox::Inbox;
+pub use joined::poll_write;
+
+/// What is no message of HTTP/1.1, or none that can be understood in one way only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;

@@ -1,0 +1,96 @@
+//! The fields of a head (RFC 9112 §5), which share its bytes.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr_iter;
+use smallvec::SmallVec;
+
+use super::Malformed;
+
+/// Where the names and values of fields stand in a head.
+#[derive(Debug)]
+pub struct Spans(SmallVec<[(Range<usize>, Range<usize>); 24]>);
+
+// === impl Spans ===
+
+impl Spans {
+    /// Notes where fields stand that have been found in a head.
+    #[must_use]
+    pub fn of(head: &[u8], fields: &[httparse::Header<'_>]) -> Self {
+        let spans = fields.iter().map(|field| (span(head, field.name.as_bytes()), span(head, field.value)));
+        Self(spans.collect())
+    }
+
+    /// Reads the fields, with room for so many more, and shows each to `seen`.
+    ///
+    /// # Errors
+    /// Fails if one of them has no good name or value.
+    pub fn read(
+        &self,
+        head: &Bytes,
+        more: usize,
+        mut seen: impl FnMut(&HeaderName, &HeaderValue),
+    ) -> Result<HeaderMap, Malformed> {
+        let Self(spans) = self;
+        let mut headers = HeaderMap::with_capacity(spans.len() + more);
+        for (name, value) in spans {
+            let name = head.get(name.clone()).unwrap_or_default();
+            let name = HeaderName::from_bytes(name).map_err(|_| Malformed)?;
+            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
+            seen(&name, &value);
+            headers.append(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+/// Returns where a part of these bytes stands in them.
+#[must_use]
+pub fn span(bytes: &[u8], part: &[u8]) -> Range<usize> {
+    let begin = (part.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
+    begin..begin + part.len()
+}
+
+/// Returns whether each line ends with a carriage return and a line feed. A recipient may do with the line feed alone
+/// (RFC 9112 §2.2), and another one need not: what is a line to one is part of a line to the other.
+#[must_use]
+pub fn ends_lines(bytes: &[u8]) -> bool {
+    memchr_iter(b'\n', bytes).all(|feed| feed > 0 && bytes.get(feed - 1) == Some(&b'\r'))
+}
+
+/// Reads digits, and nothing else, as a number.
+#[must_use]
+pub fn digits(text: &[u8]) -> Option<u64> {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
+}
+
+/// Returns whether a list such as that of `Connection` has this word in it, in any case.
+#[must_use]
+pub fn lists(value: &HeaderValue, word: &str) -> bool {
+    let mut words = value.as_bytes().split(|byte| *byte == b',');
+    words.any(|listed| listed.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_feed_alone_ends_no_line() {
+        for (text, expected) in
+            [("", true), ("a\r\nb\r\n\r\n", true), ("\n", false), ("a\r\n\n", false), ("a\rb\n", false)]
+        {
+            assert_eq!(ends_lines(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_list_is_found_in_any_case() {
+        let value = HeaderValue::from_static("x, Close ,y");
+
+        assert!(lists(&value, "close") && lists(&value, "y") && !lists(&value, "clos"));
+    }
+}

@@ -1,0 +1,264 @@
+//! HTTP/1.1 with a client (RFC 9112), all of it in the task of the connection: no channel between who reads, who
+//! answers and who writes, and no more buffers than bytes are under way.
+
+mod date;
+mod head;
+mod link;
+mod outbox;
+mod receiving;
+mod refused;
+mod reply;
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, Version};
+use http_body::Body;
+use olla_proxy::http1::{Decoder, Length};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Sleep, sleep},
+};
+
+use head::Head;
+pub(super) use link::Link;
+use outbox::Outbox;
+use receiving::Loan;
+pub(crate) use receiving::Receiving;
+pub(super) use refused::Refused;
+use reply::{Gathered, Manner, Reply};
+
+/// A connection by which requests come, one after another; each is answered by `answer`, refused ones too.
+#[derive(Debug)]
+pub(super) struct Connection<S, A, F, B> {
+    /// The socket; not here while it is lent to the body of a request.
+    link: Option<Link<S>>,
+    answer: A,
+    state: State<S, F, B>,
+    outbox: Outbox,
+    most_head_bytes: usize,
+    /// Whether no request may follow the one that is under way.
+    is_last: bool,
+}
+
+#[derive(Debug)]
+enum State<S, F, B> {
+    /// For a request, of whose head so many bytes have been looked at.
+    Waiting {
+        looked_at: usize,
+    },
+    /// Somebody works out the answer to a request.
+    Answering {
+        answer: F,
+        manner: Manner,
+        loan: Option<Loan<S>>,
+        is_read: bool,
+    },
+    /// The answer is being sent. Where its request has not been read to the end, the client may be sending the rest.
+    Replying {
+        reply: Reply<B>,
+        is_read: bool,
+    },
+    /// What the client still sends is passed over for a while: a close would take the answer from it that it has not
+    /// read yet (RFC 9112 §9.6).
+    Lingering(Pin<Box<Sleep>>),
+    Ended,
+}
+
+/// How a connection ends that breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error("a response broke off")]
+    Response {
+        /// The client would take a close for the end of the response.
+        by_reset: bool,
+    },
+}
+
+const LONGEST_LINGER: Duration = Duration::from_secs(5);
+
+// === impl Connection ===
+
+impl<S, A, F, B> Connection<S, A, F, B>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Result<Request<Receiving<S>>, Refused>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+{
+    pub(super) fn new(link: Link<S>, answer: A, most_head_bytes: usize) -> Self {
+        let state = State::Waiting { looked_at: 0 };
+        Self { link: Some(link), answer, state, outbox: Outbox::default(), most_head_bytes, is_last: false }
+    }
+
+    /// Ends the connection as soon as all requests are answered that have come; `is_asking` says whether one has that
+    /// has not been heard of yet.
+    pub(super) fn stop(&mut self, is_asking: impl FnOnce(&S) -> bool) {
+        self.is_last = true;
+        if let (State::Waiting { .. }, Some(link)) = (&self.state, &self.link)
+            && link.inbox.bytes.is_empty()
+            && !is_asking(&link.socket)
+        {
+            self.state = State::Ended;
+        }
+    }
+
+    /// Serves requests until the connection ends.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        loop {
+            self.state = match &mut self.state {
+                State::Waiting { .. } => ready!(self.poll_request(cx))?,
+                State::Answering { .. } => ready!(self.poll_answer(cx)),
+                State::Replying { .. } => ready!(self.poll_reply(cx))?,
+                State::Lingering(_) => ready!(self.poll_linger(cx)),
+                State::Ended => return Poll::Ready(Ok(())),
+            };
+        }
+    }
+
+    /// Returns the socket, unless it is lent.
+    pub(super) fn socket(&self) -> Option<&S> {
+        self.link.as_ref().map(|link| &link.socket)
+    }
+
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<State<S, F, B>, Broken>> {
+        let (State::Waiting { looked_at }, Some(link)) = (&mut self.state, &mut self.link) else {
+            return Poll::Ready(Ok(State::Ended));
+        };
+        loop {
+            let news = link.inbox.bytes.len() - *looked_at;
+            if news > 0 {
+                match head::take(&mut link.inbox.bytes, news, self.most_head_bytes) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(self.begin(head))),
+                    Ok(None) => *looked_at = link.inbox.bytes.len(),
+                    Err(refused) => return Poll::Ready(Ok(self.refuse(refused))),
+                }
+            }
+            if ready!(link.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(State::Ended));
+            }
+        }
+    }
+
+    fn begin(&mut self, head: Head) -> State<S, F, B> {
+        let manner = Manner {
+            is_head: head.parts.method == Method::HEAD,
+            is_http10: head.parts.version == Version::HTTP_10,
+            takes_trailers: head.takes_trailers,
+            keeps_alive: head.keeps_alive,
+        };
+        let (body, loan) = self.body(head.length, head.expects_continue);
+        let answer = (self.answer)(Ok(Request::from_parts(head.parts, body)));
+        State::Answering { answer, manner, is_read: loan.is_none(), loan }
+    }
+
+    fn body(&mut self, length: Length, expects_continue: bool) -> (Receiving<S>, Option<Loan<S>>) {
+        let Some(mut link) = self.link.take() else { return (Receiving::whole(Bytes::new()), None) };
+        let received = &mut link.inbox.bytes;
+        let whole = match length {
+            Length::Exact(0) => Some(Bytes::new()),
+            Length::Exact(bytes) if bytes <= received.len() as u64 => {
+                Some(received.split_to(bytes as usize).freeze())
+            }
+            Length::Exact(bytes) => {
+                let missing = bytes - received.len() as u64;
+                link.inbox.expect(missing);
+                None
+            }
+            Length::Chunked | Length::UntilClose => None,
+        };
+        match whole {
+            Some(bytes) => {
+                self.link = Some(link);
+                (Receiving::whole(bytes), None)
+            }
+            None => {
+                let (body, loan) = Receiving::lent(link, Decoder::new(length), expects_continue);
+                (body, Some(loan))
+            }
+        }
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<State<S, F, B>> {
+        let State::Answering { answer, manner, loan, is_read } = &mut self.state else {
+            return Poll::Ready(State::Ended);
+        };
+        let answered = Pin::new(answer).poll(cx);
+        let is_over = loan.as_ref().is_some_and(Loan::is_over);
+        if (answered.is_ready() || is_over)
+            && let Some(link) = loan.take().and_then(Loan::call_back)
+        {
+            self.link = Some(link);
+            *is_read = is_over;
+        }
+        let Poll::Ready(Ok(response)) = answered else {
+            // Whoever receives the body sees for itself that there will be no more.
+            return match &mut self.link {
+                Some(link) => link.poll_left(cx).map(|()| State::Ended),
+                None => Poll::Pending,
+            };
+        };
+        let (head, body) = response.into_parts();
+        let manner = Manner { keeps_alive: manner.keeps_alive && *is_read && !self.is_last, ..*manner };
+        let reply = Reply::begin(&head, body, manner, &mut self.outbox);
+        Poll::Ready(State::Replying { reply, is_read: *is_read })
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<State<S, F, B>, Broken>> {
+        let (State::Replying { reply, is_read }, Some(link)) = (&mut self.state, &mut self.link) else {
+            return Poll::Ready(Ok(State::Ended));
+        };
+        loop {
+            let gathered = reply.gather(&mut self.outbox, cx);
+            if self.outbox.poll_send(link, cx)?.is_pending() {
+                return link.poll_left(cx).map(|()| Ok(State::Ended));
+            }
+            match gathered {
+                Gathered::Enough => {}
+                Gathered::Some => return link.poll_left(cx).map(|()| Ok(State::Ended)),
+                Gathered::Broken { by_reset } => return Poll::Ready(Err(Broken::Response { by_reset })),
+                Gathered::All => break,
+            }
+        }
+        let is_asked = !link.inbox.bytes.is_empty();
+        if reply.keeps_alive() && (is_asked || !self.is_last) {
+            return Poll::Ready(Ok(State::Waiting { looked_at: 0 }));
+        }
+        if *is_read && !is_asked {
+            return Poll::Ready(Ok(State::Ended));
+        }
+        ready!(Pin::new(&mut link.socket).poll_shutdown(cx))?;
+        Poll::Ready(Ok(State::Lingering(Box::pin(sleep(LONGEST_LINGER)))))
+    }
+
+    /// Answers what nobody has seen as a request.
+    fn refuse(&mut self, refused: Refused) -> State<S, F, B> {
+        let manner = Manner { is_head: false, is_http10: false, takes_trailers: false, keeps_alive: false };
+        State::Answering { answer: (self.answer)(Err(refused)), manner, loan: None, is_read: false }
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<State<S, F, B>> {
+        let (State::Lingering(end), Some(link)) = (&mut self.state, &mut self.link) else {
+            return Poll::Ready(State::Ended);
+        };
+        while end.as_mut().poll(cx).is_pending() {
+            link.inbox.bytes.clear();
+            match ready!(link.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        Poll::Ready(State::Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What is on its way into the socket: heads and small pieces in one buffer, large pieces as they are.
+
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::link::Link;
+
+/// The bytes to be sent next.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// These first,
+    small: Vec<u8>,
+    /// then these,
+    large: Bytes,
+    /// then what ends them.
+    end: &'static [u8],
+    /// How many of all have been sent.
+    sent: usize,
+}
+
+/// Longer pieces are not copied,
+const LONGEST_COPIED: usize = 4 * 1024;
+/// and no more than so many are gathered before they are sent.
+const ENOUGH: usize = 16 * 1024;
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// Returns whether what is there should be sent before there is more.
+    pub(super) fn is_full(&self) -> bool {
+        !self.large.is_empty() || self.small.len() >= ENOUGH
+    }
+
+    /// Returns the buffer for a head or what ends a body. To be called when this is not full.
+    pub(super) fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.small
+    }
+
+    /// Adds a piece of a body, and what stands behind it. To be called when this is not full.
+    pub(super) fn push(&mut self, piece: Bytes, end: &'static [u8]) {
+        if piece.len() > LONGEST_COPIED {
+            (self.large, self.end) = (piece, end);
+        } else {
+            self.small.extend_from_slice(&piece);
+            self.small.extend_from_slice(end);
+        }
+    }
+
+    /// Sends all.
+    pub(super) fn poll_send<S>(&mut self, link: &mut Link<S>, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if self.large.is_empty() {
+            while let Some(rest) = self.small.get(self.sent..).filter(|rest| !rest.is_empty()) {
+                self.sent += ready!(link.poll_write(cx, rest))?;
+            }
+        }
+        while !self.large.is_empty() {
+            let mut sent = self.sent;
+            let pieces = [&*self.small, &*self.large, self.end].map(|part| {
+                let rest = part.get(sent..).unwrap_or_default();
+                sent = sent.saturating_sub(part.len());
+                IoSlice::new(rest)
+            });
+            if pieces.iter().all(|piece| piece.is_empty()) {
+                self.large = Bytes::new();
+                break;
+            }
+            self.sent += ready!(link.poll_write_pieces(cx, &pieces))?;
+        }
+        self.small.clear();
+        self.small.shrink_to(ENOUGH);
+        (self.end, self.sent) = (&[], 0);
+        Poll::Ready(Ok(()))
+    }
+}
