@@ -30,6 +30,7 @@
 //! # Ok::<(), olla_core::UrlError>(())
 //! ```
 
+mod answered;
 mod body;
 mod candidates;
 mod catalogue;
@@ -66,12 +67,13 @@ mod tongues;
 mod translate;
 mod upstream;
 
+pub use answered::{Added, Answered};
 pub use body::Body;
 pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};
 pub use headers::OLLA_HEADERS;
 pub use policy::{RateLimits, Rates, TrustedProxies};
-pub use proxy::{ClientAddr, Proxy, ProxyBuilder, Responding};
+pub use proxy::{Answering, ClientAddr, Proxy, ProxyBuilder, Responding};
 pub use rediscovery::Rediscover;
 pub use settings::{
     AnthropicClients, Fallback, Limits, OllamaClients, Product, Queue, Responses, Retry, Routing, Settings,

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use olla_balancer::Strategy;
@@ -21,7 +22,7 @@ use olla_profiles::Profiles;
 use tower_service::Service;
 
 use crate::{
-    Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies,
+    Answered, Body, Explanation, Question, RateLimits, Rediscover, SessionsView, Settings, TrustedProxies,
     policy::Crowd,
     rediscovery::Rediscoverer,
     responses::Memory,
@@ -46,6 +47,9 @@ pub struct Proxy(Arc<Worker>);
 
 /// The response to come, never an error.
 pub type Responding = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// The same for who writes it.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answered<Body>, Infallible>> + Send>>;
 
 /// Collects the parts of a [`Proxy`].
 #[must_use = "call build()"]
@@ -96,9 +100,9 @@ impl Proxy {
         self.0.shared.waiting.load(Relaxed)
     }
 
-    /// Serves the request of a client whose address the caller knows, so that it need not stand in the request's
-    /// extensions; otherwise the same as the [`Service`].
-    pub fn call_from<B>(&self, client: Option<IpAddr>, request: Request<B>) -> Responding
+    /// Does what the [`Service`] does for a server that knows the client's address, so that it need not stand in the
+    /// request's extensions, and that writes the head of the response itself.
+    pub fn answer<B>(&self, client: Option<IpAddr>, request: Request<B>) -> Answering
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
     {
@@ -133,7 +137,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
-        self.call_from(client, request)
+        Box::pin(self.answer(client, request).map_ok(Answered::into_response))
     }
 }
 

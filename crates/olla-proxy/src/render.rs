@@ -6,7 +6,9 @@ use olla_core::{Failure, Outcome};
 use olla_translate::{Dialect, ErrorFacts};
 
 use crate::{
-    Body, Error, clock,
+    Body, Error,
+    answered::Added,
+    clock,
     headers::{REQUEST_ID, X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
     policy::Quota,
@@ -59,12 +61,13 @@ impl Refusal {
     pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
         let Self { error, told, quota, dialect: own } = self;
         let mut response = response(&error, own.unwrap_or(dialect), ticket.id());
-        let headers = response.headers_mut();
-        headers.insert(X_SERVED_BY, product.served_by.clone());
+        let mut added = Added::new();
+        added.push(X_SERVED_BY, product.served_by.clone());
         if let Some(told) = &told {
-            told.add_to(headers);
+            told.add_to(&mut added);
         }
-        add_quota(headers, quota);
+        add_quota(&mut added, quota);
+        added.merge_into(response.headers_mut());
         ticket.refused(&error, http_body::Body::size_hint(response.body()).lower());
         response
     }

@@ -9,7 +9,8 @@ use olla_core::{Endpoint, Outcome};
 use olla_translate::{Dialect, Format, is_stream};
 
 use crate::{
-    Body,
+    Answered, Body,
+    answered::Added,
     body::{Ending, Limits, Nature, Tracked, Translated},
     clock,
     headers::*,
@@ -91,20 +92,18 @@ impl Reply {
     }
 
     /// Builds the response. The record is handed over when its body has ended.
-    pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Response<Body> {
-        let mut response = match self.content {
+    pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Answered<Body> {
+        let mut added = Added::new();
+        add_quota(&mut added, self.quota);
+        match self.content {
             Content::Own { document, content_type, is_estimate } => {
-                let mut response = own((document, content_type), shared, ticket);
                 if is_estimate {
-                    let estimate = HeaderValue::from_static("estimate");
-                    response.headers_mut().insert(X_OLLA_TOKEN_COUNT, estimate);
+                    added.push(X_OLLA_TOKEN_COUNT, HeaderValue::from_static("estimate"));
                 }
-                response
+                own((document, content_type), added, shared, ticket)
             }
-            Content::Served(served) => forward(*served, shared, ticket),
-        };
-        add_quota(response.headers_mut(), self.quota);
-        response
+            Content::Served(served) => forward(*served, added, shared, ticket),
+        }
     }
 }
 
@@ -112,9 +111,10 @@ const JSON: &str = "application/json";
 
 fn own(
     (document, content_type): (Bytes, &'static str),
+    mut added: Added,
     shared: &Shared,
     mut ticket: Ticket,
-) -> Response<Body> {
+) -> Answered<Body> {
     ticket.answered(StatusCode::OK);
     let length = HeaderValue::from(document.len());
     let body = if ticket.is_head() { Bytes::new() } else { document };
@@ -125,20 +125,21 @@ fn own(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(X_SERVED_BY, shared.settings.product.served_by.clone());
-    headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
-    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
+    added.push(X_SERVED_BY, shared.settings.product.served_by.clone());
+    added.push(X_OLLA_REQUEST_ID, ticket.id().clone());
+    added.push(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
     ticket.finish(Outcome::Success, clock::instant());
-    response
+    Answered { response, added }
 }
 
 /// The backend's status, headers and body, less what concerns only its connection or secrets, plus
 /// `X-Olla-*`.
 fn forward(
     (served, told, rest): (Served, Told, Option<Rest>),
+    mut added: Added,
     shared: &Shared,
     mut ticket: Ticket,
-) -> Response<Body> {
+) -> Answered<Body> {
     let Served { answer, lease, plan, retry_after } = served;
     let flowing = plan.as_ref().filter(|_| !answer.is_replaced());
     let (mut head, body) = answer.into_parts();
@@ -149,14 +150,15 @@ fn forward(
     head.version = http::Version::HTTP_11;
     private::remove(&mut head.headers, lease.endpoint());
     location::translate(&mut head.headers, &lease.endpoint().spec.base, || route::prefix_of(ticket.target()));
-    add_own(&mut head.headers, lease.endpoint(), &ticket, shared);
+    add_own(&mut added, lease.endpoint(), &ticket, shared);
     if let Some(after) = retry_after.filter(|_| is_refusal(head.status)) {
         // The backend's own word, where there is one, is better.
         let seconds = after.as_millis().div_ceil(1000).max(1);
         head.headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds as u64));
     }
-    told.add_to(&mut head.headers);
-    told.add_mode(&mut head.headers, plan.as_deref(), ticket.id());
+    told.add_to(&mut added);
+    told.add_mode(&mut added, plan.as_deref(), ticket.id());
+    let added = added.meet(&mut head.headers);
     ticket.answered(head.status);
 
     let timeouts = &shared.settings.timeouts;
@@ -171,7 +173,7 @@ fn forward(
             Some(Rest::Response(keeping)) => translated.keeping(keeping),
             Some(Rest::Home(_)) | None => translated,
         };
-        return Response::from_parts(head, Body::translated(translated));
+        return Answered { response: Response::from_parts(head, Body::translated(translated)), added };
     }
     let nature = told.nature_of(&head, plan.is_none());
     // alloc: one per response, and it is made in its box.
@@ -179,7 +181,7 @@ fn forward(
     if let Some(Rest::Home(sighting)) = rest {
         tracked.look_for_id(sighting);
     }
-    Response::from_parts(head, Body::tracked(tracked))
+    Answered { response: Response::from_parts(head, Body::tracked(tracked)), added }
 }
 
 /// Whether a client should come again later.
@@ -202,35 +204,35 @@ impl Told {
     }
 
     /// Adds `X-Olla-Routing-*`, `X-Olla-Model` and `X-Olla-Sticky-*`.
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+    pub(crate) fn add_to(&self, added: &mut Added) {
         if let Some(decision) = &self.decision {
-            headers.insert(X_OLLA_ROUTING_STRATEGY, HeaderValue::from_static(decision.strategy));
-            headers.insert(X_OLLA_ROUTING_DECISION, HeaderValue::from_static(decision.action));
-            headers.insert(X_OLLA_ROUTING_REASON, decision.reason.clone());
+            added.push(X_OLLA_ROUTING_STRATEGY, HeaderValue::from_static(decision.strategy));
+            added.push(X_OLLA_ROUTING_DECISION, HeaderValue::from_static(decision.action));
+            added.push(X_OLLA_ROUTING_REASON, decision.reason.clone());
         }
         if let Some(value) = self.model.as_ref().and_then(|model| model.value.as_ref()) {
-            headers.insert(X_OLLA_MODEL, value.clone());
+            added.push(X_OLLA_MODEL, value.clone());
         }
         if let Some(session) = &self.session {
-            session.add_to(headers);
+            session.add_to(added);
         }
     }
 
     /// Adds `X-Olla-Mode` and `X-Olla-Translation-Dropped`.
-    fn add_mode(&self, headers: &mut HeaderMap, plan: Option<&Plan>, id: &HeaderValue) {
+    fn add_mode(&self, added: &mut Added, plan: Option<&Plan>, id: &HeaderValue) {
         let Some(plan) = plan else {
             // That others are passed on is a matter of course.
             if matches!(self.format, Some(Format::Messages | Format::Responses)) {
-                headers.insert(X_OLLA_MODE, HeaderValue::from_static("passthrough"));
+                added.push(X_OLLA_MODE, HeaderValue::from_static("passthrough"));
             }
             return;
         };
-        headers.insert(X_OLLA_MODE, HeaderValue::from_static("translation"));
+        added.push(X_OLLA_MODE, HeaderValue::from_static("translation"));
         if let Some(dropped) = &plan.dropped {
-            headers.insert(X_OLLA_TRANSLATION_DROPPED, dropped.clone());
+            added.push(X_OLLA_TRANSLATION_DROPPED, dropped.clone());
         }
         if plan.client_dialect() == Dialect::Anthropic {
-            headers.insert(REQUEST_ID, id.clone());
+            added.push(REQUEST_ID, id.clone());
         }
     }
 
@@ -254,21 +256,21 @@ pub(crate) fn is_open_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Adds `X-RateLimit-*`.
-pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Option<Quota>) {
+pub(crate) fn add_quota(added: &mut Added, quota: Option<Quota>) {
     let Some(quota) = quota else { return };
-    headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(quota.limit));
-    headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(quota.remaining));
-    headers.insert(X_RATELIMIT_RESET, HeaderValue::from(quota.reset_unix_seconds));
+    added.push(X_RATELIMIT_LIMIT, HeaderValue::from(quota.limit));
+    added.push(X_RATELIMIT_REMAINING, HeaderValue::from(quota.remaining));
+    added.push(X_RATELIMIT_RESET, HeaderValue::from(quota.reset_unix_seconds));
 }
 
-fn add_own(headers: &mut HeaderMap, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {
+fn add_own(added: &mut Added, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {
     let product = &shared.settings.product;
-    headers.insert(X_SERVED_BY, product.served_by.clone());
-    append_via(headers, &product.via);
-    headers.insert(X_OLLA_REQUEST_ID, ticket.id().clone());
-    headers.insert(X_OLLA_RESPONSE_TIME, seconds(ticket.heard_after()));
-    headers.insert(X_OLLA_ENDPOINT, endpoint.spec.name_value.clone());
+    added.push(X_SERVED_BY, product.served_by.clone());
+    added.push(header::VIA, product.via.clone());
+    added.push(X_OLLA_REQUEST_ID, ticket.id().clone());
+    added.push(X_OLLA_RESPONSE_TIME, seconds(ticket.heard_after()));
+    added.push(X_OLLA_ENDPOINT, endpoint.spec.name_value.clone());
     if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {
-        headers.insert(X_OLLA_BACKEND_TYPE, profile.name_value.clone());
+        added.push(X_OLLA_BACKEND_TYPE, profile.name_value.clone());
     }
 }

@@ -3,12 +3,12 @@
 use std::{convert::Infallible, net::IpAddr, ops::ControlFlow, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{Response, request};
+use http::request;
 use http_body::Body as HttpBody;
 use olla_core::Fleet;
 
 use crate::{
-    Body,
+    Answered, Body,
     candidates::{self, Asked},
     catalogue,
     counting::Count,
@@ -35,7 +35,7 @@ pub(crate) async fn serve<B>(
     worker: Arc<Worker>,
     (mut head, body): (Box<request::Parts>, B),
     peer: Option<IpAddr>,
-) -> Result<Response<Body>, Infallible>
+) -> Result<Answered<Body>, Infallible>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
@@ -54,7 +54,7 @@ where
         Ok(reply) => reply.respond(shared, ticket),
         Err(refusal) => {
             let dialect = route::dialect_of(ticket.target(), &shared.profiles);
-            refusal.respond(dialect, &shared.settings.product, ticket)
+            refusal.respond(dialect, &shared.settings.product, ticket).into()
         }
     })
 }

@@ -11,11 +11,12 @@ mod prefix;
 
 use std::{hash::RandomState, net::IpAddr, time::Duration};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use olla_balancer::Pinned;
 use olla_core::{Affinity, AffinityOutcome, KeySource};
 
 use crate::{
+    answered::Added,
     candidates::Candidates,
     headers::{X_OLLA_SESSION_ID, X_OLLA_STICKY_KEY_SOURCE, X_OLLA_STICKY_SESSION},
     inspect::Inbound,
@@ -178,14 +179,14 @@ impl Session<'_> {
 
 impl Settled {
     /// Adds `X-Olla-Sticky-*`, and the session by the name that the client gave it.
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+    pub(crate) fn add_to(&self, added: &mut Added) {
         let Affinity { outcome, source } = self.affinity;
-        headers.insert(X_OLLA_STICKY_SESSION, HeaderValue::from_static(outcome.as_str()));
+        added.push(X_OLLA_STICKY_SESSION, HeaderValue::from_static(outcome.as_str()));
         if let Some(source) = source {
-            headers.insert(X_OLLA_STICKY_KEY_SOURCE, HeaderValue::from_static(source.as_str()));
+            added.push(X_OLLA_STICKY_KEY_SOURCE, HeaderValue::from_static(source.as_str()));
         }
         if let Some(id) = &self.id {
-            headers.insert(X_OLLA_SESSION_ID, id.clone());
+            added.push(X_OLLA_SESSION_ID, id.clone());
         }
     }
 }

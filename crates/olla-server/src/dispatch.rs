@@ -11,9 +11,12 @@ use std::{
 };
 
 use axum::Router;
-use futures_util::{FutureExt, future::CatchUnwind};
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{CatchUnwind, MapOk},
+};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use olla_proxy::{ClientAddr, Proxy, RateLimits, Responding};
+use olla_proxy::{Answered, ClientAddr, Proxy, RateLimits};
 use serde_json::json;
 use tower::Service;
 use tower_http::cors::{Cors, CorsLayer};
@@ -57,7 +60,7 @@ enum Routed {
 
 /// A future of [`Routes`].
 pub(crate) enum Answering {
-    Proxy(CatchUnwind<AssertUnwindSafe<Responding>>),
+    Proxy(CatchUnwind<AssertUnwindSafe<olla_proxy::Answering>>),
     Admin(Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>),
     Done(Option<Response<ResponseBody>>),
 }
@@ -104,7 +107,7 @@ impl Routes {
         let path = request.uri().path();
         if !path.starts_with("/internal") && path != "/version" {
             return Answering::Proxy(
-                AssertUnwindSafe(self.proxy.call_from(Some(client), request)).catch_unwind(),
+                AssertUnwindSafe(self.proxy.answer(Some(client), request)).catch_unwind(),
             );
         }
         if let Some(refused) = self.over_limit(path, client) {
@@ -150,33 +153,34 @@ fn without_host(request: &Request<RequestBody>) -> Option<Response<ResponseBody>
 impl Service<Request<RequestBody>> for Routes {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = MapOk<Answering, fn(Answered<ResponseBody>) -> Response<ResponseBody>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         // The layer in front hands over nothing but the request.
         let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
-        self.answer(request, client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+        let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.answer(request, client).map_ok(Answered::into_response)
     }
 }
 
 // === impl Answering ===
 
 impl Future for Answering {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+    type Output = Result<Answered<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(Ok(match self.get_mut() {
             Self::Proxy(future) => match ready!(Pin::new(future).poll(cx)) {
-                Ok(Ok(response)) => response.map(ResponseBody::from),
+                Ok(Ok(answered)) => answered.map(ResponseBody::from),
                 Ok(Err(never)) => match never {},
-                Err(_) => panicked(),
+                Err(_) => panicked().into(),
             },
-            Self::Admin(future) => ready!(future.as_mut().poll(cx)),
-            Self::Done(response) => response.take().unwrap_or_else(panicked),
+            Self::Admin(future) => ready!(future.as_mut().poll(cx)).into(),
+            Self::Done(response) => response.take().unwrap_or_else(panicked).into(),
         }))
     }
 }
@@ -191,17 +195,17 @@ impl Dispatching {
 }
 
 impl Future for Dispatching {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+    type Output = Result<Answered<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answered = match &mut self.routed {
             Routed::Plain(future) => Pin::new(future).poll(cx),
-            Routed::Cors(future) => future.as_mut().poll(cx),
+            Routed::Cors(future) => future.as_mut().poll(cx).map_ok(Answered::from),
         };
-        let Ok(response) = ready!(answered);
+        let Ok(answered) = ready!(answered);
         Poll::Ready(Ok(match self.busy.take() {
-            Some(busy) => response.map(|body| body.hold(busy)),
-            None => response,
+            Some(busy) => answered.map(|body| body.hold(busy)),
+            None => answered,
         }))
     }
 }

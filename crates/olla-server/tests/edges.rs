@@ -183,7 +183,7 @@ fn hypers_server_is_named_in_one_place_and_its_client_in_none() {
             }
         }
     }
-    assert_eq!(seen, BTreeSet::from(["hyper_util"]), "the search finds what is there");
+    assert_eq!(seen, BTreeSet::from(["hyper"]), "the search finds what is there");
 }
 
 #[test]

@@ -63,8 +63,11 @@ pub fn ends_lines(bytes: &[u8]) -> bool {
 /// Reads digits, and nothing else, as a number.
 #[must_use]
 pub fn digits(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
+    let add = |number: u64, digit: &u8| {
+        let digit = u64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, add) }
 }
 
 /// Returns whether a list such as that of `Connection` has this word in it, in any case.
@@ -84,6 +87,15 @@ mod tests {
             [("", true), ("a\r\nb\r\n\r\n", true), ("\n", false), ("a\r\n\n", false), ("a\rb\n", false)]
         {
             assert_eq!(ends_lines(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_of_digits_only() {
+        assert_eq!(digits(b"007"), Some(7));
+        assert_eq!(digits(u64::MAX.to_string().as_bytes()), Some(u64::MAX));
+        for text in ["", "+1", "-1", " 1", "1_0", "0x1", "18446744073709551616", "99999999999999999999"] {
+            assert_eq!(digits(text.as_bytes()), None, "{text:?}");
         }
     }
 

@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{TryFutureExt, future::MapOk};
 use hyper::{Request, Response, body::Incoming, server::conn::http2, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use olla_proxy::{clock, http1::Inbox};
+use olla_proxy::{Answered, clock, http1::Inbox};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::watch, task::unconstrained};
 
@@ -184,10 +185,10 @@ impl Requests {
 impl Service<Request<Incoming>> for Requests {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Dispatching;
+    type Future = MapOk<Dispatching, fn(Answered<ResponseBody>) -> Response<ResponseBody>>;
 
-    fn call(&self, request: Request<Incoming>) -> Dispatching {
-        self.dispatch(request.map(RequestBody::Http2))
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.dispatch(request.map(RequestBody::Http2)).map_ok(Answered::into_response)
     }
 }
 

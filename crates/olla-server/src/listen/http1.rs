@@ -18,9 +18,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Version};
 use http_body::Body;
-use olla_proxy::http1::{Decoder, Length};
+use olla_proxy::{
+    Answered,
+    http1::{Decoder, Length},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -91,7 +94,7 @@ impl<S, A, F, B> Connection<S, A, F, B>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Request<Receiving<S>>, Refused>) -> F,
-    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    F: Future<Output = Result<Answered<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
     pub(super) fn new(link: Link<S>, answer: A, most_head_bytes: usize) -> Self {
@@ -199,16 +202,15 @@ where
             self.link = Some(link);
             *is_read = is_over;
         }
-        let Poll::Ready(Ok(response)) = answered else {
+        let Poll::Ready(Ok(answered)) = answered else {
             // Whoever receives the body sees for itself that there will be no more.
             return match &mut self.link {
                 Some(link) => link.poll_left(cx).map(|()| State::Ended),
                 None => Poll::Pending,
             };
         };
-        let (head, body) = response.into_parts();
         let manner = Manner { keeps_alive: manner.keeps_alive && *is_read && !self.is_last, ..*manner };
-        let reply = Reply::begin(&head, body, manner, &mut self.outbox);
+        let reply = Reply::begin(answered, manner, &mut self.outbox);
         Poll::Ready(State::Replying { reply, is_read: *is_read })
     }
 

@@ -8,7 +8,10 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 use http_body::Body;
-use olla_proxy::http1::{digits, lists};
+use olla_proxy::{
+    Answered,
+    http1::{digits, lists},
+};
 
 use super::{date, outbox::Outbox};
 
@@ -73,11 +76,14 @@ struct Said {
 
 impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
     /// Puts the head into the outbox.
-    pub(super) fn begin(head: &response::Parts, body: B, manner: Manner, outbox: &mut Outbox) -> Self {
+    pub(super) fn begin(answered: Answered<B>, manner: Manner, outbox: &mut Outbox) -> Self {
+        let Answered { response, added } = answered;
+        let (head, body) = response.into_parts();
         let has_body = !manner.is_head && !is_bodiless(head.status);
         let text = outbox.text();
         push_status_line(text, head.status);
-        let said = push_fields(text, head, has_body);
+        let said = push_fields(text, &head, has_body);
+        added.iter().for_each(|(name, value)| push_field(text, name.as_str(), value.as_bytes()));
         if !said.dates {
             date::push_field(text);
         }
@@ -145,7 +151,8 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
     fn end_where_it_does(&mut self, outbox: &mut Outbox) {
         let is_over = match (&self.ending, &self.body) {
             (Ending::Length(left), _) => *left == 0,
-            (_, Some(body)) => body.is_end_stream(),
+            // What ends it stands behind what has not been sent yet.
+            (_, Some(body)) => !outbox.is_full() && body.is_end_stream(),
             (_, None) => false,
         };
         if is_over {

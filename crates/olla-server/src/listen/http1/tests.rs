@@ -17,14 +17,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use olla_proxy::http1::Inbox;
+use olla_proxy::{Answered, http1::Inbox};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{Broken, Connection, Link, Receiving, Refused};
 use crate::listen::watchdog::Activity;
 
 type Asked = Result<Request<Receiving<DuplexStream>>, Refused>;
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Script>, Infallible>>>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Answered<Script>, Infallible>>>>;
 type Served<A> = Connection<DuplexStream, A, Answering, Script>;
 
 /// A body that does what it is told to.
@@ -32,6 +32,8 @@ type Served<A> = Connection<DuplexStream, A, Answering, Script>;
 struct Script {
     steps: VecDeque<Step>,
     length: Option<u64>,
+    /// Whether it says that it has ended before it is asked for more.
+    tells_end: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +56,7 @@ const MOST: usize = 16 * 1024;
 
 impl Script {
     fn of(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), length: None }
+        Self { steps: steps.into_iter().collect(), ..Self::default() }
     }
 
     fn whole(text: &'static str) -> Self {
@@ -80,6 +82,10 @@ impl Body for Script {
                 return Poll::Pending;
             }
         })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.tells_end && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -133,7 +139,7 @@ fn always(make: impl Fn() -> Response<Script>) -> impl Fn(Asked) -> Answering {
             Ok(_) => make(),
             Err(refused) => refusal(refused),
         };
-        Box::pin(async { Ok(response) })
+        Box::pin(async { Ok(response.into()) })
     }
 }
 
@@ -151,14 +157,14 @@ fn noting(seen: &Arc<std::sync::Mutex<Vec<Seen>>>) -> impl Fn(Asked) -> Answerin
         Box::pin(async move {
             let request = match asked {
                 Ok(request) => request,
-                Err(refused) => return Ok(refusal(refused)),
+                Err(refused) => return Ok(refusal(refused).into()),
             };
             let one = note(request).await;
             let status = if one.body.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
             seen.lock().unwrap().push(one);
             let mut response = Response::new(Script::whole("thanks"));
             *response.status_mut() = status;
-            Ok(response)
+            Ok(response.into())
         })
     }
 }

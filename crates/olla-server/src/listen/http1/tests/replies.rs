@@ -1,10 +1,13 @@
 //! How responses are sent.
 
+use bytes::BytesMut;
 use http::{HeaderValue, header};
+use olla_proxy::http1::{Decoded, Decoder, Length};
 
 use super::*;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+const LAST: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 const OLD: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 const HEAD: &[u8] = b"HEAD / HTTP/1.1\r\n\r\n";
 
@@ -157,24 +160,44 @@ async fn nothing_follows_what_was_announced() {
 
 #[tokio::test]
 async fn large_and_small_pieces_arrive_in_order_however_little_the_client_takes() {
-    let pieces: Vec<_> = [5, 4096, 4097, 3, 20_000, 0, 9_000, 9_000, 17].into_iter().zip('a'..).collect();
+    let pieces: Vec<_> = [5, 4096, 4097, 3, 20_000, 0, 9_000, 17, 9_000].into_iter().zip('a'..).collect();
     let text: String = pieces.iter().map(|(len, letter)| letter.to_string().repeat(*len)).collect();
-    let body =
-        || Script::of(pieces.iter().map(|(len, letter)| Step::Data(letter.to_string().repeat(*len).into())));
-    for room in [100, 5_000, 1 << 20] {
-        let (mut client, mut connection) = connection(always(|| Response::new(body())), room);
-        client.write_all(OLD).await.unwrap();
-        let mut received = String::new();
+    let body = |tells_end| {
+        let steps = pieces.iter().map(|(len, letter)| Step::Data(letter.to_string().repeat(*len).into()));
+        Response::new(Script { tells_end, ..Script::of(steps) })
+    };
+    for (request, tells_end, room) in [
+        (OLD, false, 100),
+        (OLD, true, 5_000),
+        (LAST, false, 100),
+        (LAST, true, 5_000),
+        (LAST, true, 1 << 20),
+    ] {
+        let (mut client, mut connection) = connection(always(|| body(tells_end)), room);
+        client.write_all(request).await.unwrap();
+        let mut received = vec![];
         let serve = async {
             poll_fn(|cx| connection.poll(cx)).await.unwrap();
             drop(connection);
         };
 
-        let ((), read) = tokio::join!(serve, client.read_to_string(&mut received));
+        let ((), read) = tokio::join!(serve, client.read_to_end(&mut received));
 
         read.unwrap();
-        assert!(received.ends_with(&format!("\r\n\r\n{text}")), "{room}");
+        let head = memchr::memmem::find(&received, b"\r\n\r\n").unwrap() + 4;
+        assert!(arrived(&received[head..], request == LAST) == text, "{room}");
     }
+}
+
+/// Returns the text of a whole body.
+fn arrived(body: &[u8], is_chunked: bool) -> String {
+    let length = if is_chunked { Length::Chunked } else { Length::Exact(body.len() as u64) };
+    let (mut decoder, mut received, mut text) = (Decoder::new(length), BytesMut::from(body), vec![]);
+    while let Ok(Decoded::Data(data)) = decoder.decode(&mut received) {
+        text.extend_from_slice(&data);
+    }
+    assert!(decoder.is_done() && received.is_empty());
+    String::from_utf8(text).unwrap()
 }
 
 #[tokio::test]

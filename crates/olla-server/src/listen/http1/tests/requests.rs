@@ -72,7 +72,7 @@ async fn heads_are_read_however_they_are_cut_and_only_so_far() {
 async fn a_target_that_is_no_uri_for_its_length_is_told_so() {
     let refused = |asked: Asked| -> Answering {
         assert_eq!(asked.err(), Some(Refused::LongTarget));
-        Box::pin(async { Ok(refusal(Refused::LongTarget)) })
+        Box::pin(async { Ok(refusal(Refused::LongTarget).into()) })
     };
     let (mut client, mut connection) = connection(refused, 1 << 20);
     connection.most_head_bytes = 1 << 20;
