@@ -153,7 +153,7 @@ impl Fleet {
         })
     }
 
-    /// Returns what [`Fleet::lookup`] would find, where that is the same model on many endpoints (more than 16) of
+    /// Returns what [`Fleet::lookup`] would find, where that is the same model on several endpoints of
     /// which each serves a request, and is preferred, as any other: they differ in nothing but what happens there
     /// now, and in their versions. Sorted by endpoint.
     #[must_use]

@@ -43,10 +43,12 @@ pub(crate) fn at_hand<'f>(
 ) -> Option<Candidates<'f>> {
     let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
     let decision = || Decision::routed(routing.strategy(), routing.found(Rediscovery::NotAsked));
-    if let Some(placements) = fleet.replicas(model).filter(|placements| placements.len() > choices) {
-        let drawn = Candidates::draw(fleet, (model, placements), asked, choices, decision());
-        if let Some(drawn) = drawn.filter(Candidates::any_available) {
-            return Some(drawn);
+    if let Some(placements) = fleet.replicas(model) {
+        // Of two at least: with one alone, nobody would look for others.
+        let most = if placements.len() > FEW { choices.max(2) } else { FEW };
+        let replicas = Candidates::of_replicas(fleet, (model, placements), asked, most, decision());
+        if let Some(replicas) = replicas.filter(Candidates::any_available) {
+            return Some(replicas);
         }
     }
     let named = Pairs::by_name(fleet, model, asked, decision());
@@ -70,6 +72,9 @@ pub(crate) fn resolve<'f>(
         other => other,
     })
 }
+
+/// Up to so many that are alike, nobody is drawn, and all are looked at.
+const FEW: usize = 16;
 
 const STARTING: &str = "the endpoints are being checked for the first time; try again";
 

@@ -1,4 +1,4 @@
-//! Models of which there are many replicas: the same model on endpoints that are alike in all that routing judges by,
+//! Models of which there are replicas: the same model on endpoints that are alike in all that routing judges by,
 //! so that a judgement of one is a judgement of all.
 //!
 //! Whether a model is such a one is worked out once for each snapshot, when somebody first asks for it.
@@ -6,32 +6,28 @@
 use super::Catalogue;
 use crate::{Model, Placement};
 
-/// Up to so many, all are looked at for each request.
-const FEW: usize = 16;
-
 // === impl Catalogue ===
 
 impl Catalogue {
     /// Returns the placements behind a name if they are replicas: then they are all that a look-up finds. `alike` says
     /// whether the endpoints at two positions are.
     pub(crate) fn replicas(&self, name: &str, alike: impl Fn(usize, usize) -> bool) -> Option<&[Placement]> {
-        if !self.has_many {
+        if !self.has_replicas {
             return None;
         }
         let mut named = self.named(name);
         let (Some(model), None) = (named.next(), named.next()) else { return None };
         let is_replicated = || *model.is_replicated.get_or_init(|| are_replicas(&model.placements, alike));
         let is_alone = || !self.wildcards.iter().any(|(pattern, _)| pattern.matches(name));
-        (are_many(&model.placements) && is_replicated() && is_alone()).then_some(&*model.placements)
+        (is_replicated() && is_alone()).then_some(&*model.placements)
     }
-}
-
-pub(super) fn are_many(placements: &[Placement]) -> bool {
-    placements.len() > FEW
 }
 
 fn are_replicas(placements: &[Placement], alike: impl Fn(usize, usize) -> bool) -> bool {
     let [first, others @ ..] = placements else { return false };
+    if others.is_empty() {
+        return false;
+    }
     let is_like_first =
         |other: &Placement| is_like(&first.model, &other.model) && alike(first.endpoint, other.endpoint);
     others.iter().all(is_like_first)
@@ -52,10 +48,9 @@ fn is_like(a: &Model, b: &Model) -> bool {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::FEW;
     use crate::{BaseUrl, EndpointSpec, FleetCell, Glob, KindId, Model, ModelFilter, PathRules};
 
-    const COUNT: usize = FEW + 1;
+    const COUNT: usize = 8;
 
     /// Endpoints and their models.
     type Cast = Vec<(EndpointSpec, Vec<Model>)>;
@@ -90,14 +85,15 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_many_like_endpoints_have_is_replicated_under_all_its_names() {
+    fn a_model_that_like_endpoints_have_is_replicated_under_all_its_names() {
         let mut tagged = cast(COUNT);
         tagged.iter_mut().for_each(|(_, models)| models[0].also = vec!["m:latest".into()]);
 
         assert_eq!(replicas(cast(COUNT), "Org/M"), Some(COUNT));
         assert_eq!(replicas(cast(COUNT), "org/m"), Some(COUNT));
         assert_eq!(replicas(tagged, "M:latest"), Some(COUNT));
-        assert_eq!(replicas(cast(FEW), "Org/M"), None, "they are few");
+        assert_eq!(replicas(cast(2), "Org/M"), Some(2));
+        assert_eq!(replicas(cast(1), "Org/M"), None, "it is alone");
         assert_eq!(replicas(cast(COUNT), "own-0"), None);
         assert_eq!(replicas(cast(COUNT), "unknown"), None);
     }

@@ -1,5 +1,5 @@
-//! Candidates that are alike, many of them: one is judged for all, a few are drawn, and the others are looked at
-//! only when those will not do.
+//! Candidates that are alike: one is judged for all. Of many, a few are drawn, and the others are looked at only when
+//! those will not do.
 
 use std::sync::{Arc, OnceLock};
 
@@ -45,12 +45,13 @@ impl<'f> Replicas<'f> {
 // === impl Candidates ===
 
 impl<'f> Candidates<'f> {
-    /// Draws some of the replicas of a model, if one can be judged for all, and may serve the request.
-    pub(super) fn draw(
+    /// Takes the replicas of a model, or draws so many where there are more, if one can be judged for all, and may serve
+    /// the request.
+    pub(super) fn of_replicas(
         fleet: &'f Fleet,
         (name, placements): (&str, &'f [Placement]),
         asked: &Asked<'_>,
-        choices: usize,
+        most: usize,
         decision: Decision,
     ) -> Option<Self> {
         let first = placements.first()?;
@@ -60,12 +61,22 @@ impl<'f> Candidates<'f> {
         }
         let rank = asked.rank(endpoint, first, (name, 0)).ok()?;
         let replicas = Replicas { fleet, placements, rank, all: OnceLock::new() };
-        // Of two at least: with one alone, nobody would look for others.
-        let drawn = sample(choices.max(2), placements.len());
+        let rename = spelling(first, name);
+        let decision = Some(decision);
+        if placements.len() <= most {
+            let list: SmallVec<_> = (0..placements.len()).filter_map(|n| replicas.candidate(n)).collect();
+            return Some(Self {
+                rename: SmallVec::from_elem(rename, list.len()),
+                list,
+                decision,
+                replicas: None,
+            });
+        }
+        let drawn = sample(most, placements.len());
         Some(Self {
             list: drawn.into_iter().filter_map(|number| replicas.candidate(number)).collect(),
-            rename: SmallVec::from_slice(&[spelling(first, name)]),
-            decision: Some(decision),
+            rename: SmallVec::from_slice(&[rename]),
+            decision,
             replicas: Some(replicas),
         })
     }
