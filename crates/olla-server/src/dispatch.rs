@@ -46,7 +46,7 @@ pub(crate) struct Routes {
     pub(crate) health_limits: Option<Arc<RateLimits>>,
 }
 
-/// The response to come; while it is awaited, its connection counts as busy.
+/// The response to come; until its body has ended, a connection that is held counts as busy.
 pub(crate) struct Dispatching {
     routed: Routed,
     busy: Option<Busy>,
@@ -79,7 +79,7 @@ impl Dispatch {
     }
 
     /// Starts answering a request.
-    pub(crate) fn call(&self, mut request: Request<RequestBody>, client: IpAddr, busy: Busy) -> Dispatching {
+    pub(crate) fn call(&self, mut request: Request<RequestBody>, client: IpAddr) -> Dispatching {
         let routed = match &self.0 {
             Edge::Plain(routes) => Routed::Plain(routes.answer(request, client)),
             Edge::Cors(cors) => {
@@ -87,7 +87,7 @@ impl Dispatch {
                 Routed::Cors(Box::pin(cors.clone().call(request)))
             }
         };
-        Dispatching { routed, busy: Some(busy) }
+        Dispatching { routed, busy: None }
     }
 }
 
@@ -188,6 +188,11 @@ impl Future for Answering {
 // === impl Dispatching ===
 
 impl Dispatching {
+    /// Keeps a connection busy.
+    pub(crate) fn holding(self, busy: Busy) -> Self {
+        Self { busy: Some(busy), ..self }
+    }
+
     /// Answers what never came to be a request.
     pub(crate) fn refused(status: StatusCode, code: &str, message: &str) -> Self {
         Self { routed: Routed::Plain(Answering::Done(Some(problem(status, code, message)))), busy: None }

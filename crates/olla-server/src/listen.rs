@@ -5,6 +5,7 @@
 mod bind;
 mod connection;
 mod http1;
+mod http2;
 mod room;
 mod watchdog;
 
@@ -17,16 +18,15 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use hyper::server::conn::http2;
 use hyper_util::rt::TokioExecutor;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tracing::{debug, warn};
 
 pub(crate) use bind::{BindError, bind};
 pub(crate) use http1::Receiving;
+pub(crate) use http2::Busy;
 pub(crate) use room::Room;
 use room::Seat;
-pub(crate) use watchdog::Busy;
 
 use crate::dispatch::Dispatch;
 
@@ -43,7 +43,7 @@ pub(crate) struct Patience {
 
 /// How connections are served.
 struct Protocols {
-    http2: http2::Builder<TokioExecutor>,
+    http2: hyper::server::conn::http2::Builder<TokioExecutor>,
     /// Largest request head of HTTP/1.1, bytes.
     most_head_bytes: usize,
 }
@@ -118,7 +118,7 @@ async fn pause_after(error: &io::Error) {
 
 impl Protocols {
     fn new(max_head_bytes: usize) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         http2.max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX));
         Self { http2, most_head_bytes: max_head_bytes.saturating_add(BEYOND) }
     }

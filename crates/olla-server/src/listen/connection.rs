@@ -12,16 +12,17 @@ use std::{
 };
 
 use futures_util::{TryFutureExt, future::MapOk};
-use hyper::{Request, Response, body::Incoming, server::conn::http2, service::Service};
+use hyper::{Request, Response, body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use olla_proxy::{Answered, clock, http1::Inbox};
+use olla_proxy::{Answered, clock};
 use socket2::SockRef;
-use tokio::{net::TcpStream, sync::watch, task::unconstrained};
+use tokio::{net::TcpStream, sync::watch, task::unconstrained, time::Instant};
 
 use super::{
     Patience, Protocols,
     http1::{self, Broken, Link, Refused},
-    watchdog::{Activity, Watchdog, Watched},
+    http2::{Activity, Watched},
+    watchdog::Watchdog,
 };
 use crate::{
     body::{RequestBody, ResponseBody},
@@ -34,16 +35,21 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 struct Requests {
     dispatch: Dispatch,
     client: IpAddr,
+}
+
+/// The same for HTTP/2, where there may be several at a time.
+struct Streams {
+    requests: Requests,
     activity: Arc<Activity>,
 }
 
-type Http2 = http2::Connection<TokioIo<Watched<TcpStream>>, Requests, TokioExecutor>;
+type Http2 = hyper::server::conn::http2::Connection<TokioIo<Watched<TcpStream>>, Streams, TokioExecutor>;
 
 /// A connection whose protocol is known.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of HTTP/1.1")]
 enum Connection<A> {
     Http1(http1::Connection<TcpStream, A, Dispatching, ResponseBody>),
-    Http2(Pin<Box<Http2>>),
+    Http2(Pin<Box<Http2>>, Arc<Activity>),
 }
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
@@ -55,15 +61,16 @@ pub(super) async fn serve(
     stop: watch::Receiver<bool>,
 ) -> Result<(), BoxError> {
     stream.set_nodelay(true)?;
-    let activity = Activity::new();
-    let mut watchdog = Watchdog::new(Arc::clone(&activity), patience);
-    let mut link = Link { socket: stream, inbox: Inbox::new(), activity: Arc::clone(&activity) };
+    let mut watchdog = Watchdog::new(patience);
+    let mut link = Link::new(stream);
     let Some(is_http2) = open(&mut link, stop.clone(), &mut watchdog).await else { return Ok(()) };
     // An IPv4 client of an IPv6 socket is an IPv4 client.
-    let requests = Requests { dispatch, client: peer.ip().to_canonical(), activity };
+    let requests = Requests { dispatch, client: peer.ip().to_canonical() };
     let mut connection = if is_http2 {
-        let io = TokioIo::new(Watched::new(link));
-        Connection::Http2(Box::pin(protocols.http2.serve_connection(io, requests)))
+        let activity = Activity::new();
+        let io = TokioIo::new(Watched::new(link.socket, link.inbox.bytes, Arc::clone(&activity)));
+        let streams = Streams { requests, activity: Arc::clone(&activity) };
+        Connection::Http2(Box::pin(protocols.http2.serve_connection(io, streams)), activity)
     } else {
         let answer = move |request| requests.answer(request);
         Connection::Http1(http1::Connection::new(link, answer, protocols.most_head_bytes))
@@ -85,7 +92,7 @@ pub(super) async fn serve(
             return connection.poll(cx);
         }
         // Dropping the connection closes it; what the client did not take is lost to it.
-        Pin::new(&mut watchdog).poll_expired(cx).map(Ok)
+        watchdog.poll_expired(cx, |patience| connection.expiry(patience)).map(Ok)
     };
     // All that is done in one turn is done at one time; streams of HTTP/2 have tasks, and turns, of their own.
     poll_fn(move |cx| clock::still(|| turn(cx))).await
@@ -117,7 +124,7 @@ async fn open(
                 return Poll::Ready(None);
             }
         }
-        watchdog.poll_expired(cx).map(|()| None)
+        watchdog.poll_expired(cx, |patience| link.expiry(patience)).map(|()| None)
     })
     .await
 }
@@ -151,7 +158,15 @@ where
                 }
                 broken.into()
             }),
-            Self::Http2(connection) => connection.as_mut().poll(cx).map_err(Into::into),
+            Self::Http2(connection, _) => connection.as_mut().poll(cx).map_err(Into::into),
+        }
+    }
+
+    /// Returns when it will have been quiet for too long.
+    fn expiry(&self, patience: Patience) -> Option<Instant> {
+        match self {
+            Self::Http1(connection) => connection.expiry(patience),
+            Self::Http2(_, activity) => activity.expiry(patience),
         }
     }
 
@@ -159,7 +174,7 @@ where
     fn stop(&mut self) {
         match self {
             Self::Http1(connection) => connection.stop(has_begun),
-            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
         }
     }
 }
@@ -169,26 +184,26 @@ where
 impl Requests {
     fn answer(&self, request: Result<Request<http1::Receiving<TcpStream>>, Refused>) -> Dispatching {
         match request {
-            Ok(request) => self.dispatch(request.map(RequestBody::Http1)),
+            Ok(request) => self.dispatch.call(request.map(RequestBody::Http1), self.client),
             Err(refused) => {
                 let (status, code, message) = refused.answer();
                 Dispatching::refused(status, code, &message)
             }
         }
     }
-
-    fn dispatch(&self, request: Request<RequestBody>) -> Dispatching {
-        self.dispatch.call(request, self.client, self.activity.enter())
-    }
 }
 
-impl Service<Request<Incoming>> for Requests {
+// === impl Streams ===
+
+impl Service<Request<Incoming>> for Streams {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = MapOk<Dispatching, fn(Answered<ResponseBody>) -> Response<ResponseBody>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.dispatch(request.map(RequestBody::Http2)).map_ok(Answered::into_response)
+        let Requests { dispatch, client } = &self.requests;
+        let answer = dispatch.call(request.map(RequestBody::Http2), *client);
+        answer.holding(self.activity.enter()).map_ok(Answered::into_response)
     }
 }
 
@@ -214,8 +229,8 @@ mod tests {
     /// Returns as what a connection is served, if it is, while the server stops or goes on.
     async fn opened(socket: TcpStream, stops: bool) -> Option<&'static str> {
         let (_keep, stop) = watch::channel(stops);
-        let mut watchdog = Watchdog::new(Activity::new(), PATIENCE);
-        let mut link = Link { socket, inbox: Inbox::new(), activity: Activity::new() };
+        let mut watchdog = Watchdog::new(PATIENCE);
+        let mut link = Link::new(socket);
 
         let is_http2 = open(&mut link, stop, &mut watchdog).await?;
 

@@ -26,8 +26,10 @@ use olla_proxy::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
+
+use super::Patience;
 
 use head::Head;
 pub(super) use link::Link;
@@ -127,6 +129,11 @@ where
         }
     }
 
+    /// Returns when the client will have been waited for too long.
+    pub(super) fn expiry(&self, patience: Patience) -> Option<Instant> {
+        self.link.as_ref().and_then(|link| link.expiry(patience))
+    }
+
     /// Returns the socket, unless it is lent.
     pub(super) fn socket(&self) -> Option<&S> {
         self.link.as_ref().map(|link| &link.socket)
@@ -158,6 +165,9 @@ where
             takes_trailers: head.takes_trailers,
             keeps_alive: head.keeps_alive,
         };
+        if let Some(link) = &mut self.link {
+            link.asked();
+        }
         let (body, loan) = self.body(head.length, head.expects_continue);
         let answer = (self.answer)(Ok(Request::from_parts(head.parts, body)));
         State::Answering { answer, manner, is_read: loan.is_none(), loan }
@@ -232,6 +242,7 @@ where
         }
         let is_asked = !link.inbox.bytes.is_empty();
         if reply.keeps_alive() && (is_asked || !self.is_last) {
+            link.answered();
             return Poll::Ready(Ok(State::Waiting { looked_at: 0 }));
         }
         if *is_read && !is_asked {
@@ -243,6 +254,9 @@ where
 
     /// Answers what nobody has seen as a request.
     fn refuse(&mut self, refused: Refused) -> State<S, F, B> {
+        if let Some(link) = &mut self.link {
+            link.asked();
+        }
         let manner = Manner { is_head: false, is_http10: false, takes_trailers: false, keeps_alive: false };
         State::Answering { answer: (self.answer)(Err(refused)), manner, loan: None, is_read: false }
     }

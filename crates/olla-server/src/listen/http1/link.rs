@@ -1,24 +1,44 @@
-//! The bytes of a connection in both directions, of which the watchdog is told.
+//! The bytes of a connection in both directions, and for what it waits.
 
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use olla_proxy::http1::{self, Inbox};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use olla_proxy::{
+    clock,
+    http1::{self, Inbox},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
-use crate::listen::watchdog::Activity;
+use crate::listen::Patience;
 
 /// A socket, and what has been received by it.
 #[derive(Debug)]
 pub(in crate::listen) struct Link<S> {
     pub(in crate::listen) socket: S,
     pub(in crate::listen) inbox: Inbox,
-    pub(in crate::listen) activity: Arc<Activity>,
+    waiting: Waiting,
+    /// Since when the client does not take what is written.
+    blocked_since: Option<Instant>,
+}
+
+/// What a client is to do next, and since when.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    /// To say something.
+    Opened(Instant),
+    /// To ask again, if it likes.
+    Idle(Instant),
+    /// To finish a request head.
+    Head(Instant),
+    /// Nothing: it has asked.
+    Asked,
 }
 
 /// Bytes that a client may send ahead of the answer to its request before nobody looks whether it is still there.
@@ -26,12 +46,46 @@ const MOST_AHEAD: usize = 64 * 1024;
 
 // === impl Link ===
 
+impl<S> Link<S> {
+    pub(in crate::listen) fn new(socket: S) -> Self {
+        let waiting = Waiting::Opened(clock::instant());
+        Self { socket, inbox: Inbox::new(), waiting, blocked_since: None }
+    }
+
+    /// Notes that a request head has come.
+    pub(super) fn asked(&mut self) {
+        self.waiting = Waiting::Asked;
+    }
+
+    /// Notes that the answer has been sent.
+    pub(super) fn answered(&mut self) {
+        let now = clock::instant();
+        let has_begun = !self.inbox.bytes.is_empty();
+        self.waiting = if has_begun { Waiting::Head(now) } else { Waiting::Idle(now) };
+    }
+
+    /// Returns when the client will have been waited for too long, if it is waited for at all.
+    ///
+    /// It is when it does not read, whatever it has asked for: a response that nobody takes holds a backend.
+    pub(in crate::listen) fn expiry(&self, patience: Patience) -> Option<Instant> {
+        match (self.blocked_since, self.waiting) {
+            (Some(since), _) | (None, Waiting::Idle(since)) => since.checked_add(patience.idle),
+            // A client that connects and says nothing is held to the limit of a head.
+            (None, Waiting::Opened(since) | Waiting::Head(since)) => since.checked_add(patience.head),
+            (None, Waiting::Asked) => None,
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Receives what there is, and returns how much, in bytes; zero at the end.
     pub(in crate::listen) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let received = ready!(self.inbox.poll_fill(&mut self.socket, cx))?;
-        let before = self.inbox.bytes.len() - received;
-        self.activity.read(self.inbox.bytes.get(before..).unwrap_or_default());
+        self.waiting = match self.waiting {
+            Waiting::Idle(_) => Waiting::Head(clock::instant()),
+            Waiting::Opened(since) | Waiting::Head(since) => Waiting::Head(since),
+            Waiting::Asked => Waiting::Asked,
+        };
         Poll::Ready(Ok(received))
     }
 
@@ -65,11 +119,91 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.wrote(polled)
     }
 
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.activity.wrote(polled.is_ready());
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if polled.is_pending() {
+            self.blocked_since.get_or_insert_with(clock::instant);
+            return Poll::Pending;
+        }
+        self.blocked_since = None;
         match ready!(polled)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(Ok(written)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        time::advance,
+    };
+
+    use super::*;
+
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), max_head_bytes: 1 };
+
+    /// Returns in how many seconds the client will have been waited for too long.
+    fn expires_in(link: &Link<DuplexStream>) -> Option<u64> {
+        link.expiry(PATIENCE).map(|expiry| (expiry - Instant::now()).as_secs())
+    }
+
+    async fn hear(link: &mut Link<DuplexStream>, client: &mut DuplexStream, words: &[u8]) {
+        client.write_all(words).await.unwrap();
+        poll_fn(|cx| link.poll_fill(cx)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_or_dawdles_is_given_the_time_of_a_head() {
+        let (mut client, socket) = tokio::io::duplex(10);
+        let mut link = Link::new(socket);
+        assert_eq!(expires_in(&link), Some(10));
+
+        advance(Duration::from_secs(4)).await;
+        hear(&mut link, &mut client, b"GET").await;
+        assert_eq!(expires_in(&link), Some(6));
+
+        link.inbox.bytes.clear();
+        link.asked();
+        link.answered();
+        hear(&mut link, &mut client, b"GET").await;
+        advance(Duration::from_secs(4)).await;
+        hear(&mut link, &mut client, b" / ").await;
+        assert_eq!(expires_in(&link), Some(6), "drop by drop is not given more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_its_answer_may_be_idle_for_longer_and_who_waits_for_it_for_ever() {
+        let (mut client, socket) = tokio::io::duplex(10);
+        let mut link = Link::new(socket);
+
+        link.asked();
+        assert_eq!(expires_in(&link), None);
+        hear(&mut link, &mut client, b"body").await;
+        assert_eq!(expires_in(&link), None);
+
+        link.inbox.bytes.clear();
+        link.answered();
+        assert_eq!(expires_in(&link), Some(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_waited_for_even_while_it_is_served() {
+        let (mut client, socket) = tokio::io::duplex(4);
+        let mut link = Link::new(socket);
+        link.asked();
+        let mut write = async |words: &[u8]| poll_fn(|cx| Poll::Ready(link.poll_write(cx, words))).await;
+
+        assert!(write(b"full").await.is_ready());
+        assert!(write(b"more").await.is_pending());
+        advance(Duration::from_secs(50)).await;
+        assert!(write(b"more").await.is_pending());
+        assert_eq!(expires_in(&link), Some(10));
+        client.read_exact(&mut [0; 4]).await.unwrap();
+        poll_fn(|cx| link.poll_write(cx, b"more")).await.unwrap();
+        assert_eq!(expires_in(&link), None);
     }
 }

@@ -17,11 +17,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use olla_proxy::{Answered, http1::Inbox};
+use olla_proxy::Answered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{Broken, Connection, Link, Receiving, Refused};
-use crate::listen::watchdog::Activity;
 
 type Asked = Result<Request<Receiving<DuplexStream>>, Refused>;
 type Answering = Pin<Box<dyn Future<Output = Result<Answered<Script>, Infallible>>>>;
@@ -96,8 +95,7 @@ impl Body for Script {
 /// Returns both ends of a connection, which keeps so many bytes under way.
 fn connection<A: Fn(Asked) -> Answering>(answer: A, room: usize) -> (DuplexStream, Served<A>) {
     let (client, socket) = tokio::io::duplex(room);
-    let link = Link { socket, inbox: Inbox::new(), activity: Activity::new() };
-    (client, Connection::new(link, answer, MOST))
+    (client, Connection::new(Link::new(socket), answer, MOST))
 }
 
 /// Sends these pieces, and returns all that comes back, and how the connection has ended.
