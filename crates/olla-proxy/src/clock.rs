@@ -15,8 +15,13 @@ use tokio::time::Instant;
 
 static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
+/// For how long the time on the wall is reckoned from what it was.
+const RECKONED: Duration = Duration::from_millis(100);
+
 thread_local! {
     static TIME: Cell<Time> = const { Cell::new(Time::Flows) };
+    /// When the clock on the wall was last looked at, and what it said.
+    static WALL: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
 }
 
 /// How time goes on a thread.
@@ -84,6 +89,21 @@ pub(crate) fn at(instant: Instant) -> Moment {
     Moment::after_origin(instant.into_std().saturating_duration_since(*ORIGIN))
 }
 
+/// Returns the time on the wall. Where the clock there is set, that is noticed within a tenth of a second.
+#[must_use]
+pub fn wall() -> SystemTime {
+    let now = instant();
+    let reckoned = WALL.get().and_then(|(then, time)| {
+        let since = now.checked_duration_since(then).filter(|since| *since < RECKONED)?;
+        time.checked_add(since)
+    });
+    reckoned.unwrap_or_else(|| {
+        let time = SystemTime::now();
+        WALL.set(Some((now, time)));
+        time
+    })
+}
+
 /// Returns the time since the beginning of 1970; zero before.
 pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -142,6 +162,19 @@ mod tests {
         let panicked = catch_unwind(AssertUnwindSafe(|| still(|| panic!("as wanted"))));
 
         assert!(panicked.is_err() && flows());
+    }
+
+    #[test]
+    fn the_clock_on_the_wall_is_looked_at_now_and_then() {
+        still(|| {
+            let ago = |time| instant().checked_sub(time).unwrap();
+            WALL.set(Some((ago(RECKONED / 2), UNIX_EPOCH)));
+            assert_eq!(wall(), UNIX_EPOCH + RECKONED / 2);
+
+            WALL.set(Some((ago(RECKONED), UNIX_EPOCH)));
+            assert!(wall() > UNIX_EPOCH + RECKONED);
+            assert_eq!(WALL.get(), Some((instant(), wall())));
+        });
     }
 
     #[test]

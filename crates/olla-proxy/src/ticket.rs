@@ -40,7 +40,7 @@ impl Ticket {
     ) -> Self {
         // alloc: one per request, and it is made in its box.
         let record =
-            Box::write(Box::new_uninit(), RequestRecord::start(id, method, uri, client, SystemTime::now()));
+            Box::write(Box::new_uninit(), RequestRecord::start(id, method, uri, client, clock::wall()));
         let started = clock::instant();
         let recorders = Arc::clone(recorders);
         Self {

@@ -9,6 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use olla_proxy::clock;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -48,7 +49,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         let mut line = LINE.take();
         line.clear();
         line.push_str("{\"timestamp\":\"");
-        SECOND.with_borrow_mut(|second| second.push(&mut line, SystemTime::now()));
+        SECOND.with_borrow_mut(|second| second.push(&mut line, clock::wall()));
         line.push_str("\",\"level\":\"");
         line.push_str(event.metadata().level().as_str());
         line.push('"');
@@ -161,7 +162,13 @@ fn is_plain(text: &str) -> bool {
         let differs = |byte: u8| !has_less(word ^ (ONES * u64::from(byte)), 1);
         !has_less(word, b' ') && differs(b'"') && differs(b'\\')
     };
-    words.iter().all(is_plain_word) && !rest.iter().any(|byte| is_special(*byte))
+    words.iter().all(is_plain_word)
+        && match text.as_bytes().last_chunk::<8>() {
+            _ if rest.is_empty() => true,
+            // The rest, and what has been looked at before.
+            Some(last) => is_plain_word(last),
+            None => !rest.iter().any(|byte| is_special(*byte)),
+        }
 }
 
 fn push_hex(line: &mut String, byte: u8) {

@@ -1,33 +1,27 @@
 //! The `Date` of a response that has none (RFC 9110 §6.6.1), written once a second.
 
-use std::{
-    cell::RefCell,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::RefCell, time::UNIX_EPOCH};
 
 use olla_proxy::clock;
-use tokio::time::Instant;
 
-/// A field line, and how long it holds.
+/// A field line, and for which second it holds.
 struct Line {
+    unix_seconds: u64,
     text: String,
-    until: Option<Instant>,
 }
 
 thread_local! {
-    static LINE: RefCell<Line> = const { RefCell::new(Line { text: String::new(), until: None }) };
+    static LINE: RefCell<Line> = const { RefCell::new(Line { unix_seconds: 0, text: String::new() }) };
 }
 
 /// Writes the field.
 pub(super) fn push_field(text: &mut Vec<u8>) {
+    let time = clock::wall();
+    let unix_seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     LINE.with_borrow_mut(|line| {
-        let now = clock::instant();
-        if line.until.is_none_or(|until| until <= now) {
-            let time = SystemTime::now();
-            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-            line.text = format!("date: {}\r\n", httpdate::fmt_http_date(time));
-            line.until =
-                Some(now + (Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into())));
+        if line.unix_seconds != unix_seconds || line.text.is_empty() {
+            let text = format!("date: {}\r\n", httpdate::fmt_http_date(time));
+            *line = Line { unix_seconds, text };
         }
         text.extend_from_slice(line.text.as_bytes());
     });
@@ -35,6 +29,8 @@ pub(super) fn push_field(text: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
@@ -43,10 +39,13 @@ mod tests {
         let before = SystemTime::now() - Duration::from_secs(1);
 
         push_field(&mut text);
+        push_field(&mut text);
 
         let text = String::from_utf8(text).unwrap();
-        let said = text.strip_prefix("date: ").and_then(|text| text.strip_suffix("\r\n")).unwrap();
-        let said = httpdate::parse_http_date(said).unwrap();
-        assert!(before <= said && said <= SystemTime::now(), "{text}");
+        for line in text.split_inclusive("\r\n") {
+            let said = line.strip_prefix("date: ").and_then(|line| line.strip_suffix("\r\n")).unwrap();
+            let said = httpdate::parse_http_date(said).unwrap();
+            assert!(before <= said && said <= SystemTime::now(), "{text}");
+        }
     }
 }
