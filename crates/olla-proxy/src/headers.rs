@@ -136,9 +136,6 @@ pub const OLLA_HEADERS: [HeaderName; 14] = [
 
 /// Removes headers that concern one connection only, and those that `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
     if headers.contains_key(header::CONNECTION) {
         let named: SmallVec<[HeaderName; 4]> = headers
             .get_all(header::CONNECTION)

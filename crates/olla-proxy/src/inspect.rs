@@ -12,6 +12,7 @@ use tokio::time::{Instant, error::Elapsed, timeout_at};
 
 use crate::{
     Error,
+    glance::Glance,
     policy::size::MAX_BODY_KEY,
     replay::Replay,
     responses::Turn,
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) head: Box<request::Parts>,
+    pub(crate) glance: Glance,
     pub(crate) route: Route,
     pub(crate) body: Replay,
     pub(crate) model: Option<NamedModel>,
@@ -57,14 +59,16 @@ const MAX_RAW_NAME: u64 = "\\u0000".len() as u64 * MAX_NAME as u64 + 2;
 /// all. Cancel-safe: dropping the future drops the request.
 pub(crate) async fn read<B>(
     (head, mut body): (Box<request::Parts>, B),
-    route: Route,
+    (route, glance): (Route, Glance),
     (limits, own_limit): (&Limits, Option<u64>),
     started: Instant,
 ) -> Result<Box<Inbound>, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|_| route.operation.changes_nothing())
+    if glance.has_content_encoding
+        && route.operation.changes_nothing()
+        && let Some(encoding) = head.headers.get(CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         return Err(Error::Compressed { encoding: encoding.to_str().unwrap_or("unknown").into() });
@@ -87,8 +91,9 @@ where
             }
         }
     }
+    let found = scanner.finish();
     // alloc: it goes through several stages, and would be copied for each.
-    Ok(Box::write(Box::new_uninit(), Inbound::new((head, route), replay, scanner.finish())))
+    Ok(Box::write(Box::new_uninit(), Inbound::new((head, glance, route), replay, found)))
 }
 
 /// Waits until the deadline, where there is one.
@@ -110,7 +115,8 @@ fn largest(limits: &Limits, own_limit: Option<u64>) -> (u64, &'static str) {
 
 /// Looks through a JSON body of our own.
 fn scan_json(body: &[u8]) -> Found {
-    let mut scanner = Scanner::new(&HeaderMap::new());
+    let headers = HeaderMap::new();
+    let mut scanner = Scanner::new(&headers);
     scanner.feed(body);
     scanner.finish()
 }
@@ -148,10 +154,10 @@ fn streams(route: &Route, facts: &Facts) -> bool {
 // === impl Inbound ===
 
 impl Inbound {
-    fn new((head, route): (Box<request::Parts>, Route), body: Replay, found: Found) -> Self {
+    fn new((head, glance, route): (Box<request::Parts>, Glance, Route), body: Replay, found: Found) -> Self {
         let (needs, streams) = (needs(&route, &found.facts), streams(&route, &found.facts));
         let model = found.model.and_then(|model| NamedModel::read(model, &body));
-        Self { head, route, body, model, needs, streams, previous: found.previous, turn: None }
+        Self { head, glance, route, body, model, needs, streams, previous: found.previous, turn: None }
     }
 
     /// Returns the id of the response that the request goes on from.
@@ -269,7 +275,8 @@ mod tests {
         let route = route(&head);
         let mut scanner = Scanner::new(&head.headers);
         scanner.feed(body.as_bytes());
-        Inbound::new((Box::new(head), route), Replay::default(), scanner.finish())
+        let found = scanner.finish();
+        Inbound::new((Box::new(head), Glance::default(), route), Replay::default(), found)
     }
 
     #[test]

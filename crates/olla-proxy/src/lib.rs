@@ -38,6 +38,7 @@ pub mod clock;
 mod counting;
 mod error;
 mod explain;
+mod glance;
 mod greeting;
 mod headers;
 pub mod http1;

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::headers::X_REQUEST_ID;
+use crate::{glance::Glance, headers::X_REQUEST_ID};
 
 const PREFIX: &[u8; 4] = b"req_";
 const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
@@ -11,8 +11,9 @@ const RANDOM_DIGITS: usize = 22;
 
 /// Returns the client's `X-Request-ID` if it is 1 to 128 printable ASCII characters, else a new identity
 /// of the form `req_…`.
-pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
-    match headers.get(X_REQUEST_ID) {
+pub(crate) fn of(headers: &HeaderMap, glance: &Glance) -> HeaderValue {
+    let own = if glance.has_request_id { headers.get(X_REQUEST_ID) } else { None };
+    match own {
         Some(id) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic) => {
             id.clone()
         }
@@ -39,7 +40,11 @@ mod tests {
     fn of_client(id: &'static str) -> HeaderValue {
         let mut headers = HeaderMap::new();
         headers.insert(X_REQUEST_ID, HeaderValue::from_static(id));
-        of(&headers)
+        of_headers(&headers)
+    }
+
+    fn of_headers(headers: &HeaderMap) -> HeaderValue {
+        of(headers, &Glance::at(headers))
     }
 
     #[test]
@@ -49,7 +54,7 @@ mod tests {
 
     #[test]
     fn makes_a_new_one_otherwise() {
-        for id in [of(&HeaderMap::new()), of_client("with space"), of_client("")] {
+        for id in [of_headers(&HeaderMap::new()), of_client("with space"), of_client("")] {
             assert!(id.to_str().unwrap().starts_with("req_"), "{id:?}");
         }
         assert_ne!(new(), new());

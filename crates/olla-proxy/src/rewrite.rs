@@ -52,14 +52,18 @@ type Fields = SmallVec<[Field; 7]>;
 impl Outbound {
     /// Removes what is the client's business and adds what a proxy says of itself (RFC 9110 §7.6).
     pub(crate) fn new(mut inbound: Box<Inbound>, asker: Asker, product: &Product) -> Self {
-        let Inbound { head, model, .. } = &mut *inbound;
+        let Inbound { head, glance, model, .. } = &mut *inbound;
         let request::Parts { headers, uri, .. } = &mut **head;
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
         let host = authority(uri).or_else(|| headers.get(header::HOST).cloned());
-        headers::remove_hop_by_hop(headers);
-        // The body is complete: there is nothing left to ask the backend's permission for.
-        headers::remove_all(headers, |name| *name == header::EXPECT);
-        let credentials = take_credentials(headers);
+        if glance.has_hop_by_hop {
+            headers::remove_hop_by_hop(headers);
+        }
+        if glance.has_expect {
+            // The body is complete: there is nothing left to ask the backend's permission for.
+            headers.remove(header::EXPECT);
+        }
+        let credentials = if glance.has_credentials { take_credentials(headers) } else { SmallVec::new() };
         let model = model.as_ref().and_then(|model| model.value.as_ref());
         let mut added = Fields::new();
         add_own(&mut added, (asker, host), product, model);

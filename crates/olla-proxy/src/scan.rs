@@ -54,7 +54,8 @@ pub(crate) enum Encoding {
 
 /// Reads a body chunk by chunk.
 #[derive(Debug)]
-pub(crate) struct Scanner {
+pub(crate) struct Scanner<'h> {
+    headers: &'h HeaderMap,
     json: json::Scanner,
     form: Form,
 }
@@ -62,6 +63,9 @@ pub(crate) struct Scanner {
 /// What a body is if it is no JSON object.
 #[derive(Debug)]
 enum Form {
+    /// Nobody has asked what its type is.
+    Unknown,
+    /// No form.
     None,
     // Boxed: nearly every request is JSON and should not pay for the size of this.
     Multipart(Box<multipart::Scanner>),
@@ -73,14 +77,13 @@ const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(
 
 // === impl Scanner ===
 
-impl Scanner {
+impl<'h> Scanner<'h> {
     /// Creates a scanner for a body with these headers.
     ///
     /// A body that begins like a JSON object is read as one whatever its type says: clients often forget
     /// the type, and `curl -d` declares a form.
-    pub(crate) fn new(headers: &HeaderMap) -> Self {
-        let form = headers.get(CONTENT_TYPE).map_or(Form::None, |value| Form::of_type(value.as_bytes()));
-        Self { json: json::Scanner::default(), form }
+    pub(crate) fn new(headers: &'h HeaderMap) -> Self {
+        Self { headers, json: json::Scanner::default(), form: Form::Unknown }
     }
 
     /// Reads the next chunk.
@@ -89,8 +92,11 @@ impl Scanner {
         if self.json.is_object() {
             return;
         }
+        if let Form::Unknown = self.form {
+            self.form = Form::of(self.headers);
+        }
         match &mut self.form {
-            Form::None => {}
+            Form::Unknown | Form::None => {}
             Form::Multipart(form) => form.feed(chunk),
             Form::Urlencoded(form) => form.feed(chunk),
         }
@@ -107,7 +113,7 @@ impl Scanner {
                     facts,
                 };
             }
-            Form::None => return Found::default(),
+            Form::Unknown | Form::None => return Found::default(),
             Form::Multipart(form) => (form.finish(), Encoding::Plain),
             Form::Urlencoded(form) => (form.finish(), Encoding::Percent),
         };
@@ -118,8 +124,9 @@ impl Scanner {
 // === impl Form ===
 
 impl Form {
-    fn of_type(content_type: &[u8]) -> Self {
-        let (media_type, parameters) = parameters::split(content_type);
+    fn of(headers: &HeaderMap) -> Self {
+        let Some(content_type) = headers.get(CONTENT_TYPE) else { return Self::None };
+        let (media_type, parameters) = parameters::split(content_type.as_bytes());
         if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
             return Self::Urlencoded(urlencoded::Scanner::default());
         }

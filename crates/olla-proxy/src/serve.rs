@@ -12,6 +12,7 @@ use crate::{
     candidates::{self, Asked},
     catalogue,
     counting::Count,
+    glance::Glance,
     greeting,
     inspect::{self, Inbound},
     listing,
@@ -40,12 +41,14 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     let shared = &*worker.shared;
-    let asker = shared.trusted_proxies.ask(peer, &mut head.headers);
+    let glance = Glance::at(&head.headers);
+    let asker = shared.trusted_proxies.ask(peer, &mut head.headers, &glance);
     let target = (head.method.clone(), head.uri.clone());
-    let mut ticket = Ticket::start(request_id::of(&head.headers), target, asker.client, &worker.recorders);
+    let mut ticket =
+        Ticket::start(request_id::of(&head.headers, &glance), target, asker.client, &worker.recorders);
     let answered = match admit(shared, asker, &mut ticket) {
         Err(refusal) => Err(refusal),
-        Ok(quota) => match answer(&worker, (head, body), asker, &mut ticket).await {
+        Ok(quota) => match answer(&worker, (head, body), (asker, glance), &mut ticket).await {
             Ok(reply) => Ok(reply.with_quota(quota)),
             Err(refusal) => Err(refusal.with_quota(quota)),
         },
@@ -73,21 +76,22 @@ fn admit(shared: &Shared, asker: Asker, ticket: &mut Ticket) -> Result<Option<Qu
 async fn answer<B>(
     worker: &Worker,
     (head, body): (Box<request::Parts>, B),
-    asker: Asker,
+    (asker, glance): (Asker, Glance),
     ticket: &mut Ticket,
 ) -> Result<Reply, Refusal>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     let shared = &*worker.shared;
-    size::check(&head, &shared.settings.limits)?;
+    size::check(&head, &glance, &shared.settings.limits)?;
     let route = match offhand(&head, shared)? {
         ControlFlow::Break(reply) => return Ok(reply),
         ControlFlow::Continue(route) => route,
     };
     let own_limit = shared.tongues.max_body_bytes(route.dialect);
     let mut inbound =
-        inspect::read((head, body), route, (&shared.settings.limits, own_limit), ticket.started()).await?;
+        inspect::read((head, body), (route, glance), (&shared.settings.limits, own_limit), ticket.started())
+            .await?;
     ticket.read_body(&inbound);
     let fleet = shared.fleet.load();
     if let Some(document) = stand_in::answer(&inbound, &shared.reach(&inbound.route), &fleet)? {

@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use super::forwarded::{self, Chain};
-use crate::headers::{X_FORWARDED_FOR, X_REAL_IP, is_of_forwarding, remove_all};
+use crate::{
+    glance::Glance,
+    headers::{X_FORWARDED_FOR, X_REAL_IP, is_of_forwarding, remove_all},
+};
 
 /// The proxies whose `X-Forwarded-For` is believed. By default there are none.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +63,10 @@ impl TrustedProxies {
     /// Works out who is asking, and removes what nobody trusted has said of that.
     ///
     /// Where the peer is not known, because the embedder does not tell, nothing is removed.
-    pub(crate) fn ask(&self, peer: Option<IpAddr>, headers: &mut HeaderMap) -> Asker {
+    pub(crate) fn ask(&self, peer: Option<IpAddr>, headers: &mut HeaderMap, glance: &Glance) -> Asker {
+        if !glance.has_forwarding {
+            return Asker { peer, client: peer };
+        }
         let client = self.client(peer, headers);
         match peer {
             None => {}
