@@ -20,6 +20,12 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         usize::MAX
     }
 
+    /// Returns how many of those it is shown at first: if the one that it chooses has nothing else to do, there is no
+    /// need to look for a better one. Default: as many as [`choices`](Self::choices).
+    fn choices_at_first(&self) -> usize {
+        self.choices()
+    }
+
     /// Chooses a candidate that has not been tried, or `None` when none is left that may be used.
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick>;
 }
@@ -106,6 +112,13 @@ impl Candidate<'_> {
     #[must_use]
     pub fn is_well(&self, now: Moment) -> bool {
         self.endpoint.live.is_open() && self.aside_until(now).is_none()
+    }
+
+    /// Returns whether the endpoint has nothing to do, and nothing that counts as if it had.
+    #[must_use]
+    pub fn is_idle(&self, now: Moment) -> bool {
+        let live = &self.endpoint.live;
+        live.in_flight() == 0 && live.outlier().penalty(now) == 0
     }
 
     /// Returns whether the endpoint takes part, as far as its requests tell.

@@ -6,7 +6,7 @@ mod replicas;
 
 use std::{mem, sync::Arc};
 
-use olla_balancer::Candidate;
+use olla_balancer::{Candidate, Strategy};
 use olla_core::{Endpoint, Fleet, Preference, Status};
 use smallvec::SmallVec;
 
@@ -23,7 +23,7 @@ use replicas::Replicas;
 /// The endpoints that could serve a request, in the order of the configuration, and why these.
 #[derive(Debug)]
 pub(crate) struct Candidates<'f> {
-    /// All, or those drawn of many that are alike.
+    /// All, or those drawn first of many that are alike.
     pub(crate) list: SmallVec<[Candidate<'f>; 8]>,
     /// For each candidate, or once for all that are alike, the name to put into the body, where it differs from
     /// what the client wrote.
@@ -39,14 +39,12 @@ pub(crate) fn at_hand<'f>(
     fleet: &'f Fleet,
     asked: &Asked<'_>,
     routing: Routing,
-    choices: usize,
+    strategy: &dyn Strategy,
 ) -> Option<Candidates<'f>> {
     let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
     let decision = || Decision::routed(routing.strategy(), routing.found(Rediscovery::NotAsked));
     if let Some(placements) = fleet.replicas(model) {
-        // Of two at least: with one alone, nobody would look for others.
-        let most = if placements.len() > FEW { choices.max(2) } else { FEW };
-        let replicas = Candidates::of_replicas(fleet, (model, placements), asked, most, decision());
+        let replicas = Candidates::of_replicas(fleet, (model, placements), asked, strategy, decision());
         if let Some(replicas) = replicas.filter(Candidates::any_available) {
             return Some(replicas);
         }
@@ -72,9 +70,6 @@ pub(crate) fn resolve<'f>(
         other => other,
     })
 }
-
-/// Up to so many that are alike, nobody is drawn, and all are looked at.
-const FEW: usize = 16;
 
 const STARTING: &str = "the endpoints are being checked for the first time; try again";
 
@@ -177,6 +172,16 @@ impl<'f> Candidates<'f> {
     /// Returns all candidates; those in `list` are the first, at the same positions.
     pub(crate) fn all(&self) -> &[Candidate<'f>] {
         self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.all(&self.list))
+    }
+
+    /// Returns more candidates than so many, where there are more; the first are the same.
+    pub(crate) fn wider(&self, than: usize) -> &[Candidate<'f>] {
+        self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.wider(&self.list, than))
+    }
+
+    /// Returns whether so many are fewer than the strategy is content with.
+    pub(crate) fn are_first(&self, count: usize) -> bool {
+        self.replicas.as_ref().is_some_and(|replicas| replicas.are_first(count))
     }
 
     /// Returns the candidate at a position among all.

@@ -145,9 +145,9 @@ async fn forward(
         model: inbound.model.as_ref().map(|model| &model.name),
         needs: &inbound.needs,
     };
-    let (routing, choices) = (shared.settings.routing, shared.strategy.choices());
+    let routing = shared.settings.routing;
     let settled;
-    let mut candidates = match candidates::at_hand(fleet, &asked, routing, choices) {
+    let mut candidates = match candidates::at_hand(fleet, &asked, routing, &*shared.strategy) {
         Some(candidates) => candidates,
         None => {
             let rediscovery;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use olla_balancer::{Candidate, sample};
+use olla_balancer::{Candidate, Strategy, sample};
 use olla_core::{EndpointId, Fleet, Placement};
 use smallvec::SmallVec;
 
@@ -16,9 +16,16 @@ pub(super) struct Replicas<'f> {
     fleet: &'f Fleet,
     placements: &'f [Placement],
     rank: u32,
+    /// How many the strategy is content with.
+    choices: usize,
+    /// So many, the first of which are those drawn first, once somebody wants them.
+    drawn: OnceLock<Box<[Candidate<'f>]>>,
     /// Those drawn and then all others, once somebody wants them.
     all: OnceLock<Box<[Candidate<'f>]>>,
 }
+
+/// Up to so many, nobody is drawn, and all are looked at.
+const FEW: usize = 8;
 
 // === impl Replicas ===
 
@@ -29,29 +36,51 @@ impl<'f> Replicas<'f> {
         Some(Candidate { endpoint, placement: Some(placement), rank: self.rank })
     }
 
+    pub(super) fn are_first(&self, count: usize) -> bool {
+        count < self.choices
+    }
+
+    pub(super) fn wider(&self, first: &[Candidate<'f>], than: usize) -> &[Candidate<'f>] {
+        if self.are_first(than) { self.drawn(first) } else { self.all(first) }
+    }
+
+    /// Returns as many as the strategy is content with.
+    fn drawn(&self, first: &[Candidate<'f>]) -> &[Candidate<'f>] {
+        // alloc: only where those drawn first are not idle.
+        self.drawn.get_or_init(|| {
+            let others = sample(self.choices, self.placements.len()).into_iter();
+            let others = others.filter_map(|number| self.candidate(number));
+            let others = others.filter(|other| !has(first, other)).take(self.choices - first.len());
+            first.iter().copied().chain(others).collect()
+        })
+    }
+
     /// Returns all, those drawn at the positions that they have.
-    pub(super) fn all(&self, drawn: &[Candidate<'f>]) -> &[Candidate<'f>] {
+    pub(super) fn all(&self, first: &[Candidate<'f>]) -> &[Candidate<'f>] {
         // alloc: only where those drawn will not do, or have not done.
         self.all.get_or_init(|| {
-            let is_drawn =
-                |other: &Candidate<'_>| drawn.iter().any(|c| Arc::ptr_eq(c.endpoint, other.endpoint));
+            let drawn = if self.are_first(first.len()) { self.drawn(first) } else { first };
             let numbers = 0..self.placements.len();
-            let others = numbers.filter_map(|n| self.candidate(n)).filter(|other| !is_drawn(other));
+            let others = numbers.filter_map(|n| self.candidate(n)).filter(|other| !has(drawn, other));
             drawn.iter().copied().chain(others).collect()
         })
     }
 }
 
+fn has(candidates: &[Candidate<'_>], other: &Candidate<'_>) -> bool {
+    candidates.iter().any(|candidate| Arc::ptr_eq(candidate.endpoint, other.endpoint))
+}
+
 // === impl Candidates ===
 
 impl<'f> Candidates<'f> {
-    /// Takes the replicas of a model, or draws so many where there are more, if one can be judged for all, and may serve
+    /// Takes the replicas of a model, or draws some where there are many, if one can be judged for all, and may serve
     /// the request.
     pub(super) fn of_replicas(
         fleet: &'f Fleet,
         (name, placements): (&str, &'f [Placement]),
         asked: &Asked<'_>,
-        most: usize,
+        strategy: &dyn Strategy,
         decision: Decision,
     ) -> Option<Self> {
         let first = placements.first()?;
@@ -60,11 +89,13 @@ impl<'f> Candidates<'f> {
             return None;
         }
         let rank = asked.rank(endpoint, first, (name, 0)).ok()?;
-        let replicas = Replicas { fleet, placements, rank, all: OnceLock::new() };
-        let rename = spelling(first, name);
-        let decision = Some(decision);
-        if placements.len() <= most {
-            let list: SmallVec<_> = (0..placements.len()).filter_map(|n| replicas.candidate(n)).collect();
+        let (rename, decision, count) = (spelling(first, name), Some(decision), placements.len());
+        // Of two at least: with one alone, nobody would look for others.
+        let choices = strategy.choices().max(2);
+        let (drawn, all) = (OnceLock::new(), OnceLock::new());
+        let replicas = Replicas { fleet, placements, rank, choices, drawn, all };
+        if count <= choices.max(FEW) {
+            let list: SmallVec<_> = (0..count).filter_map(|number| replicas.candidate(number)).collect();
             return Some(Self {
                 rename: SmallVec::from_elem(rename, list.len()),
                 list,
@@ -72,7 +103,7 @@ impl<'f> Candidates<'f> {
                 replicas: None,
             });
         }
-        let drawn = sample(most, placements.len());
+        let drawn = sample(strategy.choices_at_first().clamp(2, choices), count);
         Some(Self {
             list: drawn.into_iter().filter_map(|number| replicas.candidate(number)).collect(),
             rename: SmallVec::from_slice(&[rename]),
@@ -81,20 +112,24 @@ impl<'f> Candidates<'f> {
         })
     }
 
-    /// Sees to it that an endpoint is among those drawn, if it is a candidate at all.
+    /// Sees to it that an endpoint is among those drawn, if it is a candidate at all. Whether it has too much to do shows
+    /// in comparison with more than one.
     pub(crate) fn include(&mut self, id: EndpointId) {
         let Some(replicas) = &mut self.replicas else { return };
         let number = replicas.fleet.position(id).and_then(|endpoint| {
             replicas.placements.binary_search_by_key(&endpoint, |placement| placement.endpoint).ok()
         });
         let Some(wanted) = number.and_then(|number| replicas.candidate(number)) else { return };
+        if replicas.are_first(self.list.len()) {
+            self.list = SmallVec::from_slice(replicas.drawn(&self.list));
+        }
         if self.list.iter().all(|drawn| drawn.endpoint.id != id) {
             // Whoever makes room for it is drawn too: then those that stay are as good a sample as they all were.
             let place = fastrand::usize(..self.list.len());
             if let Some(place) = self.list.get_mut(place) {
                 *place = wanted;
             }
-            replicas.all = OnceLock::new();
         }
+        (replicas.drawn, replicas.all) = (OnceLock::new(), OnceLock::new());
     }
 }

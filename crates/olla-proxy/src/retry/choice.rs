@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -97,15 +96,18 @@ impl<'c, 'f> Choice<'c, 'f> {
         let Some(pick) = pick.filter(|pick| !is_second_rate(Some(*pick))) else { return false };
         let is_home = |pinned: Pinned| pick.reason == Reason::Pinned || self.tried.contains(pinned.position);
         // What has one choice has none; and whether a home has too much to do, the mean of all loads says.
+        let Some(picked) = self.list.get(pick.position) else { return true };
         pick.reason != Reason::OnlyCandidate
             && self.hint.pinned.is_none_or(is_home)
-            && !self.list.get(pick.position).is_some_and(Candidate::is_cold)
+            && !picked.is_cold()
+            && (!self.candidates.are_first(self.list.len()) || picked.is_idle(self.hint.now))
     }
 
-    /// Chooses among all from now on; returns whether they are more.
+    /// Chooses among more from now on; returns whether there are more.
     fn widen(&mut self) -> bool {
-        let few = mem::replace(&mut self.list, self.candidates.all());
-        few.len() < self.list.len()
+        let few = self.list.len();
+        self.list = self.candidates.wider(few);
+        few < self.list.len()
     }
 
     fn may_try(&self, ticket: &Ticket) -> bool {

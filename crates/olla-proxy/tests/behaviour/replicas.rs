@@ -56,6 +56,7 @@ async fn endpoints_of(stage: &Stage) -> Vec<String> {
 #[derive(Debug)]
 struct Watching {
     choices: Option<usize>,
+    at_first: Option<usize>,
     shown: Mutex<Vec<usize>>,
 }
 
@@ -68,6 +69,10 @@ impl Strategy for Watching {
         self.choices.unwrap_or(usize::MAX)
     }
 
+    fn choices_at_first(&self) -> usize {
+        self.at_first.unwrap_or(self.choices())
+    }
+
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {
         self.shown.lock().unwrap().push(candidates.len());
         Balancer::LeastConnections.pick(candidates, tried, hint)
@@ -76,7 +81,12 @@ impl Strategy for Watching {
 
 /// Lets a strategy choose that is content with so many, and returns it.
 fn watch(stage: &mut Stage, choices: Option<usize>) -> Arc<Watching> {
-    let watching = Arc::new(Watching { choices, shown: Mutex::default() });
+    watch_at_first(stage, choices, None)
+}
+
+/// The same for one that looks for an idle one among so many at first.
+fn watch_at_first(stage: &mut Stage, choices: Option<usize>, at_first: Option<usize>) -> Arc<Watching> {
+    let watching = Arc::new(Watching { choices, at_first, shown: Mutex::default() });
     let proxy = Proxy::builder(Arc::clone(&stage.fleet), Arc::new(Profiles::builtin()));
     stage.proxy = proxy.strategy(Arc::clone(&watching) as _).build();
     watching
@@ -98,6 +108,29 @@ async fn a_strategy_is_shown_as_many_as_it_is_content_with() {
         endpoint_of(&stage).await;
         assert_eq!(watching.shown(), [shown], "{choices:?}");
     }
+}
+
+#[tokio::test]
+async fn a_few_are_enough_if_one_of_them_is_idle_and_the_others_drawn_are_others() {
+    let backend = Backend::answering(ok("{}")).await;
+    let mut stage = plan(&backend).start();
+    let watching = watch_at_first(&mut stage, Some(8), Some(3));
+
+    endpoint_of(&stage).await;
+    assert_eq!(watching.shown(), [3]);
+
+    let mut busy: Vec<_> = (0..MANY).map(|number| enter(&stage, number)).collect();
+    endpoint_of(&stage).await;
+    assert_eq!(watching.shown(), [3, 8]);
+
+    // One of them at least is among all but one.
+    busy.truncate(MANY - 8);
+    let shown_all = watch_at_first(&mut stage, Some(MANY - 1), Some(3));
+    for _ in 0..10 {
+        let chosen: usize = endpoint_of(&stage).await[1..].parse().unwrap();
+        assert!(chosen >= MANY - 8, "{chosen} is busy");
+    }
+    assert!(shown_all.shown().iter().all(|shown| [3, MANY - 1].contains(shown)));
 }
 
 #[tokio::test]
