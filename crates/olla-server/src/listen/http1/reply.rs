@@ -34,6 +34,8 @@ pub(super) struct Reply<B> {
     /// What is left of the body.
     body: Option<B>,
     ending: Ending,
+    /// Whether the body has broken off. Nothing may follow, and least of all what ends it.
+    is_broken: bool,
     keeps_alive: bool,
 }
 
@@ -107,7 +109,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
             (true, true) => b"connection: keep-alive\r\n\r\n",
             (true, false) => b"\r\n",
         });
-        let mut reply = Self { body: has_body.then_some(body), ending, keeps_alive };
+        let mut reply = Self { body: has_body.then_some(body), ending, is_broken: false, keeps_alive };
         reply.end_where_it_does(outbox);
         reply
     }
@@ -139,10 +141,11 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
                 Poll::Ready(None) if !matches!(self.ending, Ending::Length(1..)) => {
                     self.end(&HeaderMap::new(), outbox);
                 }
-                Poll::Ready(None | Some(Err(_))) => {
-                    return Gathered::Broken { by_reset: matches!(self.ending, Ending::Close) };
-                }
+                Poll::Ready(None | Some(Err(_))) => (self.body, self.is_broken) = (None, true),
             }
+        }
+        if self.is_broken {
+            return Gathered::Broken { by_reset: matches!(self.ending, Ending::Close) };
         }
         Gathered::All
     }

@@ -149,6 +149,26 @@ async fn what_breaks_off_does_not_look_complete_and_what_was_good_of_it_arrives(
 }
 
 #[tokio::test]
+async fn what_has_broken_off_stays_broken_however_slowly_the_client_reads() {
+    for request in [LAST, OLD] {
+        let body = || Response::new(Script::of([Step::Data("x".repeat(3_000).into()), Step::Break]));
+        let (mut client, mut connection) = connection(always(body), 100);
+        client.write_all(request).await.unwrap();
+        let mut received = vec![];
+        let serve = async {
+            let ended = poll_fn(|cx| connection.poll(cx)).await;
+            drop(connection);
+            ended
+        };
+
+        let (ended, read) = tokio::join!(serve, client.read_to_end(&mut received));
+
+        assert!(read.is_ok() && matches!(ended, Err(Broken::Response { .. })), "{ended:?}");
+        assert!(received.ends_with(b"xxx") || received.ends_with(b"xxx\r\n"));
+    }
+}
+
+#[tokio::test]
 async fn nothing_follows_what_was_announced() {
     let body = || with_length("3", Response::new(Script::of([data("hello"), data("again")])));
 
