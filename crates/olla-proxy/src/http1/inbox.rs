@@ -40,6 +40,13 @@ impl Inbox {
         self.room = self.room.max(room);
     }
 
+    /// Lets go of a large buffer of which all has been used: it would stay for as long as there is any room left in it.
+    pub fn let_go(&mut self) {
+        if self.bytes.is_empty() && self.room > LEAST_ROOM {
+            self.bytes = BytesMut::new();
+        }
+    }
+
     /// Receives what there is, and returns how much, in bytes; zero at the end.
     ///
     /// # Errors
@@ -67,5 +74,46 @@ impl Inbox {
 impl Default for Inbox {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_room_follows_what_arrives() {
+        let (mut client, mut socket) = tokio::io::duplex(1 << 20);
+        let mut inbox = Inbox::new();
+        client.write_all(&[b'x'; 100_000]).await.unwrap();
+
+        let mut reads = vec![];
+        while inbox.bytes.len() < 100_000 {
+            reads.push(poll_fn(|cx| inbox.poll_fill(&mut socket, cx)).await.unwrap());
+        }
+        assert!(reads[0] < 3_000 && reads.len() < 10 && reads[reads.len() - 2] > 20_000, "{reads:?}");
+
+        inbox.expect(1 << 30);
+        assert_eq!(inbox.room, MOST_ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_large_buffer_that_has_been_used_does_not_stay() {
+        let (mut client, mut socket) = tokio::io::duplex(1 << 20);
+        let mut inbox = Inbox::new();
+        inbox.expect(100_000);
+        client.write_all(&[b'x'; 50_000]).await.unwrap();
+        poll_fn(|cx| inbox.poll_fill(&mut socket, cx)).await.unwrap();
+
+        inbox.let_go();
+        let body = inbox.bytes.split().freeze();
+        inbox.let_go();
+
+        assert_eq!((body.len(), inbox.bytes.capacity()), (50_000, 0));
+        assert!(body.is_unique());
     }
 }

@@ -219,6 +219,10 @@ where
                 None => Poll::Pending,
             };
         };
+        // A stream may take its time.
+        if let Some(link) = &mut self.link {
+            link.inbox.let_go();
+        }
         let manner = Manner { keeps_alive: manner.keeps_alive && *is_read && !self.is_last, ..*manner };
         let reply = Reply::begin(answered, manner, &mut self.outbox);
         Poll::Ready(State::Replying { reply, is_read: *is_read })
