@@ -33,7 +33,7 @@ use crate::dispatch::Dispatch;
 /// What a listener grants its clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// Time for a request head to arrive, from its first byte.
+    /// Time for a request head to arrive, from its first byte; the first one's, from the beginning of the connection.
     pub(crate) head: Duration,
     /// Time a connection may be idle between requests.
     pub(crate) idle: Duration,

@@ -84,9 +84,7 @@ impl Tracked {
         if tracked.nature.announce_in.is_some() {
             tracked.custody.settle_in();
         }
-        if tracked.body.is_end_stream() && !tracked.lacks_end() {
-            tracked.end(clock::instant());
-        }
+        tracked.notice_end(clock::instant());
         tracked
     }
 
@@ -98,6 +96,19 @@ impl Tracked {
     /// Returns whether it must not end here: neither the end of its format nor an error has been seen.
     fn lacks_end(&self) -> bool {
         self.nature.ending.is_some() && !self.custody.has_told_error()
+    }
+
+    /// Ends with the last frame, where there is no need to ask for more: whoever knows the length does not.
+    fn notice_end(&mut self, now: Instant) {
+        if !self.body.is_end_stream() {
+            return;
+        }
+        if !self.lacks_end() {
+            self.end(now);
+        } else if self.nature.has_length {
+            self.custody.breaks(Failure::Truncated);
+            self.state = State::Aborting(Failure::Truncated);
+        }
     }
 
     fn end(&mut self, now: Instant) {
@@ -184,9 +195,7 @@ impl Body for Tracked {
                     }
                 }
                 self.watch.saw_frame();
-                if self.body.is_end_stream() && !self.lacks_end() {
-                    self.end(now);
-                }
+                self.notice_end(now);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => self.fail(failure, cx),

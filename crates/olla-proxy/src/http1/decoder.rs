@@ -10,7 +10,11 @@ use super::{Malformed, ends_lines};
 
 /// Reads one body.
 #[derive(Debug)]
-pub struct Decoder(Place);
+pub struct Decoder {
+    place: Place,
+    /// Bytes of chunk extensions so far.
+    extensions: usize,
+}
 
 /// Where a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,9 @@ pub enum Decoded {
 
 /// The line with the size of a chunk and its extensions, in bytes,
 const LONGEST_LINE: usize = 4 * 1024;
-/// and all trailers of a body.
+/// all extensions of a body, which nobody asks for and nobody reads,
+const LONGEST_EXTENSIONS: usize = 16 * 1024;
+/// and all its trailers.
 const LONGEST_TRAILERS: usize = 16 * 1024;
 const MOST_TRAILERS: usize = 32;
 /// Longer chunks are not joined to those before: copying them would cost more than a frame.
@@ -66,24 +72,25 @@ impl Decoder {
     /// Returns one for a body of this length.
     #[must_use]
     pub fn new(length: Length) -> Self {
-        Self(match length {
+        let place = match length {
             Length::Exact(0) => Place::Done,
             Length::Exact(bytes) => Place::Rest(bytes),
             Length::Chunked => Place::ChunkSize,
             Length::UntilClose => Place::UntilClose,
-        })
+        };
+        Self { place, extensions: 0 }
     }
 
     /// Returns whether the body has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.0 == Place::Done
+        self.place == Place::Done
     }
 
     /// Returns how many bytes are to come, where that is known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        match self.0 {
+        match self.place {
             Place::Rest(bytes) => Some(bytes),
             Place::Done => Some(0),
             Place::UntilClose
@@ -98,7 +105,7 @@ impl Decoder {
     /// Returns whether the end of the connection is the end of the body.
     #[must_use]
     pub fn ends_with_connection(&self) -> bool {
-        matches!(self.0, Place::UntilClose | Place::Done)
+        matches!(self.place, Place::UntilClose | Place::Done)
     }
 
     /// Takes the next of it off what was received.
@@ -106,14 +113,14 @@ impl Decoder {
     /// # Errors
     /// Fails where what was received is no part of such a body; all that was good of it has been returned by then.
     pub fn decode(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
-        match self.0 {
+        match self.place {
             Place::Done => Ok(Decoded::End),
             Place::Broken => Err(Malformed),
             Place::UntilClose | Place::Rest(_) if received.is_empty() => Ok(Decoded::Nothing),
             Place::UntilClose => Ok(Decoded::Data(received.split().freeze())),
             Place::Rest(left) => {
                 let taken = left.min(received.len() as u64);
-                self.0 = if taken == left { Place::Done } else { Place::Rest(left - taken) };
+                self.place = if taken == left { Place::Done } else { Place::Rest(left - taken) };
                 Ok(Decoded::Data(received.split_to(taken as usize).freeze()))
             }
             Place::ChunkSize | Place::Chunk(_) | Place::ChunkEnd => self.chunks(received),
@@ -126,14 +133,18 @@ impl Decoder {
         let (mut begin, mut end, mut at) = (0, 0, 0);
         loop {
             let rest = received.get(at..).unwrap_or_default();
-            match self.0 {
+            match self.place {
                 Place::ChunkSize => match chunk_size(rest) {
                     Ok(None) => break,
-                    Ok(Some((size, line))) => {
-                        self.0 = if size == 0 { Place::Trailers } else { Place::Chunk(size) };
+                    Ok(Some((size, line, extension))) => {
+                        self.place = if size == 0 { Place::Trailers } else { Place::Chunk(size) };
                         at += line;
+                        self.extensions += extension;
+                        if self.extensions > LONGEST_EXTENSIONS {
+                            self.place = Place::Broken;
+                        }
                     }
-                    Err(Malformed) => self.0 = Place::Broken,
+                    Err(Malformed) => self.place = Place::Broken,
                 },
                 Place::Chunk(left) => {
                     let taken = left.min(rest.len() as u64) as usize;
@@ -147,22 +158,22 @@ impl Decoder {
                     }
                     end += taken;
                     at += taken;
-                    self.0 = match left - taken as u64 {
+                    self.place = match left - taken as u64 {
                         0 => Place::ChunkEnd,
                         left => Place::Chunk(left),
                     };
                 }
                 Place::ChunkEnd => match rest {
                     [b'\r', b'\n', ..] => {
-                        self.0 = Place::ChunkSize;
+                        self.place = Place::ChunkSize;
                         at += 2;
                     }
                     [] | [b'\r'] => break,
-                    _ => self.0 = Place::Broken,
+                    _ => self.place = Place::Broken,
                 },
                 // Usually there are none, and the body ends here.
                 Place::Trailers if rest.starts_with(b"\r\n") => {
-                    self.0 = Place::Done;
+                    self.place = Place::Done;
                     at += 2;
                 }
                 Place::Trailers | Place::Done | Place::Broken | Place::Rest(_) | Place::UntilClose => break,
@@ -171,7 +182,7 @@ impl Decoder {
         let mut taken = received.split_to(at);
         taken.truncate(end);
         taken.advance(begin);
-        match self.0 {
+        match self.place {
             // What is good of it comes first.
             _ if end > begin => Ok(Decoded::Data(taken.freeze())),
             Place::Done => Ok(Decoded::End),
@@ -197,13 +208,13 @@ impl Decoder {
             Ok(_) | Err(_) => return Err(Malformed),
         };
         received.advance(len);
-        self.0 = Place::Done;
+        self.place = Place::Done;
         Ok(if trailers.is_empty() { Decoded::End } else { Decoded::Trailers(trailers) })
     }
 }
 
-/// Reads `1a;extension`, and returns the size and the length of the line.
-fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
+/// Reads `1a;extension`, and returns the size, the length of the line, and that of what stands behind the size.
+fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize, usize)>, Malformed> {
     let Some(feed) = memchr(b'\n', received) else {
         return if received.len() < LONGEST_LINE { Ok(None) } else { Err(Malformed) };
     };
@@ -215,7 +226,7 @@ fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     match rest.trim_ascii() {
         // To some, a carriage return ends a line.
         _ if memchr(b'\r', rest).is_some() => Err(Malformed),
-        [] | [b';', ..] if feed < LONGEST_LINE => Ok(Some((size, feed + 1))),
+        [] | [b';', ..] if feed < LONGEST_LINE => Ok(Some((size, feed + 1, rest.len()))),
         _ => Err(Malformed),
     }
 }
@@ -327,6 +338,9 @@ mod tests {
     fn what_never_ends_is_given_up() {
         assert_eq!(chunked(&"0".repeat(LONGEST_LINE)).end, Some(Err(Malformed)));
         assert_eq!(chunked(&format!("1;{}", "x".repeat(LONGEST_LINE))).end, Some(Err(Malformed)));
+        let extended = format!("1;{}\r\nx\r\n", "x".repeat(LONGEST_EXTENSIONS / 8 - 1));
+        assert_eq!(chunked(&extended.repeat(8)).end, None);
+        assert_eq!(chunked(&extended.repeat(9)).end, Some(Err(Malformed)));
         let long = format!("0\r\na: {}", "x".repeat(LONGEST_TRAILERS));
         assert_eq!(chunked(&long).end, Some(Err(Malformed)));
         assert_eq!(chunked(&format!("{long}\r\n\r\n")).end, Some(Err(Malformed)));

@@ -20,7 +20,7 @@ use tokio::{net::TcpStream, sync::watch, task::unconstrained, time::Instant};
 
 use super::{
     Patience, Protocols,
-    http1::{self, Broken, Link, Refused},
+    http1::{self, Link, Refused},
     http2::{Activity, Watched},
     watchdog::Watchdog,
 };
@@ -73,7 +73,7 @@ pub(super) async fn serve(
         Connection::Http2(Box::pin(protocols.http2.serve_connection(io, streams)), activity)
     } else {
         let answer = move |request| requests.answer(request);
-        Connection::Http1(http1::Connection::new(link, answer, protocols.most_head_bytes))
+        Connection::Http1(http1::Connection::new(link, answer, has_begun, protocols.most_head_bytes))
     };
     let mut signal = stop.clone();
     // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
@@ -89,7 +89,9 @@ pub(super) async fn serve(
         if !stopped && is_news && stopping.as_mut().poll(cx).is_ready() {
             stopped = true;
             connection.stop();
-            return connection.poll(cx);
+            if let Poll::Ready(ended) = connection.poll(cx) {
+                return Poll::Ready(ended);
+            }
         }
         // Dropping the connection closes it; what the client did not take is lost to it.
         watchdog.poll_expired(cx, |patience| connection.expiry(patience)).map(Ok)
@@ -151,13 +153,7 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
-            Self::Http1(connection) => connection.poll(cx).map_err(|broken| {
-                if let (Broken::Response { by_reset: true }, Some(socket)) = (&broken, connection.socket()) {
-                    // If that fails, the connection is gone already.
-                    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
-                }
-                broken.into()
-            }),
+            Self::Http1(connection) => connection.poll(cx).map_err(Into::into),
             Self::Http2(connection, _) => connection.as_mut().poll(cx).map_err(Into::into),
         }
     }
@@ -173,8 +169,21 @@ where
     /// Ends the connection as soon as its requests are answered.
     fn stop(&mut self) {
         match self {
-            Self::Http1(connection) => connection.stop(has_begun),
+            Self::Http1(connection) => connection.stop(),
             Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+impl<A> Drop for Connection<A> {
+    /// Whatever ends a connection within a response that only its end would end, the client must see it break.
+    fn drop(&mut self) {
+        if let Self::Http1(connection) = self
+            && connection.would_look_complete()
+            && let Some(socket) = connection.socket()
+        {
+            // If that fails, the connection is gone already.
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
         }
     }
 }

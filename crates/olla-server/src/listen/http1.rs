@@ -45,6 +45,8 @@ pub(super) struct Connection<S, A, F, B> {
     /// The socket; not here while it is lent to the body of a request.
     link: Option<Link<S>>,
     answer: A,
+    /// Whether a client has said something that has not been heard of yet.
+    is_asking: fn(&S) -> bool,
     state: State<S, F, B>,
     outbox: Outbox,
     most_head_bytes: usize,
@@ -81,16 +83,32 @@ enum State<S, F, B> {
 pub(super) enum Broken {
     #[error(transparent)]
     Socket(#[from] io::Error),
-    #[error("a response broke off")]
-    Response {
-        /// The client would take a close for the end of the response.
-        by_reset: bool,
-    },
+    #[error("the response broke off")]
+    Response,
+    #[error("the client left before it had its response")]
+    Left,
 }
 
 const LONGEST_LINGER: Duration = Duration::from_secs(5);
 
 // === impl Connection ===
+
+impl<S, A, F, B> Connection<S, A, F, B> {
+    /// Returns when the client will have been waited for too long.
+    pub(super) fn expiry(&self, patience: Patience) -> Option<Instant> {
+        self.link.as_ref().and_then(|link| link.expiry(patience))
+    }
+
+    /// Returns the socket, unless it is lent.
+    pub(super) fn socket(&self) -> Option<&S> {
+        self.link.as_ref().map(|link| &link.socket)
+    }
+
+    /// Returns whether a response is under way that would look complete if the connection were closed now.
+    pub(super) fn would_look_complete(&self) -> bool {
+        matches!(&self.state, State::Replying { reply, .. } if reply.ends_with_connection())
+    }
+}
 
 impl<S, A, F, B> Connection<S, A, F, B>
 where
@@ -99,18 +117,17 @@ where
     F: Future<Output = Result<Answered<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    pub(super) fn new(link: Link<S>, answer: A, most_head_bytes: usize) -> Self {
-        let state = State::Waiting { looked_at: 0 };
-        Self { link: Some(link), answer, state, outbox: Outbox::default(), most_head_bytes, is_last: false }
+    pub(super) fn new(link: Link<S>, answer: A, is_asking: fn(&S) -> bool, most_head_bytes: usize) -> Self {
+        let (link, outbox, state) = (Some(link), Outbox::default(), State::Waiting { looked_at: 0 });
+        Self { link, answer, is_asking, state, outbox, most_head_bytes, is_last: false }
     }
 
-    /// Ends the connection as soon as all requests are answered that have come; `is_asking` says whether one has that
-    /// has not been heard of yet.
-    pub(super) fn stop(&mut self, is_asking: impl FnOnce(&S) -> bool) {
+    /// Ends the connection as soon as all requests are answered that have come.
+    pub(super) fn stop(&mut self) {
         self.is_last = true;
         if let (State::Waiting { .. }, Some(link)) = (&self.state, &self.link)
             && link.inbox.bytes.is_empty()
-            && !is_asking(&link.socket)
+            && !(self.is_asking)(&link.socket)
         {
             self.state = State::Ended;
         }
@@ -127,16 +144,6 @@ where
                 State::Ended => return Poll::Ready(Ok(())),
             };
         }
-    }
-
-    /// Returns when the client will have been waited for too long.
-    pub(super) fn expiry(&self, patience: Patience) -> Option<Instant> {
-        self.link.as_ref().and_then(|link| link.expiry(patience))
-    }
-
-    /// Returns the socket, unless it is lent.
-    pub(super) fn socket(&self) -> Option<&S> {
-        self.link.as_ref().map(|link| &link.socket)
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<State<S, F, B>, Broken>> {
@@ -206,7 +213,8 @@ where
         };
         let answered = Pin::new(answer).poll(cx);
         let is_over = loan.as_ref().is_some_and(Loan::is_over);
-        if (answered.is_ready() || is_over)
+        // Where nobody receives the body any more, nobody would see that the client leaves.
+        if (answered.is_ready() || is_over || loan.as_ref().is_some_and(Loan::is_forsaken))
             && let Some(link) = loan.take().and_then(Loan::call_back)
         {
             self.link = Some(link);
@@ -235,17 +243,18 @@ where
         loop {
             let gathered = reply.gather(&mut self.outbox, cx);
             if self.outbox.poll_send(link, cx)?.is_pending() {
-                return link.poll_left(cx).map(|()| Ok(State::Ended));
+                return link.poll_left(cx).map(|()| Err(Broken::Left));
             }
             match gathered {
                 Gathered::Enough => {}
-                Gathered::Some => return link.poll_left(cx).map(|()| Ok(State::Ended)),
-                Gathered::Broken { by_reset } => return Poll::Ready(Err(Broken::Response { by_reset })),
+                Gathered::Some => return link.poll_left(cx).map(|()| Err(Broken::Left)),
+                Gathered::Broken => return Poll::Ready(Err(Broken::Response)),
                 Gathered::All => break,
             }
         }
         let is_asked = !link.inbox.bytes.is_empty();
-        if reply.keeps_alive() && (is_asked || !self.is_last) {
+        // Whoever has been told that it may ask again may have done so.
+        if reply.keeps_alive() && (is_asked || !self.is_last || (self.is_asking)(&link.socket)) {
             link.answered();
             return Poll::Ready(Ok(State::Waiting { looked_at: 0 }));
         }

@@ -48,6 +48,10 @@ pub(super) fn take(received: &mut BytesMut, news: usize, most_bytes: usize) -> R
     while received.starts_with(b"\r\n") {
         received.advance(2);
     }
+    // Whoever speaks something else, such as TLS, is told at once; and what is no end of a line here ends none later.
+    if !matches!(**received, [] | [b'\r']) && !received.first().is_some_and(|first| is_token(*first)) {
+        return Err(Refused::Malformed("it does not begin with a method"));
+    }
     // Without a line more, there is not more of a head: who sends byte by byte is not read byte by byte.
     let newest = received.get(received.len().saturating_sub(news)..).unwrap_or_default();
     if memchr(b'\n', newest).is_none() {
@@ -81,6 +85,11 @@ pub(super) fn take(received: &mut BytesMut, news: usize, most_bytes: usize) -> R
     parts.headers =
         headers.map_err(|_| Refused::Malformed("one of its header fields has no good name or value"))?;
     said.head(parts).map(Some)
+}
+
+/// Returns whether a method or a name may have this byte (RFC 9110 §5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 // === impl Said ===

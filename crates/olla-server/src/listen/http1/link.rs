@@ -89,7 +89,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Poll::Ready(Ok(received))
     }
 
-    /// Completes when the client has left. What it sends meanwhile is kept, up to a point: it is for later.
+    /// Completes when the client has left, as long as it has not sent too much ahead. What it sends meanwhile is kept: it
+    /// is for later.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Rarely is there anything: room for it is made when there is.
         let mut some = [MaybeUninit::uninit(); 256];

@@ -128,6 +128,11 @@ impl<S> Loan<S> {
         }
     }
 
+    /// Returns whether nobody is left who could receive the body.
+    pub(super) fn is_forsaken(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Takes the connection back.
     pub(super) fn call_back(self) -> Option<Link<S>> {
         let mut progress = self.lock();

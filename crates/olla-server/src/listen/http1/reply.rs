@@ -60,10 +60,7 @@ pub(super) enum Gathered {
     /// To be sent; that is all.
     All,
     /// To be sent, and then the connection has to be closed: what has been sent must not look complete.
-    Broken {
-        /// The client takes a close for the end of the body. It has to be a reset.
-        by_reset: bool,
-    },
+    Broken,
 }
 
 /// What a response says of itself.
@@ -75,6 +72,13 @@ struct Said {
 }
 
 // === impl Reply ===
+
+impl<B> Reply<B> {
+    /// Returns whether the client takes the end of the connection for the end of the body.
+    pub(super) fn ends_with_connection(&self) -> bool {
+        matches!(self.ending, Ending::Close)
+    }
+}
 
 impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
     /// Puts the head into the outbox.
@@ -132,22 +136,20 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
                         self.ending.push(data, outbox);
                         self.end_where_it_does(outbox);
                     }
+                    Err(_) if self.ending.lacks_bytes() => (self.body, self.is_broken) = (None, true),
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
                             self.end(&trailers, outbox);
                         }
                     }
                 },
-                Poll::Ready(None) if !matches!(self.ending, Ending::Length(1..)) => {
+                Poll::Ready(None) if !self.ending.lacks_bytes() => {
                     self.end(&HeaderMap::new(), outbox);
                 }
                 Poll::Ready(None | Some(Err(_))) => (self.body, self.is_broken) = (None, true),
             }
         }
-        if self.is_broken {
-            return Gathered::Broken { by_reset: matches!(self.ending, Ending::Close) };
-        }
-        Gathered::All
+        if self.is_broken { Gathered::Broken } else { Gathered::All }
     }
 
     /// Ends with the last byte, where there is no need to ask for more.
@@ -179,6 +181,10 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
 // === impl Ending ===
 
 impl Ending {
+    fn lacks_bytes(&self) -> bool {
+        matches!(self, Self::Length(1..))
+    }
+
     fn push(&mut self, mut data: Bytes, outbox: &mut Outbox) {
         match self {
             Self::Length(left) => {

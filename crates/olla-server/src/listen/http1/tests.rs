@@ -95,7 +95,7 @@ impl Body for Script {
 /// Returns both ends of a connection, which keeps so many bytes under way.
 fn connection<A: Fn(Asked) -> Answering>(answer: A, room: usize) -> (DuplexStream, Served<A>) {
     let (client, socket) = tokio::io::duplex(room);
-    (client, Connection::new(Link::new(socket), answer, MOST))
+    (client, Connection::new(Link::new(socket), answer, |_| false, MOST))
 }
 
 /// Sends these pieces, and returns all that comes back, and how the connection has ended.

@@ -133,19 +133,43 @@ async fn trailers_are_for_those_who_take_them() {
 
 #[tokio::test]
 async fn what_breaks_off_does_not_look_complete_and_what_was_good_of_it_arrives() {
-    for (request, response, expected, by_reset) in [
-        (GET, || Response::new(Script::of([data("hi"), Step::Break])), "2\r\nhi\r\n", false),
-        (GET, || with_length("5", Response::new(Script::of([data("hi"), Step::Break]))), "\r\n\r\nhi", false),
-        (GET, || with_length("5", Response::new(Script::of([data("hi")]))), "\r\n\r\nhi", false),
-        (OLD, || Response::new(Script::of([data("hi"), Step::Break])), "\r\n\r\nhi", true),
-    ] as [(_, fn() -> _, _, _); 4]
-    {
-        let (text, ended) = reply(request, response).await;
+    let trailers = || Step::Trailers(HeaderMap::new());
+    for (request, length, last, expected) in [
+        (GET, None, Some(Step::Break), "2\r\nhi\r\n"),
+        (GET, Some("5"), Some(Step::Break), "\r\n\r\nhi"),
+        (GET, Some("5"), None, "\r\n\r\nhi"),
+        (GET, Some("5"), Some(trailers()), "\r\n\r\nhi"),
+        (OLD, None, Some(Step::Break), "\r\n\r\nhi"),
+    ] {
+        let make = || {
+            let response = Response::new(Script::of([data("hi")].into_iter().chain(last.clone())));
+            if let Some(length) = length { with_length(length, response) } else { response }
+        };
+        let (text, ended) = reply(request, make).await;
 
         assert!(text.ends_with(expected), "{text}");
-        let Err(Broken::Response { by_reset: reset }) = ended else { panic!("{ended:?} after {text}") };
-        assert_eq!(reset, by_reset, "{text}");
+        assert!(matches!(ended, Err(Broken::Response)), "{ended:?} after {text}");
     }
+}
+
+#[tokio::test]
+async fn a_response_that_ends_with_its_connection_would_look_complete_until_it_is() {
+    let stream = || Response::new(Script::of([data("hi"), Step::Wait, Step::Wait]));
+    for (request, expected) in [(OLD, true), (GET, false)] {
+        let (mut client, mut connection) = connection(always(stream), 1 << 10);
+        client.write_all(request).await.unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+
+        assert!(connection.poll(&mut cx).is_pending());
+        assert_eq!(connection.would_look_complete(), expected);
+        drop(client);
+        assert!(matches!(connection.poll(&mut cx), Poll::Ready(Err(Broken::Left | Broken::Socket(_)))));
+        assert_eq!(connection.would_look_complete(), expected);
+    }
+    let (mut client, mut connection) = connection(always(stream), 1 << 10);
+    client.write_all(OLD).await.unwrap();
+    poll_fn(|cx| connection.poll(cx)).await.unwrap();
+    assert!(!connection.would_look_complete());
 }
 
 #[tokio::test]
@@ -163,7 +187,7 @@ async fn what_has_broken_off_stays_broken_however_slowly_the_client_reads() {
 
         let (ended, read) = tokio::join!(serve, client.read_to_end(&mut received));
 
-        assert!(read.is_ok() && matches!(ended, Err(Broken::Response { .. })), "{ended:?}");
+        assert!(read.is_ok() && matches!(ended, Err(Broken::Response)), "{ended:?}");
         assert!(received.ends_with(b"xxx") || received.ends_with(b"xxx\r\n"));
     }
 }

@@ -56,6 +56,37 @@ async fn what_can_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_read()
 }
 
 #[tokio::test]
+async fn who_speaks_something_else_is_told_at_once() {
+    for words in ["\x16\x03\x01", "\n", "\r\r", " GET", "\r\n\n"] {
+        let (mut client, mut connection) = connection(always(Response::default), 1 << 10);
+        client.write_all(words.as_bytes()).await.unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+
+        assert!(connection.poll(&mut cx).is_pending());
+
+        let mut told = [0; 12];
+        client.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 400", "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_is_noticed_though_nobody_wants_its_body() {
+    let ignoring = |asked: Asked| -> Answering {
+        drop(asked);
+        Box::pin(std::future::pending())
+    };
+    let (mut client, mut connection) = connection(ignoring, 1 << 10);
+    client.write_all(b"HEAD / HTTP/1.1\r\ncontent-length: 5\r\n\r\n").await.unwrap();
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(connection.poll(&mut cx).is_pending());
+
+    drop(client);
+
+    assert!(connection.poll(&mut cx).is_ready());
+}
+
+#[tokio::test]
 async fn heads_are_read_however_they_are_cut_and_only_so_far() {
     let most = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100));
     let too_many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101));
@@ -212,13 +243,14 @@ async fn who_has_asked_when_the_server_stops_is_answered_and_others_are_let_go()
         ("GET / HT", false, Some("close")),
     ] {
         let (mut client, mut connection) = connection(answer(), 1 << 10);
+        connection.is_asking = if asks { |_| true } else { |_| false };
         client.write_all(sent.as_bytes()).await.unwrap();
         let mut cx = Context::from_waker(std::task::Waker::noop());
         if sent.len() < 10 {
             assert!(connection.poll(&mut cx).is_pending());
         }
 
-        connection.stop(|_| asks);
+        connection.stop();
         let rest = "GET / HTTP/1.1\r\n\r\n".get(sent.len()..).unwrap();
         if expected.is_some() {
             client.write_all(rest.as_bytes()).await.unwrap();
