@@ -141,6 +141,38 @@ async fn stream_of(kind: &str, target: &str, content_type: &str, events: &'stati
 }
 
 #[tokio::test]
+async fn a_stream_that_is_as_long_as_it_says_and_lacks_its_end_counts_as_broken() {
+    let events = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
+    for (length, events) in [(events.len(), events), (0, "")] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n");
+        let backend = Backend::scripted(move |mut conn| {
+            let head = head.clone();
+            async move {
+                conn.request().await;
+                conn.send(&format!("{head}{events}")).await;
+                conn.cue().await;
+            }
+        })
+        .await;
+        let mut plan = crate::support::Plan::over(&[&backend]);
+        plan.kind(0, "vllm");
+        let stage = plan.start();
+
+        let mut wire = stage.wire().await;
+        let body = r#"{"model":"m"}"#;
+        let length = body.len();
+        wire.send(&format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+
+        wire.until(if events.is_empty() { "\r\n\r\n" } else { events }).await;
+        assert_broken(&stage.journal.only().await);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_events_first_says_what_happened() {
     let body = stream("/v1/chat/completions", "text/event-stream", "data: {}\n\n").await;
 
