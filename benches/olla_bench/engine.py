@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from .machine import free_port, process, wait_for
+from .machine import free_port, process, wait_for, wait_until_open
 
 MODEL = "bench-model"
 TOKENS = 16
@@ -76,4 +76,6 @@ http {{
 """
     )
     stack.enter_context(process("nginx", "-c", str(work / "tls.conf"), log=work / "tls.log"))
+    # Who finds nobody there at first waits before it looks again.
+    wait_until_open(port)
     return Upstream((f"127.0.0.1:{port}",), tls=True)

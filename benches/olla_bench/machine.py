@@ -52,6 +52,18 @@ def process(*command: str, log: Path):
             child.wait()
 
 
+def wait_until_open(port: int, seconds: float = 30) -> None:
+    """Waits until somebody listens on a port."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                sys.exit(f"nobody listens on port {port} after {seconds:.0f} s")
+            time.sleep(0.02)
+
+
 def wait_for(url: str, seconds: float = 30) -> None:
     """Waits until a URL answers 200."""
     deadline = time.monotonic() + seconds
