@@ -30,6 +30,8 @@ pub(super) struct Head {
 #[derive(Debug, Default)]
 struct Said {
     length: Option<u64>,
+    /// Whether it stands there more than once.
+    repeats_length: bool,
     is_chunked: bool,
     closes: bool,
     keeps_alive: bool,
@@ -111,8 +113,9 @@ impl Said {
 
     fn has_length(&mut self, value: &HeaderValue) {
         match digits(value.as_bytes()) {
-            // The same length twice says nothing else than once.
-            Some(length) if *self.length.get_or_insert(length) == length => {}
+            Some(length) if self.length.is_none() => self.length = Some(length),
+            // Twice the same says nothing else than once.
+            Some(length) if self.length == Some(length) => self.repeats_length = true,
             Some(_) => self.contradiction = Some("it has two lengths (Content-Length)"),
             None => self.contradiction = Some("its Content-Length is no number"),
         }
@@ -126,7 +129,12 @@ impl Said {
     }
 
     /// RFC 9112 §6.3, §9.3.
-    fn head(self, parts: request::Parts) -> Result<Head, Refused> {
+    fn head(self, mut parts: request::Parts) -> Result<Head, Refused> {
+        if self.repeats_length
+            && let Some(length) = parts.headers.get(header::CONTENT_LENGTH).cloned()
+        {
+            parts.headers.insert(header::CONTENT_LENGTH, length);
+        }
         let is_11 = parts.version == Version::HTTP_11;
         let contradiction = match self {
             // Some would go by the length, and take what follows for a request.
