@@ -60,7 +60,8 @@ pub(crate) fn take(runners: &[Runner<'_>]) -> Option<usize> {
     }
 }
 
-fn read<'a>(runners: &[Runner<'a>]) -> SmallVec<[Lane<'a>; 32]> {
+// alloc: none up to 8, as many as are drawn of many.
+fn read<'a>(runners: &[Runner<'a>]) -> SmallVec<[Lane<'a>; 8]> {
     let origin = runners.first().map_or(0, |r| r.endpoint.live.turn().load(Relaxed));
     let lanes = runners.iter().map(|runner| {
         let turn = runner.endpoint.live.turn();
@@ -107,6 +108,11 @@ fn close_gaps(lanes: &mut [Lane<'_>]) {
 }
 
 fn next<'l, 'a>(lanes: &'l [Lane<'a>]) -> Option<&'l Lane<'a>> {
+    let (first, others) = lanes.split_first()?;
+    if others.iter().all(|other| other.weight == first.weight) {
+        // With one stride for all, the one that is furthest behind is eligible, and ends first.
+        return lanes.iter().min_by_key(|lane| (lane.lead, lane.position));
+    }
     let total: i128 = lanes.iter().map(|lane| lane.weight).sum();
     let moment: i128 = lanes.iter().map(|lane| lane.weight * lane.lead).sum();
     lanes
