@@ -1,9 +1,11 @@
 //! HTTP/1.1 with keep-alive and pipelining, and HTTP/2 with prior knowledge, on one port.
 
+use std::io::ErrorKind;
+
 use http::{Request, Version};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use olla_sim::{Engine, Kind};
+use olla_sim::{Engine, Fault, Kind, Scope};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -100,6 +102,27 @@ async fn bytes_behind_a_request_do_not_hold_back_its_answer() {
     timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("a head at once").unwrap();
 
     assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_sees_that_a_stream_breaks_off() {
+    let fault = Fault::CloseAfter { bytes: 300, framed: None };
+    let engine = engines::start(engine("sim", Kind::Vllm).fault(fault.on(Scope::Inference))).await;
+    let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
+    olla.ready().await;
+    let chat = streamed_chat(MODEL).to_string();
+    let length = chat.len();
+    let post =
+        format!("POST /v1/chat/completions HTTP/1.0\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
+    let mut stream = TcpStream::connect(olla.address()).await.unwrap();
+
+    stream.write_all(post.as_bytes()).await.unwrap();
+    let mut received = vec![];
+    let ended = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("an end");
+
+    let received = String::from_utf8_lossy(&received);
+    assert!(received.contains("connection: close\r\n") && received.contains("\r\n\r\ndata: "), "{received}");
+    assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset), "{received}");
 }
 
 #[tokio::test]
