@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,30 +53,37 @@ def process(*command: str, log: Path):
             child.wait()
 
 
-def wait_until_open(port: int, seconds: float = 30) -> None:
+def wait_until_open(port: int) -> None:
     """Waits until somebody listens on a port."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                sys.exit(f"nobody listens on port {port} after {seconds:.0f} s")
-            time.sleep(0.02)
+
+    def is_open() -> bool:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+
+    wait_until(is_open, f"nobody listens on port {port}")
 
 
-def wait_for(url: str, seconds: float = 30) -> None:
+def wait_for(url: str) -> None:
     """Waits until a URL answers 200."""
+
+    def answers() -> bool:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+
+    wait_until(answers, f"{url} did not answer")
+
+
+def wait_until(holds: Callable[[], bool], otherwise: str, seconds: float = 30) -> None:
+    """Waits until something holds that fails as long as nobody is there, or exits with what is said otherwise."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as reply:
-                if reply.status == 200:
-                    return
+            if holds():
+                return
         except OSError:
             pass
         if time.monotonic() > deadline:
-            sys.exit(f"{url} did not answer within {seconds:.0f} s")
+            sys.exit(f"{otherwise} within {seconds:.0f} s")
         time.sleep(0.02)
 
 

@@ -6,6 +6,7 @@ use http::{Request, Version};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use olla_sim::{Engine, Fault, Kind, Scope};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -23,6 +24,13 @@ async fn serving() -> (Olla, Engine) {
     let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
     olla.ready().await;
     (olla, engine)
+}
+
+/// A chat as it is sent.
+fn posted(version: &str, chat: &Value) -> String {
+    let chat = chat.to_string();
+    let length = chat.len();
+    format!("POST /v1/chat/completions {version}\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}")
 }
 
 #[tokio::test]
@@ -65,10 +73,7 @@ async fn keeps_a_connection_for_many_requests() {
 #[tokio::test]
 async fn answers_pipelined_requests_in_order() {
     let (olla, _engine) = serving().await;
-    let chat = chat(MODEL).to_string();
-    let length = chat.len();
-    let post =
-        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
+    let post = posted("HTTP/1.1", &chat(MODEL));
     let last = "GET /version HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let mut stream = TcpStream::connect(olla.address()).await.unwrap();
 
@@ -90,10 +95,7 @@ async fn bytes_behind_a_request_do_not_hold_back_its_answer() {
     let engine = engines::start(engine("sim", Kind::Vllm).early_head(true).ttft(PATIENCE * 2)).await;
     let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
     olla.ready().await;
-    let chat = streamed_chat(MODEL).to_string();
-    let length = chat.len();
-    let post =
-        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
+    let post = posted("HTTP/1.1", &streamed_chat(MODEL));
     let mut stream = TcpStream::connect(olla.address()).await.unwrap();
 
     // The tokens take longer than this test waits: what comes is the head, flushed by itself.
@@ -110,10 +112,7 @@ async fn a_client_of_http_1_0_sees_that_a_stream_breaks_off() {
     let engine = engines::start(engine("sim", Kind::Vllm).fault(fault.on(Scope::Inference))).await;
     let olla = Setup::config(&format!("endpoints:\n{}", entry("one", &engine, "vllm"))).start().await;
     olla.ready().await;
-    let chat = streamed_chat(MODEL).to_string();
-    let length = chat.len();
-    let post =
-        format!("POST /v1/chat/completions HTTP/1.0\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{chat}");
+    let post = posted("HTTP/1.0", &streamed_chat(MODEL));
     let mut stream = TcpStream::connect(olla.address()).await.unwrap();
 
     stream.write_all(post.as_bytes()).await.unwrap();

@@ -105,8 +105,9 @@ pub fn wall() -> SystemTime {
 }
 
 /// Returns the time since the beginning of 1970; zero before.
-pub(crate) fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+#[must_use]
+pub fn since_1970() -> Duration {
+    wall().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Drop for Flow {

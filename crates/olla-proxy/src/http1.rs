@@ -9,9 +9,9 @@ mod inbox;
 mod joined;
 
 pub use decoder::{Decoded, Decoder, Length};
-pub use fields::{Spans, digits, ends_lines, lists, span};
+pub use fields::{Spans, digits, ends_lines, lists, push_field, push_length, span};
 pub use inbox::Inbox;
-pub use joined::poll_write;
+pub use joined::{Pieces, poll_write, unsent};
 
 /// What is no message of HTTP/1.1, or none that can be understood in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

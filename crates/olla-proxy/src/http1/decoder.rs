@@ -3,10 +3,11 @@
 //! Whatever has arrived is handed on at once, and in one piece: small chunks that have come together are joined.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
+use http_body::SizeHint;
 use memchr::memchr;
 
-use super::{Malformed, ends_lines};
+use super::{Malformed, Spans, ends_lines};
 
 /// Reads one body.
 #[derive(Debug)]
@@ -87,18 +88,18 @@ impl Decoder {
         self.place == Place::Done
     }
 
-    /// Returns how many bytes are to come, where that is known.
+    /// Returns how many bytes are to come, as far as that is known.
     #[must_use]
-    pub fn remaining(&self) -> Option<u64> {
+    pub fn size_hint(&self) -> SizeHint {
         match self.place {
-            Place::Rest(bytes) => Some(bytes),
-            Place::Done => Some(0),
+            Place::Rest(bytes) => SizeHint::with_exact(bytes),
+            Place::Done => SizeHint::with_exact(0),
             Place::UntilClose
             | Place::ChunkSize
             | Place::Chunk(_)
             | Place::ChunkEnd
             | Place::Trailers
-            | Place::Broken => None,
+            | Place::Broken => SizeHint::default(),
         }
     }
 
@@ -196,18 +197,19 @@ impl Decoder {
 
     fn trailers(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
-        let (len, trailers) = match httparse::parse_headers(received, &mut fields) {
+        let (len, spans) = match httparse::parse_headers(received, &mut fields) {
             Ok(httparse::Status::Complete((len, fields)))
                 if len <= LONGEST_TRAILERS && ends_lines(&received[..len]) =>
             {
-                (len, trailers(fields)?)
+                (len, Spans::of(received, fields))
             }
             Ok(httparse::Status::Partial) if received.len() < LONGEST_TRAILERS => {
                 return Ok(Decoded::Nothing);
             }
             Ok(_) | Err(_) => return Err(Malformed),
         };
-        received.advance(len);
+        self.place = Place::Broken;
+        let trailers = spans.read(&received.split_to(len).freeze(), 0, |_, _| {})?;
         self.place = Place::Done;
         Ok(if trailers.is_empty() { Decoded::End } else { Decoded::Trailers(trailers) })
     }
@@ -229,15 +231,6 @@ fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize, usize)>, Malformed>
         [] | [b';', ..] if feed < LONGEST_LINE => Ok(Some((size, feed + 1, rest.len()))),
         _ => Err(Malformed),
     }
-}
-
-fn trailers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
-    let mut trailers = HeaderMap::new();
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        trailers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?);
-    }
-    Ok(trailers)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memchr_iter;
 use smallvec::SmallVec;
 
@@ -44,6 +44,22 @@ impl Spans {
         }
         Ok(headers)
     }
+}
+
+/// Writes a field line.
+pub fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    let name = name.as_str();
+    head.reserve(name.len() + value.len() + 4);
+    // Not in a loop: what stands between is no call then.
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Writes how long a body is, in bytes.
+pub fn push_length(head: &mut Vec<u8>, length: u64) {
+    push_field(head, &header::CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes());
 }
 
 /// Returns where a part of these bytes stands in them.
@@ -88,6 +104,16 @@ mod tests {
         {
             assert_eq!(ends_lines(text.as_bytes()), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_field_is_a_line() {
+        let mut head = vec![];
+
+        push_field(&mut head, &header::VIA, b"x");
+        push_length(&mut head, 17);
+
+        assert_eq!(head, b"via: x\r\ncontent-length: 17\r\n");
     }
 
     #[test]

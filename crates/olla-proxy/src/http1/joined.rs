@@ -7,15 +7,32 @@ use std::{
     task::{Context, Poll},
 };
 
+use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
 /// Most bytes that are joined. On Linux, to send 800 bytes takes 0.24 µs less when they are one piece than when they
 /// are two, their copy included; with 8 KiB the difference is gone.
 const MOST: usize = 4 * 1024;
 
+/// Pieces of one write.
+const PIECES: usize = 16;
+
+/// What goes into one write.
+pub type Pieces<'p> = SmallVec<[IoSlice<'p>; PIECES]>;
+
 thread_local! {
     // alloc: once for each thread.
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns what of these parts has not been sent, as much as goes into one write; nothing when all has been.
+pub fn unsent<'p>(parts: impl IntoIterator<Item = &'p [u8]>, mut sent: u64) -> Pieces<'p> {
+    let rest = parts.into_iter().filter_map(|part| {
+        let skipped = sent.min(part.len() as u64);
+        sent -= skipped;
+        part.get(skipped as usize..).filter(|rest| !rest.is_empty())
+    });
+    rest.take(PIECES).map(IoSlice::new).collect()
 }
 
 /// Writes what the socket takes of the pieces, and returns how many bytes that are.
@@ -62,6 +79,21 @@ mod tests {
         let mut arrived = vec![];
         to.read_to_end(&mut arrived).await.unwrap();
         (count, arrived)
+    }
+
+    #[test]
+    fn what_has_been_sent_is_left_out() {
+        let parts = || [&b"head"[..], b"", b"body", b"\r\n"];
+        for (sent, expected) in
+            [(0, &["head", "body", "\r\n"][..]), (3, &["d", "body", "\r\n"]), (8, &["\r\n"]), (10, &[])]
+        {
+            let rest = unsent(parts(), sent);
+            assert!(
+                rest.iter().map(|piece| &**piece).eq(expected.iter().map(|text| text.as_bytes())),
+                "{sent}"
+            );
+        }
+        assert_eq!(unsent([&b"x"[..]; 40], 0).len(), PIECES);
     }
 
     #[tokio::test]

@@ -93,6 +93,6 @@ impl Body for Incoming {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.decoder.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.decoder.size_hint()
     }
 }

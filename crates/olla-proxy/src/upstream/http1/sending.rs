@@ -1,7 +1,7 @@
 //! A request on its way into a socket: head and body in as few writes as it takes them in.
 
 use std::{
-    io::{self, IoSlice},
+    io, iter,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -20,9 +20,6 @@ pub(super) struct Sending {
     is_flushed: bool,
 }
 
-/// Pieces in one write.
-const PIECES: usize = 16;
-
 // === impl Sending ===
 
 impl Sending {
@@ -40,17 +37,11 @@ impl Sending {
         let is_ours = |name: &HeaderName| *name == header::HOST || *name == header::CONTENT_LENGTH;
         let passed_on = request.headers.iter().filter(|(name, _)| !is_ours(name));
         for (name, value) in passed_on.chain(request.added.iter().map(|field| (&field.name, &field.value))) {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                head.extend_from_slice(part);
-            }
+            http1::push_field(head, name, value.as_bytes());
         }
         // Where a body is usual, some servers insist on being told that there is none (RFC 9110 §8.6).
         if body.len() > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
-            let mut digits = itoa::Buffer::new();
-            let length = digits.format(body.len());
-            for part in [header::CONTENT_LENGTH.as_str(), ": ", length, "\r\n"] {
-                head.extend_from_slice(part.as_bytes());
-            }
+            http1::push_length(head, body.len());
         }
         head.extend_from_slice(b"\r\n");
     }
@@ -71,9 +62,8 @@ impl Sending {
         S: AsyncWrite + Unpin,
     {
         while self.sent < self.len() {
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let count = self.rest(&mut pieces);
-            let written = http1::poll_write(Pin::new(&mut *socket), cx, &pieces[..count]);
+            let pieces = http1::unsent(iter::once(&*self.head).chain(self.body.chunks()), self.sent);
+            let written = http1::poll_write(Pin::new(&mut *socket), cx, &pieces);
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written as u64,
@@ -89,22 +79,6 @@ impl Sending {
 
     fn len(&self) -> u64 {
         self.head.len() as u64 + self.body.len()
-    }
-
-    /// Fills in what has not been sent, and returns how many pieces that are.
-    fn rest<'s>(&'s self, pieces: &mut [IoSlice<'s>; PIECES]) -> usize {
-        let mut sent = self.sent;
-        let unsent = std::iter::once(&*self.head).chain(self.body.chunks()).filter_map(|part| {
-            let skipped = sent.min(part.len() as u64);
-            sent -= skipped;
-            part.get(skipped as usize..).filter(|rest| !rest.is_empty())
-        });
-        let mut count = 0;
-        for (piece, rest) in pieces.iter_mut().zip(unsent) {
-            *piece = IoSlice::new(rest);
-            count += 1;
-        }
-        count
     }
 }
 

@@ -16,12 +16,11 @@ thread_local! {
 
 /// Writes the field.
 pub(super) fn push_field(text: &mut Vec<u8>) {
-    let time = clock::wall();
-    let unix_seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let since_1970 = clock::since_1970();
     LINE.with_borrow_mut(|line| {
-        if line.unix_seconds != unix_seconds || line.text.is_empty() {
-            let text = format!("date: {}\r\n", httpdate::fmt_http_date(time));
-            *line = Line { unix_seconds, text };
+        if line.unix_seconds != since_1970.as_secs() || line.text.is_empty() {
+            let text = format!("date: {}\r\n", httpdate::fmt_http_date(UNIX_EPOCH + since_1970));
+            *line = Line { unix_seconds: since_1970.as_secs(), text };
         }
         text.extend_from_slice(line.text.as_bytes());
     });

@@ -104,23 +104,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Poll::Pending
     }
 
-    /// Writes what the socket takes, and returns how many bytes that are; never zero.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, piece: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, piece);
-        self.wrote(polled)
-    }
-
-    /// The same for pieces.
-    pub(super) fn poll_write_pieces(
+    /// Writes what the socket takes of the pieces, and returns how many bytes that are; never zero.
+    pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = http1::poll_write(Pin::new(&mut self.socket), cx, pieces);
-        self.wrote(polled)
-    }
-
-    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if polled.is_pending() {
             self.blocked_since.get_or_insert_with(clock::instant);
             return Poll::Pending;
@@ -196,7 +186,8 @@ mod tests {
         let (mut client, socket) = tokio::io::duplex(4);
         let mut link = Link::new(socket);
         link.asked();
-        let mut write = async |words: &[u8]| poll_fn(|cx| Poll::Ready(link.poll_write(cx, words))).await;
+        let mut write =
+            async |words: &[u8]| poll_fn(|cx| Poll::Ready(link.poll_write(cx, &[IoSlice::new(words)]))).await;
 
         assert!(write(b"full").await.is_ready());
         assert!(write(b"more").await.is_pending());
@@ -204,7 +195,7 @@ mod tests {
         assert!(write(b"more").await.is_pending());
         assert_eq!(expires_in(&link), Some(10));
         client.read_exact(&mut [0; 4]).await.unwrap();
-        poll_fn(|cx| link.poll_write(cx, b"more")).await.unwrap();
+        poll_fn(|cx| link.poll_write(cx, &[IoSlice::new(b"more")])).await.unwrap();
         assert_eq!(expires_in(&link), None);
     }
 }

@@ -1,11 +1,12 @@
 //! What is on its way into the socket: heads and small pieces in one buffer, large pieces as they are.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use olla_proxy::http1;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::link::Link;
@@ -20,7 +21,7 @@ pub(super) struct Outbox {
     /// then what ends them.
     end: &'static [u8],
     /// How many of all have been sent.
-    sent: usize,
+    sent: u64,
 }
 
 /// Longer pieces are not copied,
@@ -56,27 +57,16 @@ impl Outbox {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        if self.large.is_empty() {
-            while let Some(rest) = self.small.get(self.sent..).filter(|rest| !rest.is_empty()) {
-                self.sent += ready!(link.poll_write(cx, rest))?;
-            }
-        }
-        while !self.large.is_empty() {
-            let mut sent = self.sent;
-            let pieces = [&*self.small, &*self.large, self.end].map(|part| {
-                let rest = part.get(sent..).unwrap_or_default();
-                sent = sent.saturating_sub(part.len());
-                IoSlice::new(rest)
-            });
-            if pieces.iter().all(|piece| piece.is_empty()) {
-                self.large = Bytes::new();
+        loop {
+            let pieces = http1::unsent([&*self.small, &*self.large, self.end], self.sent);
+            if pieces.is_empty() {
                 break;
             }
-            self.sent += ready!(link.poll_write_pieces(cx, &pieces))?;
+            self.sent += ready!(link.poll_write(cx, &pieces))? as u64;
         }
         self.small.clear();
         self.small.shrink_to(ENOUGH);
-        (self.end, self.sent) = (&[], 0);
+        (self.large, self.end, self.sent) = (Bytes::new(), &[], 0);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,6 +1,7 @@
 //! The body of a request: what came with its head, or received when it is asked for.
 
 use std::{
+    io::IoSlice,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -106,9 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for Receiving<S> {
         match &self.0 {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Lent(loan) => match &*loan.lock() {
-                Progress::Lent(lent) => {
-                    lent.decoder.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
-                }
+                Progress::Lent(lent) => lent.decoder.size_hint(),
                 Progress::Over => SizeHint::with_exact(0),
                 Progress::Answered => SizeHint::default(),
             },
@@ -162,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lent<S> {
                 Err(_) => return Poll::Ready(Some(Err(Broken::Malformed))),
             }
             while !self.prompt.is_empty() {
-                let Ok(written) = ready!(self.link.poll_write(cx, self.prompt)) else {
+                let Ok(written) = ready!(self.link.poll_write(cx, &[IoSlice::new(self.prompt)])) else {
                     return Poll::Ready(Some(Err(Broken::CutShort)));
                 };
                 self.prompt = self.prompt.get(written..).unwrap_or_default();

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 use http_body::Body;
 use olla_proxy::{
     Answered,
-    http1::{digits, lists},
+    http1::{digits, lists, push_field, push_length},
 };
 
 use super::{date, outbox::Outbox};
@@ -89,7 +89,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
         let text = outbox.text();
         push_status_line(text, head.status);
         let said = push_fields(text, &head, has_body);
-        added.iter().for_each(|(name, value)| push_field(text, name.as_str(), value.as_bytes()));
+        added.iter().for_each(|(name, value)| push_field(text, name, value.as_bytes()));
         if !said.dates {
             date::push_field(text);
         }
@@ -171,7 +171,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
             let text = outbox.text();
             text.extend_from_slice(b"0\r\n");
             for (name, value) in trailers.iter().filter(|(name, _)| announced.contains(name)) {
-                push_field(text, name.as_str(), value.as_bytes());
+                push_field(text, name, value.as_bytes());
             }
             text.extend_from_slice(b"\r\n");
         }
@@ -240,22 +240,10 @@ fn push_fields(text: &mut Vec<u8>, head: &response::Parts, has_body: bool) -> Sa
             _ => true,
         };
         if passes {
-            push_field(text, name.as_str(), value.as_bytes());
+            push_field(text, name, value.as_bytes());
         }
     }
     said
-}
-
-fn push_field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
-    text.reserve(name.len() + value.len() + 4);
-    text.extend_from_slice(name.as_bytes());
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value);
-    text.extend_from_slice(b"\r\n");
-}
-
-fn push_length(text: &mut Vec<u8>, length: u64) {
-    push_field(text, header::CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(length).as_bytes());
 }
 
 /// Writes the line with the size of a chunk.
