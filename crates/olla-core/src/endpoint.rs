@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{BaseUrl, Glob, KindId, Model, PathRules, PlacementRules, Target};
+use crate::{BaseUrl, Glob, KindId, Model, PathRules, PlacementRules, Target, lasting};
 
 /// The priority of an endpoint that sets none.
 pub const DEFAULT_PRIORITY: u32 = 100;
@@ -15,8 +15,8 @@ pub const DEFAULT_PRIORITY: u32 = 100;
 pub struct EndpointSpec {
     /// Unique name, shown to users.
     pub name: Arc<str>,
-    /// `name`, ready to be a header value.
-    pub name_value: HeaderValue,
+    /// `name` in visible ASCII, as headers show it.
+    pub shown: &'static str,
     /// Where it is.
     pub base: BaseUrl,
     /// Its kind; `None` asks discovery to recognise it.
@@ -83,10 +83,9 @@ impl EndpointSpec {
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, base: BaseUrl) -> Self {
         let name = name.into();
-        let printable: String = name.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+        let shown: String = name.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
         Self {
-            name_value: HeaderValue::from_str(&printable)
-                .unwrap_or_else(|_| HeaderValue::from_static("endpoint")),
+            shown: lasting(&shown),
             name,
             base,
             kind: None,

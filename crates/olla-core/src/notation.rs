@@ -1,7 +1,7 @@
 //! How sizes, ages and moments are written in documents, and how backends' moments are read.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -60,20 +60,22 @@ pub fn rfc3339(moment: SystemTime) -> String {
 /// Writes an address, without a port.
 #[must_use]
 pub fn address(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => dotted(address),
-        IpAddr::V6(address) => address.to_string(),
-    }
+    let mut text = Vec::with_capacity("255.255.255.255".len());
+    push_address(&mut text, address);
+    String::from_utf8(text).unwrap_or_default()
 }
 
-/// What the general formatter takes ten times as long for.
-fn dotted(address: Ipv4Addr) -> String {
-    let mut text = String::with_capacity("255.255.255.255".len());
-    for (n, octet) in address.octets().into_iter().enumerate() {
-        text.push_str(if n == 0 { "" } else { "." });
-        text.push_str(itoa::Buffer::new().format(octet));
+/// Writes an address behind other text. For those of IPv4 the general formatter takes ten times as long.
+pub fn push_address(text: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (n, octet) in address.octets().into_iter().enumerate() {
+                text.extend_from_slice(if n == 0 { b"" } else { b"." });
+                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+        }
+        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
     }
-    text
 }
 
 /// Reads a moment as backends write it, in RFC 3339 or as Unix seconds in decimal, as Unix seconds. Moments

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use smallvec::SmallVec;
 
 use crate::{Affinity, Endpoint, Failure, Fault, ModelLive};
@@ -16,7 +16,7 @@ use crate::{Affinity, Endpoint, Failure, Fault, ModelLive};
 #[non_exhaustive]
 pub struct RequestRecord {
     /// The request's identity, as in `X-Olla-Request-ID`.
-    pub id: HeaderValue,
+    pub id: Arc<str>,
     /// When the request head arrived.
     pub started: SystemTime,
     /// Request method.
@@ -99,7 +99,7 @@ pub trait Recorder: Send + Sync {
 impl RequestRecord {
     /// Starts the record of a request that has just arrived.
     #[must_use]
-    pub fn start(id: HeaderValue, method: Method, uri: Uri, client: Option<IpAddr>, now: SystemTime) -> Self {
+    pub fn start(id: Arc<str>, method: Method, uri: Uri, client: Option<IpAddr>, now: SystemTime) -> Self {
         Self {
             id,
             started: now,

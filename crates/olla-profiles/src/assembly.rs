@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use olla_core::{KindId, PathRules};
+use olla_core::{KindId, PathRules, lasting};
 
 use crate::{
     Detection, ListShape, Names, OpenAiShape, Profile, ProfileProblem, Spoken, WireFormat,
@@ -139,8 +139,8 @@ pub(crate) fn compile(
     let (formats, older) = (draft.formats, draft.older_messages);
     let mut profile = Profile {
         id,
+        shown: lasting(&draft.name),
         name: draft.name.into(),
-        name_value: draft.name_value,
         display_name: draft.display_name,
         prefixes: draft.prefixes,
         openai_compatible: draft.openai_compatible,

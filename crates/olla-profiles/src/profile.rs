@@ -21,8 +21,8 @@ pub struct Profile {
     pub id: KindId,
     /// Canonical name.
     pub name: Arc<str>,
-    /// `name`, ready to be a header value.
-    pub name_value: HeaderValue,
+    /// `name`, as headers show it.
+    pub shown: &'static str,
     /// Name for people.
     pub display_name: String,
     /// URL segments after `/olla/` that lead to this kind; also names for it in the configuration.

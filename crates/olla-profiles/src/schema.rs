@@ -35,7 +35,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) file: &'a str,
     pub(crate) text: &'a str,
     pub(crate) name: String,
-    pub(crate) name_value: HeaderValue,
     pub(crate) display_name: String,
     pub(crate) prefixes: Vec<Box<str>>,
     pub(crate) openai_compatible: bool,
@@ -137,13 +136,12 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
     let answers = answers::read(r, root.get("answers"));
     let refuses = answers::refusals(r, root.get("refuses"));
     let hints = hints(r, root.get("models"));
-    let (name, name_value) = name(r, root)?;
+    let name = name(r, root)?;
     let display_name = r.text(root.get("display_name")).unwrap_or_else(|| name.clone());
     Some(Draft {
         file,
         text,
         name,
-        name_value,
         display_name,
         prefixes,
         openai_compatible: api.openai_compatible,
@@ -170,16 +168,14 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
     })
 }
 
-fn name(r: &mut Reader<'_>, root: &Node<'_>) -> Option<(String, HeaderValue)> {
+fn name(r: &mut Reader<'_>, root: &Node<'_>) -> Option<String> {
     let node = r.required(root, "name")?;
     let name = r.text(Some(node.clone()))?;
-    match HeaderValue::from_str(&name) {
-        Ok(value) if is_segment(&name) && !RESERVED_NAMES.contains(&&*name) => Some((name, value)),
-        _ => {
-            r.problem(&node, NOT_A_NAME);
-            None
-        }
+    if !is_segment(&name) || RESERVED_NAMES.contains(&&*name) {
+        r.problem(&node, NOT_A_NAME);
+        return None;
     }
+    Some(name)
 }
 
 fn routing(r: &mut Reader<'_>, node: Option<Node<'_>>) -> (Vec<Box<str>>, Option<bool>) {

@@ -129,7 +129,9 @@ impl Explanation {
                 (None, None) => "routed",
             },
             reason: decision
-                .map(|decision| String::from_utf8_lossy(decision.reason.as_bytes()).into())
+                .map(|decision| {
+                    String::from_utf8_lossy(decision.reason.clone().into_header().as_bytes()).into()
+                })
                 .unwrap_or_default(),
             error,
             asks_anew: false,

@@ -5,76 +5,39 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use olla_translate::Dialect;
 use smallvec::SmallVec;
 
-pub(crate) const X_OLLA_REQUEST_ID: HeaderName = HeaderName::from_static("x-olla-request-id");
-pub(crate) const X_OLLA_ENDPOINT: HeaderName = HeaderName::from_static("x-olla-endpoint");
-pub(crate) const X_OLLA_BACKEND_TYPE: HeaderName = HeaderName::from_static("x-olla-backend-type");
-pub(crate) const X_OLLA_MODEL: HeaderName = HeaderName::from_static("x-olla-model");
-pub(crate) const X_OLLA_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-olla-response-time");
-pub(crate) const X_OLLA_ROUTING_STRATEGY: HeaderName = HeaderName::from_static("x-olla-routing-strategy");
-pub(crate) const X_OLLA_ROUTING_DECISION: HeaderName = HeaderName::from_static("x-olla-routing-decision");
-pub(crate) const X_OLLA_ROUTING_REASON: HeaderName = HeaderName::from_static("x-olla-routing-reason");
-pub(crate) const X_OLLA_STICKY_SESSION: HeaderName = HeaderName::from_static("x-olla-sticky-session");
-pub(crate) const X_OLLA_STICKY_KEY_SOURCE: HeaderName = HeaderName::from_static("x-olla-sticky-key-source");
-pub(crate) const X_OLLA_SESSION_ID: HeaderName = HeaderName::from_static("x-olla-session-id");
-pub(crate) const X_OLLA_MODE: HeaderName = HeaderName::from_static("x-olla-mode");
-pub(crate) const X_OLLA_TRANSLATION_DROPPED: HeaderName =
-    HeaderName::from_static("x-olla-translation-dropped");
-pub(crate) const X_OLLA_TOKEN_COUNT: HeaderName = HeaderName::from_static("x-olla-token-count");
-pub(crate) const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
-pub(crate) const X_PROXIED_BY: HeaderName = HeaderName::from_static("x-proxied-by");
-pub(crate) const X_MODEL: HeaderName = HeaderName::from_static("x-model");
+pub(crate) const X_OLLA_REQUEST_ID: &str = "x-olla-request-id";
+pub(crate) const X_OLLA_ENDPOINT: &str = "x-olla-endpoint";
+pub(crate) const X_OLLA_BACKEND_TYPE: &str = "x-olla-backend-type";
+pub(crate) const X_OLLA_MODEL: &str = "x-olla-model";
+pub(crate) const X_OLLA_RESPONSE_TIME: &str = "x-olla-response-time";
+pub(crate) const X_OLLA_ROUTING_STRATEGY: &str = "x-olla-routing-strategy";
+pub(crate) const X_OLLA_ROUTING_DECISION: &str = "x-olla-routing-decision";
+pub(crate) const X_OLLA_ROUTING_REASON: &str = "x-olla-routing-reason";
+pub(crate) const X_OLLA_STICKY_SESSION: &str = "x-olla-sticky-session";
+pub(crate) const X_OLLA_STICKY_KEY_SOURCE: &str = "x-olla-sticky-key-source";
+pub(crate) const X_OLLA_SESSION_ID: &str = "x-olla-session-id";
+pub(crate) const X_OLLA_MODE: &str = "x-olla-mode";
+pub(crate) const X_OLLA_TRANSLATION_DROPPED: &str = "x-olla-translation-dropped";
+pub(crate) const X_OLLA_TOKEN_COUNT: &str = "x-olla-token-count";
+pub(crate) const X_SERVED_BY: &str = "x-served-by";
+pub(crate) const X_PROXIED_BY: &str = "x-proxied-by";
+pub(crate) const X_MODEL: &str = "x-model";
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// How Anthropic's clients know a request.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+pub(crate) const REQUEST_ID: &str = "request-id";
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Whether the SDKs of OpenAI and Anthropic try again.
 pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(crate) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-
-/// A header field that Olla adds to a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Field {
-    pub(crate) name: HeaderName,
-    pub(crate) value: HeaderValue,
-    pub(crate) meeting: Meeting,
-}
-
-/// How a field that Olla adds meets one that is there already.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Meeting {
-    /// It takes its place.
-    Replaces,
-    /// It goes on with the chain (RFC 9110 §5.3).
-    Follows,
-    /// It is left out: trusted proxies have said the other.
-    Yields,
-}
-
-// === impl Field ===
-
-impl Field {
-    /// Adds it to headers that may have its like.
-    pub(crate) fn merge_into(self, headers: &mut HeaderMap) {
-        let Self { name, value, meeting } = self;
-        match meeting {
-            Meeting::Replaces => {
-                headers.insert(name, value);
-            }
-            Meeting::Follows => append_hop(headers, name, value),
-            Meeting::Yields => {
-                headers.entry(name).or_insert(value);
-            }
-        }
-    }
-}
+pub(crate) const X_REAL_IP: &str = "x-real-ip";
+pub(crate) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(crate) const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+pub(crate) const X_FORWARDED_HOST: &str = "x-forwarded-host";
+pub(crate) const VIA: &str = "via";
+pub(crate) const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
+pub(crate) const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
+pub(crate) const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 
 /// Returns whether a header concerns one connection only.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -118,20 +81,20 @@ pub(crate) fn is_of_forwarding(name: &HeaderName) -> bool {
 
 /// Every header that Olla adds for clients; browsers need them named (`Access-Control-Expose-Headers`).
 pub const OLLA_HEADERS: [HeaderName; 14] = [
-    X_OLLA_REQUEST_ID,
-    X_OLLA_ENDPOINT,
-    X_OLLA_BACKEND_TYPE,
-    X_OLLA_MODEL,
-    X_OLLA_RESPONSE_TIME,
-    X_OLLA_ROUTING_STRATEGY,
-    X_OLLA_ROUTING_DECISION,
-    X_OLLA_ROUTING_REASON,
-    X_OLLA_STICKY_SESSION,
-    X_OLLA_STICKY_KEY_SOURCE,
-    X_OLLA_SESSION_ID,
-    X_OLLA_MODE,
-    X_OLLA_TRANSLATION_DROPPED,
-    X_OLLA_TOKEN_COUNT,
+    HeaderName::from_static(X_OLLA_REQUEST_ID),
+    HeaderName::from_static(X_OLLA_ENDPOINT),
+    HeaderName::from_static(X_OLLA_BACKEND_TYPE),
+    HeaderName::from_static(X_OLLA_MODEL),
+    HeaderName::from_static(X_OLLA_RESPONSE_TIME),
+    HeaderName::from_static(X_OLLA_ROUTING_STRATEGY),
+    HeaderName::from_static(X_OLLA_ROUTING_DECISION),
+    HeaderName::from_static(X_OLLA_ROUTING_REASON),
+    HeaderName::from_static(X_OLLA_STICKY_SESSION),
+    HeaderName::from_static(X_OLLA_STICKY_KEY_SOURCE),
+    HeaderName::from_static(X_OLLA_SESSION_ID),
+    HeaderName::from_static(X_OLLA_MODE),
+    HeaderName::from_static(X_OLLA_TRANSLATION_DROPPED),
+    HeaderName::from_static(X_OLLA_TOKEN_COUNT),
 ];
 
 /// Removes headers that concern one connection only, and those that `Connection` names.
@@ -160,12 +123,7 @@ pub(crate) fn remove_all(headers: &mut HeaderMap, is_such: impl Fn(&HeaderName) 
     }
 }
 
-/// Adds ourselves to the chain of proxies (RFC 9110 §7.6.3).
-pub(crate) fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
-    append_hop(headers, header::VIA, via.clone());
-}
-
-/// Adds a hop to a chain, which may have come in several lines (RFC 9110 §5.3).
+/// Adds a hop to a chain, such as that of proxies (RFC 9110 §7.6.3), which may have come in several lines (§5.3).
 pub(crate) fn append_hop(headers: &mut HeaderMap, name: HeaderName, hop: HeaderValue) {
     if let header::Entry::Vacant(vacant) = headers.entry(&name) {
         vacant.insert(hop);
@@ -208,8 +166,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         let via = HeaderValue::from_static("1.1 olla/v1");
 
-        append_via(&mut headers, &via);
-        append_via(&mut headers, &via);
+        append_hop(&mut headers, header::VIA, via.clone());
+        append_hop(&mut headers, header::VIA, via);
 
         assert_eq!(headers[header::VIA], "1.1 olla/v1, 1.1 olla/v1");
     }

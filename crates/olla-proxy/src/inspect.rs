@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, header::CONTENT_ENCODING, request};
+use http::{HeaderMap, Method, header::CONTENT_ENCODING, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
@@ -42,8 +42,6 @@ pub(crate) struct Inbound {
 #[derive(Debug, Clone)]
 pub(crate) struct NamedModel {
     pub(crate) name: Arc<str>,
-    /// The name as a header value, if it can be one.
-    pub(crate) value: Option<HeaderValue>,
     span: Range<u64>,
     encoding: Encoding,
     /// Whether blanks stand around the name in the body.
@@ -191,7 +189,6 @@ impl NamedModel {
         let padded = name.len() < written.len();
         (!name.is_empty() && name.len() <= MAX_NAME).then(|| Self {
             name: name.into(),
-            value: HeaderValue::from_str(name).ok(),
             span,
             encoding,
             padded,

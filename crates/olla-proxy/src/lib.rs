@@ -30,6 +30,7 @@
 //! # Ok::<(), olla_core::UrlError>(())
 //! ```
 
+mod added;
 mod answered;
 mod body;
 mod candidates;
@@ -68,7 +69,8 @@ mod tongues;
 mod translate;
 mod upstream;
 
-pub use answered::{Added, Answered};
+pub use added::Added;
+pub use answered::Answered;
 pub use body::Body;
 pub use error::{Absence, Error, Jam};
 pub use explain::{Considered, Explanation, Question, Verdict};

@@ -1,5 +1,7 @@
 //! Turns a refusal into a response in the caller's dialect.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use olla_core::{Failure, Outcome};
@@ -7,7 +9,7 @@ use olla_translate::{Dialect, ErrorFacts};
 
 use crate::{
     Body, Error,
-    answered::Added,
+    added::{Added, Value},
     clock,
     headers::{REQUEST_ID, X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
@@ -61,10 +63,10 @@ impl Refusal {
     pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
         let Self { error, told, quota, dialect: own } = self;
         let mut response = response(&error, own.unwrap_or(dialect), ticket.id());
-        let mut added = Added::new();
-        added.push(X_SERVED_BY, product.served_by.clone());
+        let mut added = Added::with_capacity(8);
+        added.push(X_SERVED_BY, product.served_by);
         if let Some(told) = &told {
-            told.add_to(&mut added);
+            told.add_to(&mut added, &ticket);
         }
         add_quota(&mut added, quota);
         added.merge_into(response.headers_mut());
@@ -81,23 +83,24 @@ impl From<Error> for Refusal {
 
 /// Renders an error: its status, a JSON body in the caller's dialect, `Retry-After` where it helps.
 #[must_use]
-pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &HeaderValue) -> Response<Body> {
+pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &Arc<str>) -> Response<Body> {
     let message = error.to_string();
     let facts = ErrorFacts {
         status: error.status().as_u16(),
         code: error.code(),
         message: &message,
         param: error.param(),
-        request_id: request_id.to_str().ok(),
+        request_id: Some(&**request_id),
     };
     let body = dialect.error_body(&facts);
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = error.status();
+    let id = Value::Shared(Arc::clone(request_id)).into_header();
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_OLLA_REQUEST_ID, request_id.clone());
+    headers.insert(X_OLLA_REQUEST_ID, id.clone());
     if dialect == Dialect::Anthropic {
-        headers.insert(REQUEST_ID, request_id.clone());
+        headers.insert(REQUEST_ID, id);
     }
     if let Error::MethodNotAllowed { .. } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));

@@ -1,6 +1,7 @@
 //! A complete request body that can be sent more than once.
 
 use std::{
+    borrow::Cow,
     io::{self, Read},
     ops::Range,
 };
@@ -57,25 +58,26 @@ impl Replay {
         self.chunks.iter().map(|chunk| &**chunk)
     }
 
-    /// Returns the bytes of `range`, shared with the body where they lie in one chunk.
-    pub(crate) fn slice(&self, range: Range<u64>) -> Bytes {
-        let mut sliced = Self::default();
-        let mut offset = 0;
+    /// Returns the bytes of `range`.
+    pub(crate) fn slice(&self, range: Range<u64>) -> Cow<'_, [u8]> {
+        // alloc: only when the range was cut by a chunk's end.
+        let mut joined = Vec::new();
+        let (mut offset, wanted) = (0, range.end.min(self.len).saturating_sub(range.start) as usize);
         for chunk in &self.chunks {
             let end = range.end.saturating_sub(offset).min(chunk.len() as u64) as usize;
             let start = range.start.saturating_sub(offset).min(end as u64) as usize;
-            sliced.push_some(chunk.slice(start..end));
+            let part = chunk.get(start..end).unwrap_or_default();
+            if part.len() == wanted {
+                return Cow::Borrowed(part);
+            }
+            joined.extend_from_slice(part);
             offset += chunk.len() as u64;
         }
-        match sliced.chunks.as_slice() {
-            [one] => one.clone(),
-            // alloc: only when the range was cut by a chunk's end.
-            many => many.concat().into(),
-        }
+        Cow::Owned(joined)
     }
 
-    /// Returns all bytes, shared with the body where they lie in one chunk.
-    pub(crate) fn whole(&self) -> Bytes {
+    /// Returns all bytes.
+    pub(crate) fn whole(&self) -> Cow<'_, [u8]> {
         self.slice(0..self.len)
     }
 
@@ -157,7 +159,7 @@ mod tests {
             let mut read = String::new();
             body.reader().read_to_string(&mut read).unwrap();
             proptest::prop_assert_eq!(&read, &whole);
-            proptest::prop_assert_eq!(&body.slice(start as u64..end as u64), &whole[start..end]);
+            proptest::prop_assert_eq!(&*body.slice(start as u64..end as u64), &whole.as_bytes()[start..end]);
             let spliced = body.splice(start as u64..end as u64, Bytes::from(with.clone()));
 
             let expected = format!("{}{with}{}", &whole[..start], &whole[end..]);

@@ -3,6 +3,8 @@
 mod location;
 pub(crate) mod private;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
@@ -10,15 +12,14 @@ use olla_translate::{Dialect, Format, is_stream};
 
 use crate::{
     Answered, Body,
-    answered::Added,
+    added::{Added, Meeting, Value},
     body::{Ending, Limits, Nature, Tracked, Translated},
     clock,
     headers::*,
-    inspect::{Inbound, NamedModel},
+    inspect::Inbound,
     policy::Quota,
     responses::Rest,
     retry::Served,
-    rewrite::seconds,
     route,
     routing::Decision,
     shared::Shared,
@@ -47,7 +48,6 @@ pub(crate) struct Told {
     /// The format of a conversation.
     format: Option<Format>,
     decision: Option<Decision>,
-    model: Option<NamedModel>,
     session: Option<Settled>,
 }
 
@@ -93,12 +93,12 @@ impl Reply {
 
     /// Builds the response. The record is handed over when its body has ended.
     pub(crate) fn respond(self, shared: &Shared, ticket: Ticket) -> Answered<Body> {
-        let mut added = Added::new();
+        let mut added = Added::with_capacity(USUAL);
         add_quota(&mut added, self.quota);
         match self.content {
             Content::Own { document, content_type, is_estimate } => {
                 if is_estimate {
-                    added.push(X_OLLA_TOKEN_COUNT, HeaderValue::from_static("estimate"));
+                    added.push(X_OLLA_TOKEN_COUNT, "estimate");
                 }
                 own((document, content_type), added, shared, ticket)
             }
@@ -108,6 +108,8 @@ impl Reply {
 }
 
 const JSON: &str = "application/json";
+/// Fields that are usually added.
+const USUAL: usize = 14;
 
 fn own(
     (document, content_type): (Bytes, &'static str),
@@ -125,9 +127,9 @@ fn own(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    added.push(X_SERVED_BY, shared.settings.product.served_by.clone());
-    added.push(X_OLLA_REQUEST_ID, ticket.id().clone());
-    added.push(X_OLLA_RESPONSE_TIME, seconds(ticket.elapsed()));
+    added.push(X_SERVED_BY, shared.settings.product.served_by);
+    added.push(X_OLLA_REQUEST_ID, Value::Shared(Arc::clone(ticket.id())));
+    added.push(X_OLLA_RESPONSE_TIME, ticket.elapsed());
     ticket.finish(Outcome::Success, clock::instant());
     Answered { response, added }
 }
@@ -156,7 +158,7 @@ fn forward(
         let seconds = after.as_millis().div_ceil(1000).max(1);
         head.headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds as u64));
     }
-    told.add_to(&mut added);
+    told.add_to(&mut added, &ticket);
     told.add_mode(&mut added, plan.as_deref(), ticket.id());
     let added = added.meet(&mut head.headers);
     ticket.answered(head.status);
@@ -195,7 +197,7 @@ impl Told {
     pub(crate) fn new(inbound: &Inbound, decision: Option<Decision>) -> Self {
         let dialect = inbound.route.dialect;
         let format = inbound.route.format;
-        Self { dialect, format, decision, model: inbound.model.clone(), session: None }
+        Self { dialect, format, decision, session: None }
     }
 
     /// Tells what sticky sessions have made of the request too.
@@ -204,14 +206,14 @@ impl Told {
     }
 
     /// Adds `X-Olla-Routing-*`, `X-Olla-Model` and `X-Olla-Sticky-*`.
-    pub(crate) fn add_to(&self, added: &mut Added) {
+    pub(crate) fn add_to(&self, added: &mut Added, ticket: &Ticket) {
         if let Some(decision) = &self.decision {
-            added.push(X_OLLA_ROUTING_STRATEGY, HeaderValue::from_static(decision.strategy));
-            added.push(X_OLLA_ROUTING_DECISION, HeaderValue::from_static(decision.action));
+            added.push(X_OLLA_ROUTING_STRATEGY, decision.strategy);
+            added.push(X_OLLA_ROUTING_DECISION, decision.action);
             added.push(X_OLLA_ROUTING_REASON, decision.reason.clone());
         }
-        if let Some(value) = self.model.as_ref().and_then(|model| model.value.as_ref()) {
-            added.push(X_OLLA_MODEL, value.clone());
+        if let Some(model) = ticket.model().and_then(Value::shared) {
+            added.push(X_OLLA_MODEL, model);
         }
         if let Some(session) = &self.session {
             session.add_to(added);
@@ -219,20 +221,20 @@ impl Told {
     }
 
     /// Adds `X-Olla-Mode` and `X-Olla-Translation-Dropped`.
-    fn add_mode(&self, added: &mut Added, plan: Option<&Plan>, id: &HeaderValue) {
+    fn add_mode(&self, added: &mut Added, plan: Option<&Plan>, id: &Arc<str>) {
         let Some(plan) = plan else {
             // That others are passed on is a matter of course.
             if matches!(self.format, Some(Format::Messages | Format::Responses)) {
-                added.push(X_OLLA_MODE, HeaderValue::from_static("passthrough"));
+                added.push(X_OLLA_MODE, "passthrough");
             }
             return;
         };
-        added.push(X_OLLA_MODE, HeaderValue::from_static("translation"));
+        added.push(X_OLLA_MODE, "translation");
         if let Some(dropped) = &plan.dropped {
             added.push(X_OLLA_TRANSLATION_DROPPED, dropped.clone());
         }
         if plan.client_dialect() == Dialect::Anthropic {
-            added.push(REQUEST_ID, id.clone());
+            added.push(REQUEST_ID, Value::Shared(Arc::clone(id)));
         }
     }
 
@@ -258,19 +260,19 @@ pub(crate) fn is_open_stream(headers: &HeaderMap) -> bool {
 /// Adds `X-RateLimit-*`.
 pub(crate) fn add_quota(added: &mut Added, quota: Option<Quota>) {
     let Some(quota) = quota else { return };
-    added.push(X_RATELIMIT_LIMIT, HeaderValue::from(quota.limit));
-    added.push(X_RATELIMIT_REMAINING, HeaderValue::from(quota.remaining));
-    added.push(X_RATELIMIT_RESET, HeaderValue::from(quota.reset_unix_seconds));
+    added.push(X_RATELIMIT_LIMIT, u64::from(quota.limit));
+    added.push(X_RATELIMIT_REMAINING, u64::from(quota.remaining));
+    added.push(X_RATELIMIT_RESET, quota.reset_unix_seconds);
 }
 
 fn add_own(added: &mut Added, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {
     let product = &shared.settings.product;
-    added.push(X_SERVED_BY, product.served_by.clone());
-    added.push(header::VIA, product.via.clone());
-    added.push(X_OLLA_REQUEST_ID, ticket.id().clone());
-    added.push(X_OLLA_RESPONSE_TIME, seconds(ticket.heard_after()));
-    added.push(X_OLLA_ENDPOINT, endpoint.spec.name_value.clone());
+    added.push(X_SERVED_BY, product.served_by);
+    added.push_meeting(VIA, product.via, Meeting::Follows);
+    added.push(X_OLLA_REQUEST_ID, Value::Shared(Arc::clone(ticket.id())));
+    added.push(X_OLLA_RESPONSE_TIME, ticket.heard_after());
+    added.push(X_OLLA_ENDPOINT, endpoint.spec.shown);
     if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {
-        added.push(X_OLLA_BACKEND_TYPE, profile.name_value.clone());
+        added.push(X_OLLA_BACKEND_TYPE, profile.shown);
     }
 }

@@ -1,17 +1,17 @@
 //! Turns the client's request into the one a backend gets.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request, uri::PathAndQuery};
 use olla_core::{Endpoint, EndpointSpec};
 use smallvec::SmallVec;
 
 use crate::{
     Error,
+    added::{Added, Meeting, Value},
     headers::{
-        self, Field, Meeting, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY,
-        X_REAL_IP, is_credential,
+        self, VIA, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP,
+        is_credential,
     },
     inspect::Inbound,
     policy::{Asker, forwarded},
@@ -40,12 +40,9 @@ pub(crate) struct Outbound {
     inbound: Box<Inbound>,
     /// Removed from the headers; given to endpoints that forward them.
     credentials: SmallVec<[(HeaderName, HeaderValue); 2]>,
-    /// What Olla adds, where none of it meets its like in the headers: what only has to be written costs a map nothing.
-    added: Fields,
+    /// What Olla adds, where none of it meets its like in the headers.
+    added: Added,
 }
-
-// alloc: none, there are seven at most.
-type Fields = SmallVec<[Field; 7]>;
 
 // === impl Outbound ===
 
@@ -64,11 +61,13 @@ impl Outbound {
             headers.remove(header::EXPECT);
         }
         let credentials = if glance.has_credentials { take_credentials(headers) } else { SmallVec::new() };
-        let model = model.as_ref().and_then(|model| model.value.as_ref());
-        let mut added = Fields::new();
-        add_own(&mut added, (asker, host), product, model);
-        if headers.keys().any(|name| meets(name, &added)) {
-            merge(headers, added.drain(..), asker);
+        let model = model.as_ref().and_then(|model| Value::shared(&model.name));
+        let added = own_fields((asker, host), product, model).meet(headers);
+        // Whoever reads the older headers does without it.
+        if let Some(peer) =
+            asker.peer.filter(|_| glance.has_forwarding && headers.contains_key(header::FORWARDED))
+        {
+            headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
         }
         Self { inbound, credentials, added }
     }
@@ -81,7 +80,7 @@ impl Outbound {
     ) -> Result<OwnRequest<'o>, Error> {
         let spec = &endpoint.spec;
         let body = match &passage.plan {
-            Some(plan) => plan.body(passage.rename),
+            Some(plan) => Cow::Owned(plan.body(passage.rename)),
             None => self.body_for(passage.rename),
         };
         let target = self.target(endpoint, passage)?;
@@ -93,7 +92,7 @@ impl Outbound {
 
     /// Returns the headers for one endpoint, and what is to be added; the headers are everybody's where it needs none
     /// of its own.
-    fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> (Cow<'_, HeaderMap>, &[Field]) {
+    fn headers_for(&self, spec: &EndpointSpec, plan: Option<&Plan>) -> (Cow<'_, HeaderMap>, &Added) {
         let mut headers = Cow::Borrowed(&self.inbound.head.headers);
         if let Some(plan) = plan {
             plan.dress(headers.to_mut());
@@ -110,26 +109,25 @@ impl Outbound {
         }
         let Cow::Owned(own) = &mut headers else { return (headers, &self.added) };
         // What meets them here, the endpoint's configuration says.
-        for Field { name, value, .. } in &self.added {
-            own.entry(name).or_insert_with(|| value.clone());
-        }
-        (headers, &[])
+        self.added.complete(own);
+        (headers, Added::NONE)
     }
 
-    fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<PathAndQuery, Error> {
+    fn target(&self, endpoint: &Endpoint, passage: &Passage<'_>) -> Result<Cow<'_, PathAndQuery>, Error> {
         let (own, path) = (&self.inbound.route.rest, &*passage.path);
         if passage.plan.is_some() {
             // The query belongs to the client's dialect.
-            return self.join(endpoint, path);
+            return self.join(endpoint, path).map(Cow::Owned);
         }
-        match (path == own.path(), endpoint.spec.base.path()) {
-            (true, "") => Ok(own.clone()),
+        let joined = match (path == own.path(), endpoint.spec.base.path()) {
+            (true, "") => return Ok(Cow::Borrowed(own)),
             (true, _) => self.join(endpoint, own.as_str()),
             (false, _) => {
                 let query = own.query().map(|q| format!("?{q}")).unwrap_or_default();
                 self.join(endpoint, &format!("{path}{query}"))
             }
-        }
+        };
+        joined.map(Cow::Owned)
     }
 
     fn join(&self, endpoint: &Endpoint, target: &str) -> Result<PathAndQuery, Error> {
@@ -137,13 +135,14 @@ impl Outbound {
         spec.base.join(target, spec.preserve_path).map_err(|_| Error::BadPath)
     }
 
-    fn body_for(&self, rename: Option<&str>) -> Replay {
+    fn body_for(&self, rename: Option<&str>) -> Cow<'_, Replay> {
         let Inbound { body, model, .. } = &*self.inbound;
-        match (rename, model) {
-            (Some(name), Some(model)) => model.rename(body, name),
-            (None, Some(model)) => model.tidied(body).unwrap_or_else(|| body.clone()),
-            (_, None) => body.clone(),
-        }
+        let changed = match (rename, model) {
+            (Some(name), Some(model)) => Some(model.rename(body, name)),
+            (None, Some(model)) => model.tidied(body),
+            (_, None) => None,
+        };
+        changed.map_or(Cow::Borrowed(body), Cow::Owned)
     }
 
     /// Returns the size of the body as the client sent it.
@@ -188,67 +187,28 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
 }
 
 /// Says who asked, over what, for which host and for which model, and by way of whom.
-fn add_own(
-    fields: &mut Fields,
-    (asker, host): (Asker, Option<HeaderValue>),
-    product: &Product,
-    model: Option<&HeaderValue>,
-) {
-    use Meeting::{Follows, Replaces, Yields};
+fn own_fields((asker, host): (Asker, Option<HeaderValue>), product: &Product, model: Option<Value>) -> Added {
+    use Meeting::{Follows, Yields};
 
-    let peer = asker.peer.map(address);
-    let client = if asker.client == asker.peer { peer.clone() } else { asker.client.map(address) };
-    let mut add = |name, value, meeting| fields.push(Field { name, value, meeting });
-    add(X_PROXIED_BY, product.served_by.clone(), Replaces);
-    add(header::VIA, product.via.clone(), Follows);
-    if let Some(client) = client {
-        add(X_REAL_IP, client, Replaces);
+    let mut added = Added::with_capacity(7);
+    added.push(X_PROXIED_BY, product.served_by);
+    added.push_meeting(VIA, product.via, Follows);
+    if let Some(client) = asker.client {
+        added.push(X_REAL_IP, client);
     }
-    if let Some(peer) = peer {
-        add(X_FORWARDED_FOR, peer, Follows);
+    if let Some(peer) = asker.peer {
+        added.push_meeting(X_FORWARDED_FOR, peer, Follows);
     }
-    add(X_FORWARDED_PROTO, HeaderValue::from_static("http"), Yields);
+    added.push_meeting(X_FORWARDED_PROTO, "http", Yields);
     if let Some(host) = host {
-        add(X_FORWARDED_HOST, host, Yields);
+        added.push_meeting(X_FORWARDED_HOST, host, Yields);
     }
     if let Some(model) = model {
-        add(X_MODEL, model.clone(), Replaces);
+        added.push(X_MODEL, model);
     }
-}
-
-/// Returns whether a field of the client's has its like among those that are added.
-fn meets(name: &HeaderName, added: &[Field]) -> bool {
-    let is_chain = *name == header::VIA || *name == header::FORWARDED;
-    is_chain || (name.as_str().starts_with("x-") && added.iter().any(|field| field.name == *name))
-}
-
-/// Adds fields to headers that have some of them.
-fn merge(headers: &mut HeaderMap, fields: impl Iterator<Item = Field>, asker: Asker) {
-    fields.for_each(|field| field.merge_into(headers));
-    // Whoever reads the older headers does without it.
-    if let Some(peer) = asker.peer.filter(|_| headers.contains_key(header::FORWARDED)) {
-        headers::append_hop(headers, header::FORWARDED, forwarded::element(peer));
-    }
-}
-
-// alloc: an address as text; the value is new with each connection.
-fn address(address: IpAddr) -> HeaderValue {
-    let text = olla_core::address(address);
-    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("unknown"))
+    added
 }
 
 fn authority(uri: &http::Uri) -> Option<HeaderValue> {
     HeaderValue::from_str(uri.authority()?.as_str()).ok()
-}
-
-/// Formats a duration as `X-Olla-Response-Time` does: `0.341s`.
-pub(crate) fn seconds(elapsed: std::time::Duration) -> HeaderValue {
-    let (mut whole, mut thousandths) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let thousandths = thousandths.format(elapsed.subsec_millis());
-    let zeros = "00".get(thousandths.len() - 1..).unwrap_or_default();
-    let mut text = String::with_capacity(12);
-    for part in [whole.format(elapsed.as_secs()), ".", zeros, thousandths, "s"] {
-        text.push_str(part);
-    }
-    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("0.000s"))
 }

@@ -3,14 +3,17 @@
 
 use http::HeaderValue;
 
-use crate::settings::{Fallback, Routing};
+use crate::{
+    added::Value,
+    settings::{Fallback, Routing},
+};
 
 /// What `X-Olla-Routing-*` tell.
 #[derive(Debug, Clone)]
 pub(crate) struct Decision {
     pub(crate) strategy: &'static str,
     pub(crate) action: &'static str,
-    pub(crate) reason: HeaderValue,
+    pub(crate) reason: Value,
 }
 
 /// How the listings that a missing model gave rise to have ended.
@@ -90,22 +93,22 @@ pub(crate) const NOT_FOUND: &str = "model_not_found";
 
 impl Decision {
     pub(crate) fn routed(strategy: &'static str, reason: &'static str) -> Self {
-        Self { strategy, action: "routed", reason: HeaderValue::from_static(reason) }
+        Self { strategy, action: "routed", reason: reason.into() }
     }
 
     pub(crate) fn fallback(strategy: &'static str, reason: &'static str) -> Self {
-        Self { strategy, action: "fallback", reason: HeaderValue::from_static(reason) }
+        Self { strategy, action: "fallback", reason: reason.into() }
     }
 
     pub(crate) fn rejected(strategy: &'static str, reason: &'static str) -> Self {
-        Self { strategy, action: "rejected", reason: HeaderValue::from_static(reason) }
+        Self { strategy, action: "rejected", reason: reason.into() }
     }
 
     // alloc: requests for aliases only.
     pub(crate) fn alias(name: &str, endpoints: usize) -> Self {
         let reason = format!("alias {name:?} resolved to {endpoints} endpoint(s)");
         let reason = HeaderValue::try_from(reason).unwrap_or(HeaderValue::from_static("alias resolved"));
-        Self { strategy: "alias", action: "routed", reason }
+        Self { strategy: "alias", action: "routed", reason: reason.into() }
     }
 }
 

@@ -149,11 +149,10 @@ impl Encoding {
     /// Reads a name, if that is what these bytes are.
     pub(crate) fn decode(self, raw: &[u8]) -> Option<Cow<'_, str>> {
         match self {
-            Self::Json => serde_json::from_slice(raw)
-                .map(Cow::Borrowed)
-                // With escapes there is nothing to borrow.
-                .or_else(|_| serde_json::from_slice(raw).map(Cow::Owned))
-                .ok(),
+            Self::Json => match plain_string(raw) {
+                Some(plain) => Some(Cow::Borrowed(plain)),
+                None => serde_json::from_slice(raw).map(Cow::Owned).ok(),
+            },
             Self::Plain => std::str::from_utf8(raw).map(Cow::Borrowed).ok(),
             Self::Percent if raw.contains(&b'+') => {
                 let spaced: Vec<u8> = raw.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
@@ -172,6 +171,13 @@ impl Encoding {
         };
         Bytes::from(text)
     }
+}
+
+/// Returns what stands in a JSON string that says it in plain words, as nearly every one does.
+fn plain_string(raw: &[u8]) -> Option<&str> {
+    let inside = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    std::str::from_utf8(inside).ok().filter(|_| inside.iter().all(is_plain))
 }
 
 #[cfg(test)]

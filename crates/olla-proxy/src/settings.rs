@@ -2,9 +2,9 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use olla_balancer::Balancer;
-use olla_core::{EjectionRules, KeySource};
+use olla_core::{EjectionRules, KeySource, lasting};
 
 use crate::ConnectTimeouts;
 
@@ -190,8 +190,8 @@ pub struct OllamaClients {
 /// How this proxy names itself to clients and backends.
 #[derive(Debug, Clone)]
 pub struct Product {
-    pub(crate) served_by: HeaderValue,
-    pub(crate) via: HeaderValue,
+    pub(crate) served_by: &'static str,
+    pub(crate) via: &'static str,
 }
 
 // === impl Settings ===
@@ -327,11 +327,9 @@ impl Product {
     /// Names a version of Olla, as in `v1.2.3`. A version that cannot stand in a header is left out.
     #[must_use]
     pub fn new(version: &str) -> Self {
-        let value =
-            |text: String, bare| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(bare));
-        Self {
-            served_by: value(format!("Olla/{version}"), "Olla"),
-            via: value(format!("1.1 olla/{version}"), "1.1 olla"),
-        }
+        let version = Some(version).filter(|version| version.bytes().all(|byte| byte.is_ascii_graphic()));
+        let named =
+            |name: &str| version.map_or(lasting(name), |version| lasting(&format!("{name}/{version}")));
+        Self { served_by: named("Olla"), via: named("1.1 olla") }
     }
 }

@@ -16,7 +16,7 @@ use olla_balancer::Pinned;
 use olla_core::{Affinity, AffinityOutcome, KeySource};
 
 use crate::{
-    answered::Added,
+    added::Added,
     candidates::Candidates,
     headers::{X_OLLA_SESSION_ID, X_OLLA_STICKY_KEY_SOURCE, X_OLLA_STICKY_SESSION},
     inspect::Inbound,
@@ -181,9 +181,9 @@ impl Settled {
     /// Adds `X-Olla-Sticky-*`, and the session by the name that the client gave it.
     pub(crate) fn add_to(&self, added: &mut Added) {
         let Affinity { outcome, source } = self.affinity;
-        added.push(X_OLLA_STICKY_SESSION, HeaderValue::from_static(outcome.as_str()));
+        added.push(X_OLLA_STICKY_SESSION, outcome.as_str());
         if let Some(source) = source {
-            added.push(X_OLLA_STICKY_KEY_SOURCE, HeaderValue::from_static(source.as_str()));
+            added.push(X_OLLA_STICKY_KEY_SOURCE, source.as_str());
         }
         if let Some(id) = &self.id {
             added.push(X_OLLA_SESSION_ID, id.clone());

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use answer::{Answer, AnswerBody};
 pub use connect::ConnectTimeouts;
 
-use crate::{clock, headers::Field, replay::Replay};
+use crate::{added::Added, clock, replay::Replay};
 use connect::Connector;
 use http1::Connection;
 use pool::{Failed, Pool, Pooled};
@@ -37,14 +37,14 @@ pub struct Upstream {
 pub(crate) struct OwnRequest<'r> {
     pub(crate) method: &'r Method,
     /// Path and query.
-    pub(crate) target: PathAndQuery,
+    pub(crate) target: Cow<'r, PathAndQuery>,
     /// What goes into `Host`, whatever `headers` say.
     pub(crate) host: &'r HeaderValue,
     /// All other headers; `Content-Length` says how long `body` is, whatever they say.
     pub(crate) headers: Cow<'r, HeaderMap>,
     /// Fields that are not among them.
-    pub(crate) added: &'r [Field],
-    pub(crate) body: Replay,
+    pub(crate) added: &'r Added,
+    pub(crate) body: Cow<'r, Replay>,
 }
 
 /// A small, complete answer, as health checks and model listings want it.
@@ -138,15 +138,15 @@ impl Upstream {
         let connection = self.connector.connect(&target.base, trust).await?;
         let mut request = OwnRequest {
             method: &Method::GET,
-            target: target.path.clone(),
+            target: Cow::Borrowed(&target.path),
             host: target.base.authority(),
             headers: Cow::Owned(headers),
-            added: &[],
-            body: Replay::default(),
+            added: Added::NONE,
+            body: Cow::Owned(Replay::default()),
         };
         if let Some(body) = body {
             request.method = &Method::POST;
-            request.body.push(body);
+            request.body.to_mut().push(body);
         }
         request.headers.to_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         let sent = Pooled::unpooled(connection).send(&request, clock::instant(), FETCH_LIMIT).await;

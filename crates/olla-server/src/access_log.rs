@@ -38,7 +38,7 @@ impl Recorder for AccessLog {
                 $level!(
                     // As a field, it is text: the general formatter is not asked to show it.
                     message = "request",
-                    request_id = record.id.to_str().unwrap_or_default(),
+                    request_id = &*record.id,
                     client = client.as_deref(),
                     method = record.method.as_str(),
                     path = &*shown(&record.uri),

@@ -163,13 +163,13 @@ fn age(then: SystemTime, now: SystemTime) -> Duration {
 mod tests {
     use std::sync::Arc;
 
-    use http::{HeaderValue, Method, Uri};
+    use http::{Method, Uri};
     use olla_core::{Affinity, Attempt, BaseUrl, EndpointSpec, Failure, FleetCell};
 
     use super::*;
 
     fn record(client: u32) -> RequestRecord {
-        let id = HeaderValue::from_static("req_1");
+        let id = "req_1".into();
         let client = IpAddr::V4(client.into());
         RequestRecord::start(id, Method::POST, Uri::default(), Some(client), SystemTime::now())
     }

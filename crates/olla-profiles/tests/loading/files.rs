@@ -8,7 +8,7 @@ fn a_file_adds_a_kind_with_defaults_for_all_it_leaves_out() {
     let acme = kind(&loaded.profiles, "acme");
 
     assert_eq!((&*acme.display_name, &*acme.listing_path, &*acme.health_path), ("acme", "/v1/models", "/"));
-    assert_eq!(acme.name_value, "acme");
+    assert_eq!(acme.shown, "acme");
     assert!(!acme.openai_compatible && !acme.spans_openai_compatible && acme.first_byte_timeout.is_none());
     assert_eq!(acme.parse_listing(br#"{"data": [{"id": "m"}]}"#).unwrap()[0].name, "m".into());
     assert_eq!(loaded.profiles.iter().count(), 14);

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
-use super::forwarded::{self, Chain};
+use super::forwarded::{self, Chain, X_FORWARDED_FOR};
 use crate::{
     glance::Glance,
-    headers::{X_FORWARDED_FOR, X_REAL_IP, is_of_forwarding, remove_all},
+    headers::{X_REAL_IP, is_of_forwarding, remove_all},
 };
 
 /// The proxies whose `X-Forwarded-For` is believed. By default there are none.
@@ -142,7 +142,10 @@ mod tests {
 
         assert_eq!(named(std::slice::from_ref(&forwarded)), "203.0.113.9");
         assert_eq!(named(&[forwarded, (X_FORWARDED_FOR, "203.0.113.10")]), "203.0.113.10");
-        assert_eq!(named(&[(X_REAL_IP, "203.0.113.11")]), "203.0.113.11");
-        assert_eq!(named(&[(X_FORWARDED_FOR, "unknown"), (X_REAL_IP, "203.0.113.11")]), "203.0.113.11");
+        assert_eq!(named(&[(HeaderName::from_static(X_REAL_IP), "203.0.113.11")]), "203.0.113.11");
+        assert_eq!(
+            named(&[(X_FORWARDED_FOR, "unknown"), (HeaderName::from_static(X_REAL_IP), "203.0.113.11")]),
+            "203.0.113.11"
+        );
     }
 }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
-use crate::headers::X_FORWARDED_FOR;
+use crate::headers;
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(headers::X_FORWARDED_FOR);
 
 /// The hops that a header names, the farthest first, each as it is written.
 #[derive(Debug)]

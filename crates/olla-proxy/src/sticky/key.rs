@@ -56,12 +56,13 @@ impl Asking<'_> {
     fn key(&self, source: KeySource) -> Option<Key> {
         let headers = &self.inbound.head.headers;
         let value =
-            |name| headers.get(name).map(http::HeaderValue::as_bytes).filter(|value| !value.is_empty());
+            |name: &str| headers.get(name).map(http::HeaderValue::as_bytes).filter(|value| !value.is_empty());
         match source {
             KeySource::SessionHeader => value(X_OLLA_SESSION_ID).map(|id| self.scoped(source, id)),
             KeySource::PrefixHash => self.prefix().map(|hash| self.scoped(source, hash)),
             KeySource::AuthHeader => {
-                value(AUTHORIZATION).or_else(|| value(X_API_KEY)).map(|proof| self.scoped(source, proof))
+                let proof = value(AUTHORIZATION.as_str()).or_else(|| value(X_API_KEY.as_str()));
+                proof.map(|proof| self.scoped(source, proof))
             }
             KeySource::Ip => self.client.map(|address| self.scoped(source, address)),
         }

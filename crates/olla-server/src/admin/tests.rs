@@ -143,7 +143,7 @@ impl Answer {
 }
 
 fn record() -> RequestRecord {
-    let id = http::HeaderValue::from_static("req_1");
+    let id = "req_1".into();
     RequestRecord::start(id, Method::POST, http::Uri::default(), None, SystemTime::now())
 }
 

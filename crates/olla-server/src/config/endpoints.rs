@@ -107,7 +107,7 @@ fn name_all(resolved: Vec<Resolved>) -> Vec<EndpointSpec> {
             n += 1;
         }
         if name != spec.name {
-            EndpointSpec { name: spec.name, name_value: spec.name_value, .. } =
+            EndpointSpec { name: spec.name, shown: spec.shown, .. } =
                 EndpointSpec::new(name, spec.base.clone());
         }
         specs.push(spec);

@@ -111,7 +111,7 @@ impl Counters {
 mod tests {
     use std::time::SystemTime;
 
-    use http::{HeaderValue, Method, StatusCode, Uri};
+    use http::{Method, StatusCode, Uri};
     use olla_core::Formats;
 
     use super::*;
@@ -120,7 +120,7 @@ mod tests {
     fn every_format_that_is_translated_has_a_row_of_its_own() {
         let translators = Translators::default();
         for (client, _) in NAMES {
-            let id = HeaderValue::from_static("req_1");
+            let id = "req_1".into();
             let mut record =
                 RequestRecord::start(id, Method::POST, Uri::from_static("/"), None, SystemTime::UNIX_EPOCH);
             let mut formats = Formats::new(client, false);

@@ -27,7 +27,7 @@ impl Sending {
     pub(super) fn begin(&mut self, request: &OwnRequest<'_>) {
         let Self { head, body, sent, is_flushed } = self;
         (*sent, *is_flushed) = (0, false);
-        body.clone_from(&request.body);
+        *body = Replay::clone(&request.body);
         head.clear();
         for part in [request.method.as_str(), " ", request.target.as_str(), " HTTP/1.1\r\nhost: "] {
             head.extend_from_slice(part.as_bytes());
@@ -35,10 +35,10 @@ impl Sending {
         head.extend_from_slice(request.host.as_bytes());
         head.extend_from_slice(b"\r\n");
         let is_ours = |name: &HeaderName| *name == header::HOST || *name == header::CONTENT_LENGTH;
-        let passed_on = request.headers.iter().filter(|(name, _)| !is_ours(name));
-        for (name, value) in passed_on.chain(request.added.iter().map(|field| (&field.name, &field.value))) {
+        for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
             http1::push_field(head, name, value.as_bytes());
         }
+        request.added.write(head);
         // Where a body is usual, some servers insist on being told that there is none (RFC 9110 §8.6).
         if body.len() > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
             http1::push_length(head, body.len());
@@ -90,6 +90,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
+    use crate::added::Added;
 
     #[tokio::test]
     async fn a_request_arrives_whole_however_little_is_taken_at_a_time() {
@@ -97,14 +98,14 @@ mod tests {
         for (size, room) in [(0, 7), (1, 7), (4096, 100), (4097, 1000), (100_000, 1 << 20)] {
             let mut request = OwnRequest {
                 method: &Method::POST,
-                target: PathAndQuery::from_static("/v1/x"),
+                target: Cow::Owned(PathAndQuery::from_static("/v1/x")),
                 host: &host,
                 headers: Cow::Owned(HeaderMap::new()),
-                added: &[],
-                body: Replay::default(),
+                added: Added::NONE,
+                body: Cow::Owned(Replay::default()),
             };
-            request.body.push(vec![b'a'; size / 2].into());
-            request.body.push(vec![b'b'; size - size / 2].into());
+            request.body.to_mut().push(vec![b'a'; size / 2].into());
+            request.body.to_mut().push(vec![b'b'; size - size / 2].into());
             let mut sending = Sending::default();
             let (mut from, mut to) = tokio::io::duplex(room);
 

@@ -67,7 +67,7 @@ impl Recorder for Journal {
     fn record(&self, record: &RequestRecord) {
         let attempts = record.attempts.iter().map(|a| (a.endpoint.spec.name.to_string(), a.failure));
         let note = Note {
-            id: record.id.to_str().unwrap().to_owned(),
+            id: record.id.to_string(),
             target: record.uri.to_string(),
             model: record.model.as_deref().map(str::to_owned),
             outcome: record.outcome,

@@ -23,7 +23,7 @@ discovery:
     let specs = &loaded.settings.discovery.endpoints;
     let names: Vec<_> = specs.iter().map(|s| &*s.name).collect();
     assert_eq!(names, ["auto-::1-8000", "first", "ollama-gpu-11434", "ollama-gpu-11434-2"]);
-    assert_eq!(specs[3].name_value, "ollama-gpu-11434-2");
+    assert_eq!(specs[3].shown, "ollama-gpu-11434-2");
     assert_eq!((specs[1].weight, specs[1].declared_models[1].context_length), (3, Some(4096)));
     assert_eq!(specs[2].check_interval, Duration::from_secs(2));
     assert_eq!(specs[2].check_timeout, Duration::from_millis(500));

@@ -89,7 +89,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
         let text = outbox.text();
         push_status_line(text, head.status);
         let said = push_fields(text, &head, has_body);
-        added.iter().for_each(|(name, value)| push_field(text, name, value.as_bytes()));
+        added.write(text);
         if !said.dates {
             date::push_field(text);
         }
