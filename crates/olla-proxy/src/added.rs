@@ -1,47 +1,26 @@
 //! Header fields that Olla adds to a message, beside the map of the others: to put a field into a map and take it out
-//! again costs ten times what it costs to write it, and what becomes text when it is written needs no memory before.
+//! again costs ten times what it costs to write it, so that they are lines of a head from the beginning.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::headers::append_hop;
+use crate::{
+    headers::{
+        VIA, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_OLLA_SESSION_ID, append_hop, is_added,
+    },
+    http1::span,
+};
 
 /// Fields that Olla adds to a request or a response, each name once.
-#[derive(Debug, Default)]
-pub struct Added(Vec<Field>);
-
-#[derive(Debug)]
-struct Field {
-    name: &'static str,
-    value: Value,
-    meeting: Meeting,
-}
+#[derive(Default)]
+pub struct Added(Vec<u8>);
 
 /// What becomes the value of a field.
-#[derive(Debug, Clone)]
-pub(crate) enum Value {
-    Header(HeaderValue),
-    /// Visible ASCII.
-    Static(&'static str),
-    /// Without control characters.
-    Shared(Arc<str>),
-    Number(u64),
-    /// As in `0.341s`.
-    Seconds(Duration),
-    Address(IpAddr),
-}
-
-/// How a field that Olla adds meets one that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meeting {
-    /// It takes its place.
-    Replaces,
-    /// It goes on with the chain (RFC 9110 §5.3).
-    Follows,
-    /// It is left out: trusted proxies have said the other.
-    Yields,
+pub(crate) trait Value {
+    /// Writes visible characters.
+    fn write(&self, line: &mut Vec<u8>);
 }
 
 // === impl Added ===
@@ -49,55 +28,58 @@ pub(crate) enum Meeting {
 impl Added {
     pub(crate) const NONE: &Self = &Self(Vec::new());
 
+    /// Has room for fields of so many bytes, with four of punctuation for each.
     // alloc: one per message.
-    pub(crate) fn with_capacity(fields: usize) -> Self {
-        Self(Vec::with_capacity(fields))
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
     }
 
-    /// Adds a field, in the place of another.
-    pub(crate) fn push(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.push_meeting(name, value, Meeting::Replaces);
+    /// Adds a field. For texts that may be anything, there is [`push_text`](Self::push_text).
+    #[inline]
+    pub(crate) fn push(&mut self, name: &'static str, value: impl Value) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        value.write(&mut self.0);
+        self.0.extend_from_slice(b"\r\n");
     }
 
-    pub(crate) fn push_meeting(&mut self, name: &'static str, value: impl Into<Value>, meeting: Meeting) {
-        self.0.push(Field { name, value: value.into(), meeting });
-    }
-
-    /// Writes the fields, each as a line of a head.
-    pub fn write(&self, head: &mut Vec<u8>) {
-        for Field { name, value, .. } in &self.0 {
-            head.extend_from_slice(name.as_bytes());
-            head.extend_from_slice(b": ");
-            value.write(head);
-            head.extend_from_slice(b"\r\n");
+    /// Adds a field, unless this is no text for one (RFC 9110 §5.5).
+    #[inline]
+    pub(crate) fn push_text(&mut self, name: &'static str, text: &str) {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | 0x80..)) {
+            self.push(name, text.as_bytes());
         }
     }
 
-    /// Puts the fields into the headers if there is one of their names, which is seldom so; keeps them otherwise.
+    /// Returns the fields as they stand in a head, each with the end of its line.
+    #[must_use]
+    pub fn lines(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Puts the fields into the headers if one of these may have the name of one, which is seldom so; keeps them
+    /// otherwise.
     pub(crate) fn meet(self, headers: &mut HeaderMap) -> Self {
-        let is_met = |name: &HeaderName| {
-            let name = name.as_str();
-            let may_be = matches!(name.as_bytes(), [b'x', b'-', ..] | [b'r' | b'v', ..]);
-            may_be && self.0.iter().any(|field| field.name == name)
-        };
-        if headers.keys().any(is_met) {
+        if headers.keys().any(is_added) {
             self.merge_into(headers);
             return Self::default();
         }
         self
     }
 
-    /// Puts the fields into the headers.
+    /// Puts the fields into the headers, each as it is meant: most in the place of another, some behind those of other
+    /// proxies (RFC 9110 §5.3), and some only where trusted proxies have said nothing.
     pub(crate) fn merge_into(self, headers: &mut HeaderMap) {
-        for Field { name, value, meeting } in self.0 {
-            let name = HeaderName::from_static(name);
-            match meeting {
-                Meeting::Replaces => {
-                    headers.insert(name, value.into_header());
+        for (name, mut value) in self.into_fields() {
+            match name.as_str() {
+                VIA | X_FORWARDED_FOR => append_hop(headers, name, value),
+                X_FORWARDED_PROTO | X_FORWARDED_HOST => {
+                    headers.entry(name).or_insert(value);
                 }
-                Meeting::Follows => append_hop(headers, name, value.into_header()),
-                Meeting::Yields => {
-                    headers.entry(name).or_insert_with(|| value.into_header());
+                name_text => {
+                    // A session's name is for its client alone: it is shown in no log.
+                    value.set_sensitive(name_text == X_OLLA_SESSION_ID);
+                    headers.insert(name, value);
                 }
             }
         }
@@ -105,87 +87,69 @@ impl Added {
 
     /// Puts those fields into the headers whose names are not there.
     pub(crate) fn complete(&self, headers: &mut HeaderMap) {
-        for Field { name, value, .. } in &self.0 {
-            headers.entry(*name).or_insert_with(|| value.clone().into_header());
+        for (name, value) in Self(self.0.clone()).into_fields() {
+            headers.entry(name).or_insert(value);
         }
+    }
+
+    fn into_fields(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let text = Bytes::from(self.0);
+        let lines: Vec<_> = text.split(|byte| *byte == b'\n').map(|line| span(&text, line)).collect();
+        lines.into_iter().filter_map(move |line| {
+            let line = text.slice(line);
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = HeaderName::from_bytes(line.get(..colon)?).ok()?;
+            let value = line.slice(colon + 2..line.len() - 1);
+            Some((name, HeaderValue::from_maybe_shared(value).ok()?))
+        })
+    }
+}
+
+impl fmt::Debug for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Added").finish_non_exhaustive()
     }
 }
 
 // === impl Value ===
 
-impl Value {
-    /// Returns a text if it can stand in a header (RFC 9110 §5.5).
-    pub(crate) fn shared(text: &Arc<str>) -> Option<Self> {
-        let can_stand = |byte| matches!(byte, b' '..=b'~' | b'\t' | 0x80..);
-        text.bytes().all(can_stand).then(|| Self::Shared(Arc::clone(text)))
-    }
-
-    fn write(&self, head: &mut Vec<u8>) {
-        let mut digits = itoa::Buffer::new();
-        let text = match self {
-            Self::Header(value) => value.as_bytes(),
-            Self::Static(text) => text.as_bytes(),
-            Self::Shared(text) => text.as_bytes(),
-            Self::Number(number) => digits.format(*number).as_bytes(),
-            Self::Seconds(time) => return write_seconds(head, *time),
-            Self::Address(address) => return olla_core::push_address(head, *address),
-        };
-        head.extend_from_slice(text);
-    }
-
-    /// Returns the value for a map.
-    pub(crate) fn into_header(self) -> HeaderValue {
-        match self {
-            Self::Header(value) => value,
-            // Not the constructor for constants, which takes whatever else these might be for a mistake.
-            other => {
-                let mut text = Vec::new();
-                other.write(&mut text);
-                HeaderValue::from_maybe_shared(Bytes::from(text))
-                    .unwrap_or(HeaderValue::from_static("unknown"))
-            }
-        }
+impl Value for &[u8] {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(self);
     }
 }
 
-fn write_seconds(head: &mut Vec<u8>, time: Duration) {
-    let (mut whole, mut thousandths) = (itoa::Buffer::new(), itoa::Buffer::new());
-    // With a digit in front, for the zeros that belong there.
-    let thousandths = thousandths.format(1000 + time.subsec_millis()).as_bytes();
-    for part in
-        [whole.format(time.as_secs()).as_bytes(), b".", thousandths.get(1..).unwrap_or_default(), b"s"]
-    {
-        head.extend_from_slice(part);
+impl Value for &'static str {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(self.as_bytes());
     }
 }
 
-impl From<HeaderValue> for Value {
-    fn from(value: HeaderValue) -> Self {
-        Self::Header(value)
+impl Value for &HeaderValue {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(self.as_bytes());
     }
 }
 
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
-        Self::Static(text)
+impl Value for u64 {
+    fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
     }
 }
 
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Self::Number(number)
+impl Value for IpAddr {
+    fn write(&self, line: &mut Vec<u8>) {
+        olla_core::push_address(line, *self);
     }
 }
 
-impl From<Duration> for Value {
-    fn from(time: Duration) -> Self {
-        Self::Seconds(time)
-    }
-}
-
-impl From<IpAddr> for Value {
-    fn from(address: IpAddr) -> Self {
-        Self::Address(address)
+/// As in `0.341s`.
+impl Value for Duration {
+    fn write(&self, line: &mut Vec<u8>) {
+        let millis = self.subsec_millis();
+        let digit = |unit| b'0' + (millis / unit % 10) as u8;
+        self.as_secs().write(line);
+        line.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b's']);
     }
 }
 
@@ -194,11 +158,11 @@ mod tests {
     use super::*;
 
     fn added() -> Added {
-        let mut added = Added::with_capacity(4);
+        let mut added = Added::default();
         added.push("x-served-by", "olla");
-        added.push_meeting("via", "1.1 olla", Meeting::Follows);
-        added.push("retry-after", 3);
-        added.push_meeting("x-forwarded-proto", "http", Meeting::Yields);
+        added.push("via", "1.1 olla");
+        added.push("x-ratelimit-reset", 3);
+        added.push("x-forwarded-proto", "http");
         added
     }
 
@@ -209,9 +173,9 @@ mod tests {
 
     #[test]
     fn what_meets_nothing_is_kept_out_of_the_map() {
-        let mut map = headers(&[("x-other", "1"), ("vary", "x"), ("retry-after-ms", "1")]);
+        let mut map = headers(&[("x-other", "1"), ("vary", "x"), ("retry-after", "1")]);
 
-        assert_eq!(added().meet(&mut map).0.len(), 4);
+        assert_eq!(added().meet(&mut map).lines(), added().lines());
         assert_eq!(map.len(), 3);
     }
 
@@ -220,12 +184,12 @@ mod tests {
         for (name, value, expected) in [
             ("x-served-by", "vllm", "olla"),
             ("via", "1.0 nginx", "1.0 nginx, 1.1 olla"),
-            ("retry-after", "5", "3"),
+            ("x-ratelimit-reset", "5", "3"),
             ("x-forwarded-proto", "https", "https"),
         ] {
             let mut map = headers(&[(name, value)]);
 
-            assert_eq!(added().meet(&mut map).0.len(), 0);
+            assert_eq!(added().meet(&mut map).lines(), b"");
             assert_eq!((map.len(), &map[name]), (4, &HeaderValue::from_static(expected)));
         }
     }
@@ -241,29 +205,47 @@ mod tests {
 
     #[test]
     fn a_value_is_the_same_in_a_line_and_in_a_map() {
-        let shared = |text: &str| Value::shared(&Arc::from(text));
-        for (value, expected) in [
-            (HeaderValue::from_static("a b").into(), "a b"),
-            ("text".into(), "text"),
-            (shared("llama 3.2:3b").unwrap(), "llama 3.2:3b"),
-            (shared("größe").unwrap(), "größe"),
-            (u64::MAX.into(), "18446744073709551615"),
-            (Duration::from_millis(0).into(), "0.000s"),
-            (Duration::from_micros(12_034_999).into(), "12.034s"),
-            (IpAddr::from([203, 0, 113, 7]).into(), "203.0.113.7"),
-            (IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]).into(), "2001:db8::1"),
-        ] {
-            let mut added = Added::with_capacity(1);
-            added.push("x", Value::clone(&value));
-            let mut head = vec![];
+        let value = HeaderValue::from_static("a: b");
+        let fields: [(fn(&mut Added, &HeaderValue), _); 9] = [
+            (|added, value| added.push("x", value), "a: b"),
+            (|added, _| added.push("x", "text"), "text"),
+            (|added, _| added.push("x", ""), ""),
+            (|added, _| added.push_text("x", "größe 3.2:3b"), "größe 3.2:3b"),
+            (|added, _| added.push("x", u64::MAX), "18446744073709551615"),
+            (|added, _| added.push("x", Duration::ZERO), "0.000s"),
+            (|added, _| added.push("x", Duration::from_micros(12_034_999)), "12.034s"),
+            (|added, _| added.push("x", IpAddr::from([203, 0, 113, 7])), "203.0.113.7"),
+            (|added, _| added.push("x", IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])), "2001:db8::1"),
+        ];
+        for (push, expected) in fields {
+            let (mut added, mut map) = (Added::default(), HeaderMap::new());
 
-            added.write(&mut head);
+            push(&mut added, &value);
 
-            assert_eq!(String::from_utf8(head).unwrap(), format!("x: {expected}\r\n"));
-            assert_eq!(value.into_header(), expected);
+            assert_eq!(added.lines(), format!("x: {expected}\r\n").as_bytes());
+            added.merge_into(&mut map);
+            assert_eq!(map["x"].as_bytes(), expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn what_is_no_text_for_a_field_is_left_out() {
         for text in ["a\nb", "\u{7f}", "a\rb", "\0"] {
-            assert!(shared(text).is_none() && HeaderValue::from_str(text).is_err(), "{text:?}");
+            let mut added = Added::default();
+
+            added.push_text("x", text);
+
+            assert!(added.lines().is_empty() && HeaderValue::from_str(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_sessions_name_is_shown_in_no_log() {
+        let (mut added, mut map) = (added(), HeaderMap::new());
+        added.push_text(X_OLLA_SESSION_ID, "secret");
+
+        added.merge_into(&mut map);
+
+        assert!(map[X_OLLA_SESSION_ID].is_sensitive() && !map["via"].is_sensitive());
     }
 }

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_whole_response_has_all_of_it_in_its_map() {
-        let mut added = Added::with_capacity(1);
+        let mut added = Added::default();
         added.push("via", "1.1 olla");
 
         let response = Answered { response: Response::new(()), added }.into_response();

@@ -128,11 +128,7 @@ impl Explanation {
                 (None, Some(decision)) => decision.action,
                 (None, None) => "routed",
             },
-            reason: decision
-                .map(|decision| {
-                    String::from_utf8_lossy(decision.reason.clone().into_header().as_bytes()).into()
-                })
-                .unwrap_or_default(),
+            reason: decision.map(|decision| decision.reason.clone().into()).unwrap_or_default(),
             error,
             asks_anew: false,
             sticky: false,

@@ -39,6 +39,31 @@ pub(crate) const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
 pub(crate) const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
 pub(crate) const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
 
+/// Returns whether a field has a name that Olla gives to those that it adds.
+pub(crate) fn is_added(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name.as_bytes() {
+        [b'x', b'-', ..] => {
+            name.starts_with("x-olla-")
+                || matches!(
+                    name,
+                    X_SERVED_BY
+                        | X_PROXIED_BY
+                        | X_MODEL
+                        | X_REAL_IP
+                        | X_FORWARDED_FOR
+                        | X_FORWARDED_PROTO
+                        | X_FORWARDED_HOST
+                        | X_RATELIMIT_LIMIT
+                        | X_RATELIMIT_REMAINING
+                        | X_RATELIMIT_RESET
+                )
+        }
+        [b'v' | b'r', ..] => matches!(name, VIA | REQUEST_ID),
+        _ => false,
+    }
+}
+
 /// Returns whether a header concerns one connection only.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(

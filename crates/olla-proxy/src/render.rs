@@ -1,7 +1,5 @@
 //! Turns a refusal into a response in the caller's dialect.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use olla_core::{Failure, Outcome};
@@ -9,7 +7,7 @@ use olla_translate::{Dialect, ErrorFacts};
 
 use crate::{
     Body, Error,
-    added::{Added, Value},
+    added::Added,
     clock,
     headers::{REQUEST_ID, X_OLLA_REQUEST_ID, X_SERVED_BY},
     inspect::Inbound,
@@ -63,7 +61,7 @@ impl Refusal {
     pub(crate) fn respond(self, dialect: Dialect, product: &Product, mut ticket: Ticket) -> Response<Body> {
         let Self { error, told, quota, dialect: own } = self;
         let mut response = response(&error, own.unwrap_or(dialect), ticket.id());
-        let mut added = Added::with_capacity(8);
+        let mut added = Added::default();
         added.push(X_SERVED_BY, product.served_by);
         if let Some(told) = &told {
             told.add_to(&mut added, &ticket);
@@ -83,19 +81,19 @@ impl From<Error> for Refusal {
 
 /// Renders an error: its status, a JSON body in the caller's dialect, `Retry-After` where it helps.
 #[must_use]
-pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &Arc<str>) -> Response<Body> {
+pub(crate) fn response(error: &Error, dialect: Dialect, request_id: &str) -> Response<Body> {
     let message = error.to_string();
     let facts = ErrorFacts {
         status: error.status().as_u16(),
         code: error.code(),
         message: &message,
         param: error.param(),
-        request_id: Some(&**request_id),
+        request_id: Some(request_id),
     };
     let body = dialect.error_body(&facts);
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = error.status();
-    let id = Value::Shared(Arc::clone(request_id)).into_header();
+    let id = HeaderValue::from_str(request_id).unwrap_or(HeaderValue::from_static(""));
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(X_OLLA_REQUEST_ID, id.clone());

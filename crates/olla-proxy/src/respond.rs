@@ -3,8 +3,6 @@
 mod location;
 pub(crate) mod private;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use olla_core::{Endpoint, Outcome};
@@ -12,7 +10,7 @@ use olla_translate::{Dialect, Format, is_stream};
 
 use crate::{
     Answered, Body,
-    added::{Added, Meeting, Value},
+    added::Added,
     body::{Ending, Limits, Nature, Tracked, Translated},
     clock,
     headers::*,
@@ -108,8 +106,8 @@ impl Reply {
 }
 
 const JSON: &str = "application/json";
-/// Fields that are usually added.
-const USUAL: usize = 14;
+/// Bytes of the fields that are usually added.
+const USUAL: usize = 600;
 
 fn own(
     (document, content_type): (Bytes, &'static str),
@@ -128,7 +126,7 @@ fn own(
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     added.push(X_SERVED_BY, shared.settings.product.served_by);
-    added.push(X_OLLA_REQUEST_ID, Value::Shared(Arc::clone(ticket.id())));
+    added.push_text(X_OLLA_REQUEST_ID, ticket.id());
     added.push(X_OLLA_RESPONSE_TIME, ticket.elapsed());
     ticket.finish(Outcome::Success, clock::instant());
     Answered { response, added }
@@ -210,10 +208,10 @@ impl Told {
         if let Some(decision) = &self.decision {
             added.push(X_OLLA_ROUTING_STRATEGY, decision.strategy);
             added.push(X_OLLA_ROUTING_DECISION, decision.action);
-            added.push(X_OLLA_ROUTING_REASON, decision.reason.clone());
+            added.push_text(X_OLLA_ROUTING_REASON, &decision.reason);
         }
-        if let Some(model) = ticket.model().and_then(Value::shared) {
-            added.push(X_OLLA_MODEL, model);
+        if let Some(model) = ticket.model() {
+            added.push_text(X_OLLA_MODEL, model);
         }
         if let Some(session) = &self.session {
             session.add_to(added);
@@ -221,7 +219,7 @@ impl Told {
     }
 
     /// Adds `X-Olla-Mode` and `X-Olla-Translation-Dropped`.
-    fn add_mode(&self, added: &mut Added, plan: Option<&Plan>, id: &Arc<str>) {
+    fn add_mode(&self, added: &mut Added, plan: Option<&Plan>, id: &str) {
         let Some(plan) = plan else {
             // That others are passed on is a matter of course.
             if matches!(self.format, Some(Format::Messages | Format::Responses)) {
@@ -231,10 +229,10 @@ impl Told {
         };
         added.push(X_OLLA_MODE, "translation");
         if let Some(dropped) = &plan.dropped {
-            added.push(X_OLLA_TRANSLATION_DROPPED, dropped.clone());
+            added.push(X_OLLA_TRANSLATION_DROPPED, dropped);
         }
         if plan.client_dialect() == Dialect::Anthropic {
-            added.push(REQUEST_ID, Value::Shared(Arc::clone(id)));
+            added.push_text(REQUEST_ID, id);
         }
     }
 
@@ -268,8 +266,8 @@ pub(crate) fn add_quota(added: &mut Added, quota: Option<Quota>) {
 fn add_own(added: &mut Added, endpoint: &Endpoint, ticket: &Ticket, shared: &Shared) {
     let product = &shared.settings.product;
     added.push(X_SERVED_BY, product.served_by);
-    added.push_meeting(VIA, product.via, Meeting::Follows);
-    added.push(X_OLLA_REQUEST_ID, Value::Shared(Arc::clone(ticket.id())));
+    added.push(VIA, product.via);
+    added.push_text(X_OLLA_REQUEST_ID, ticket.id());
     added.push(X_OLLA_RESPONSE_TIME, ticket.heard_after());
     added.push(X_OLLA_ENDPOINT, endpoint.spec.shown);
     if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {

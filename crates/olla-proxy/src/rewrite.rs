@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Error,
-    added::{Added, Meeting, Value},
+    added::Added,
     headers::{
         self, VIA, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_MODEL, X_PROXIED_BY, X_REAL_IP,
         is_credential,
@@ -61,7 +61,7 @@ impl Outbound {
             headers.remove(header::EXPECT);
         }
         let credentials = if glance.has_credentials { take_credentials(headers) } else { SmallVec::new() };
-        let model = model.as_ref().and_then(|model| Value::shared(&model.name));
+        let model = model.as_ref().map(|model| &*model.name);
         let added = own_fields((asker, host), product, model).meet(headers);
         // Whoever reads the older headers does without it.
         if let Some(peer) =
@@ -187,24 +187,22 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
 }
 
 /// Says who asked, over what, for which host and for which model, and by way of whom.
-fn own_fields((asker, host): (Asker, Option<HeaderValue>), product: &Product, model: Option<Value>) -> Added {
-    use Meeting::{Follows, Yields};
-
-    let mut added = Added::with_capacity(7);
+fn own_fields((asker, host): (Asker, Option<HeaderValue>), product: &Product, model: Option<&str>) -> Added {
+    let mut added = Added::with_capacity(256);
     added.push(X_PROXIED_BY, product.served_by);
-    added.push_meeting(VIA, product.via, Follows);
+    added.push(VIA, product.via);
     if let Some(client) = asker.client {
         added.push(X_REAL_IP, client);
     }
     if let Some(peer) = asker.peer {
-        added.push_meeting(X_FORWARDED_FOR, peer, Follows);
+        added.push(X_FORWARDED_FOR, peer);
     }
-    added.push_meeting(X_FORWARDED_PROTO, "http", Yields);
+    added.push(X_FORWARDED_PROTO, "http");
     if let Some(host) = host {
-        added.push_meeting(X_FORWARDED_HOST, host, Yields);
+        added.push(X_FORWARDED_HOST, &host);
     }
     if let Some(model) = model {
-        added.push(X_MODEL, model);
+        added.push_text(X_MODEL, model);
     }
     added
 }

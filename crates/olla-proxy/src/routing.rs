@@ -1,19 +1,16 @@
 //! What happens to a request whose model is not there, and what clients are told of it: the reasons of
 //! `X-Olla-Routing-*`.
 
-use http::HeaderValue;
+use std::borrow::Cow;
 
-use crate::{
-    added::Value,
-    settings::{Fallback, Routing},
-};
+use crate::settings::{Fallback, Routing};
 
 /// What `X-Olla-Routing-*` tell.
 #[derive(Debug, Clone)]
 pub(crate) struct Decision {
     pub(crate) strategy: &'static str,
     pub(crate) action: &'static str,
-    pub(crate) reason: Value,
+    pub(crate) reason: Cow<'static, str>,
 }
 
 /// How the listings that a missing model gave rise to have ended.
@@ -107,7 +104,6 @@ impl Decision {
     // alloc: requests for aliases only.
     pub(crate) fn alias(name: &str, endpoints: usize) -> Self {
         let reason = format!("alias {name:?} resolved to {endpoints} endpoint(s)");
-        let reason = HeaderValue::try_from(reason).unwrap_or(HeaderValue::from_static("alias resolved"));
         Self { strategy: "alias", action: "routed", reason: reason.into() }
     }
 }

@@ -186,7 +186,7 @@ impl Settled {
             added.push(X_OLLA_STICKY_KEY_SOURCE, source.as_str());
         }
         if let Some(id) = &self.id {
-            added.push(X_OLLA_SESSION_ID, id.clone());
+            added.push(X_OLLA_SESSION_ID, id);
         }
     }
 }

@@ -38,7 +38,7 @@ impl Sending {
         for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
             http1::push_field(head, name, value.as_bytes());
         }
-        request.added.write(head);
+        head.extend_from_slice(request.added.lines());
         // Where a body is usual, some servers insist on being told that there is none (RFC 9110 §8.6).
         if body.len() > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
             http1::push_length(head, body.len());

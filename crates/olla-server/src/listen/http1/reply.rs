@@ -89,7 +89,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
         let text = outbox.text();
         push_status_line(text, head.status);
         let said = push_fields(text, &head, has_body);
-        added.write(text);
+        text.extend_from_slice(added.lines());
         if !said.dates {
             date::push_field(text);
         }
