@@ -2,7 +2,8 @@
 //!
 //! To read a clock costs as much as a hundred instructions, and a request has a dozen questions for it. Whoever polls
 //! requests and bodies can let [time stand still](still) for as long as a poll takes: all that happens in it happens
-//! at one time, and the clock is read once.
+//! at one time, and the clock is read once. Who takes such [turns](turn) also keeps the time for what it polls: a timer for
+//! each wait costs more than all else that a wait does.
 
 use std::{
     cell::Cell,
@@ -20,6 +21,7 @@ const RECKONED: Duration = Duration::from_millis(100);
 
 thread_local! {
     static TIME: Cell<Time> = const { Cell::new(Time::Flows) };
+    static ALARM: Cell<Alarm> = const { Cell::new(Alarm::Unkept) };
     /// When the clock on the wall was last looked at, and what it said.
     static WALL: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
 }
@@ -33,8 +35,21 @@ enum Time {
     StandsAt(Instant),
 }
 
+/// When what is being polled on a thread has to be polled again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    /// Nobody sees to that: each needs a timer of its own.
+    Unkept,
+    /// It need not be.
+    Unset,
+    At(Instant),
+}
+
 /// Lets time flow again, whatever comes of what is done.
 struct Flow;
+
+/// Leaves alarms to who kept them before, whatever comes of what is done.
+struct Keeper(Alarm);
 
 /// Does something that does not wait, such as a poll, with time standing still on this thread: [`instant`] and
 /// [`now`] say the same throughout. Who loops until some time has come must not ask them.
@@ -44,6 +59,28 @@ pub fn still<T>(work: impl FnOnce() -> T) -> T {
         Flow
     });
     work()
+}
+
+/// Does what a connection has to do now: polls, with time [standing still](still). Returns also when it wants to be polled
+/// again at the latest, if anything in it waits for a time to come. The caller sees to that: nothing else will wake it.
+pub fn turn<T>(work: impl FnOnce() -> T) -> (T, Option<Instant>) {
+    let _keeper = Keeper(ALARM.replace(Alarm::Unset));
+    let done = still(work);
+    match ALARM.get() {
+        Alarm::At(at) => (done, Some(at)),
+        Alarm::Unset | Alarm::Unkept => (done, None),
+    }
+}
+
+/// Asks to be polled again at a time; returns whether somebody sees to it.
+pub(crate) fn wake_at(at: Instant) -> bool {
+    let soonest = match ALARM.get() {
+        Alarm::Unkept => return false,
+        Alarm::Unset => at,
+        Alarm::At(other) => at.min(other),
+    };
+    ALARM.set(Alarm::At(soonest));
+    true
 }
 
 /// Lets time go on to the present where it stands still. To be called after work that takes long enough to be seen in
@@ -108,6 +145,12 @@ pub fn wall() -> SystemTime {
 #[must_use]
 pub fn since_1970() -> Duration {
     wall().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        ALARM.set(self.0);
+    }
 }
 
 impl Drop for Flow {
@@ -176,6 +219,20 @@ mod tests {
             assert!(wall() > UNIX_EPOCH + RECKONED);
             assert_eq!(WALL.get(), Some((instant(), wall())));
         });
+    }
+
+    #[test]
+    fn a_turn_tells_of_the_soonest_alarm_in_it() {
+        let now = Instant::now();
+        let [soon, late] = [1, 2].map(|seconds| now + Duration::from_secs(seconds));
+        let set = |times: &[Instant]| turn(|| times.iter().all(|at| wake_at(*at)));
+
+        for (times, expected) in
+            [(&[][..], None), (&[late], Some(late)), (&[soon, late], Some(soon)), (&[late, soon], Some(soon))]
+        {
+            assert_eq!(set(times), (true, expected));
+        }
+        assert!(!wake_at(soon), "nobody sees to it");
     }
 
     #[test]

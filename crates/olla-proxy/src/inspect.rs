@@ -8,10 +8,11 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Needs;
 use olla_translate::{Dialect, Operation};
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     Error,
+    deadline::within,
     glance::Glance,
     policy::size::MAX_BODY_KEY,
     replay::Replay,
@@ -92,14 +93,6 @@ where
     let found = scanner.finish();
     // alloc: it goes through several stages, and would be copied for each.
     Ok(Box::write(Box::new_uninit(), Inbound::new((head, glance, route), replay, found)))
-}
-
-/// Waits until the deadline, where there is one.
-async fn within<F: Future>(deadline: Option<Instant>, waited_for: F) -> Result<F::Output, Elapsed> {
-    match deadline {
-        None => Ok(waited_for.await),
-        Some(deadline) => timeout_at(deadline, waited_for).await,
-    }
 }
 
 /// The limit that is met first, with its key; zero is none.

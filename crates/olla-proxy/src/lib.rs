@@ -37,6 +37,7 @@ mod candidates;
 mod catalogue;
 pub mod clock;
 mod counting;
+mod deadline;
 mod error;
 mod explain;
 mod glance;

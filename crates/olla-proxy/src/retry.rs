@@ -18,13 +18,14 @@ use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 use olla_balancer::{Hint, Lease, Pinned};
 use olla_core::{Endpoint, Failure, Placement};
 use olla_translate::{Dialect, Progress};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::{
     Error,
     candidates::{Candidates, Reach, Way},
     clock,
+    deadline::within,
     error::Jam,
     opening::{self, Patience},
     respond::is_open_stream,
@@ -266,7 +267,7 @@ impl<'s> Sending<'s, '_> {
         let mut look = timing.look(None);
         let ended = loop {
             let Some(next) = look.into_iter().chain(deadline).min() else { break exchange.await };
-            match timeout_at(next, exchange.as_mut()).await {
+            match within(Some(next), exchange.as_mut()).await {
                 Ok(ended) => break ended,
                 Err(_) if deadline.is_some_and(|deadline| deadline <= next) => break Err(Failure::Deadline),
                 // Without anybody else to ask, whatever comes late is better than nothing.

@@ -1,12 +1,15 @@
 //! One log line for each finished request.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use http::Uri;
 use olla_core::{Formats, Outcome, Recorder, RequestRecord, address};
-use tracing::{info, warn};
+use tracing::Level;
 
-use crate::stats::MESSAGES;
+use crate::{
+    log::{self, Fields},
+    stats::MESSAGES,
+};
 
 /// Logs every request: at `info`, or at `warn` when it failed.
 #[derive(Debug)]
@@ -31,36 +34,38 @@ const SECRET: [&str; 11] = [
 
 impl Recorder for AccessLog {
     fn record(&self, record: &RequestRecord) {
-        let last = record.attempts.last();
-        let client = record.client.map(address);
-        macro_rules! line {
-            ($level:ident) => {
-                $level!(
-                    // As a field, it is text: the general formatter is not asked to show it.
-                    message = "request",
-                    request_id = &*record.id,
-                    client = client.as_deref(),
-                    method = record.method.as_str(),
-                    path = &*shown(&record.uri),
-                    status = record.status.map(|s| s.as_u16()),
-                    model = record.model.as_deref(),
-                    endpoint = last.map(|a| &*a.endpoint.spec.name),
-                    attempts = record.attempts.len(),
-                    mode = record.formats.and_then(mode),
-                    sticky = record.affinity.map(|a| a.outcome.as_str()),
-                    ttft_ms = record.first_byte.map(|t| t.as_millis() as u64),
-                    duration_ms = record.duration.as_millis() as u64,
-                    bytes_in = record.bytes_in,
-                    bytes_out = record.bytes_out,
-                    error = record.error,
-                )
-            };
-        }
-        match record.outcome {
-            Outcome::Success | Outcome::Cancelled => line!(info),
-            Outcome::Failure => line!(warn),
-        }
+        let level = match record.outcome {
+            Outcome::Success | Outcome::Cancelled => Level::INFO,
+            Outcome::Failure => Level::WARN,
+        };
+        log::write(level, "request", |line| fields(record, line));
     }
+}
+
+fn fields(record: &RequestRecord, line: &mut Fields<'_>) {
+    line.text("request_id", &record.id);
+    line.some_text("client", record.client.map(address).as_deref());
+    line.text("method", record.method.as_str());
+    line.text("path", &shown(&record.uri));
+    if let Some(status) = record.status {
+        line.number("status", status.as_u16());
+    }
+    line.some_text("model", record.model.as_deref());
+    line.some_text("endpoint", record.attempts.last().map(|last| &*last.endpoint.spec.name));
+    line.number("attempts", record.attempts.len());
+    line.some_text("mode", record.formats.and_then(mode));
+    line.some_text("sticky", record.affinity.map(|affinity| affinity.outcome.as_str()));
+    if let Some(time) = record.first_byte {
+        line.number("ttft_ms", millis(time));
+    }
+    line.number("duration_ms", millis(record.duration));
+    line.number("bytes_in", record.bytes_in);
+    line.number("bytes_out", record.bytes_out);
+    line.some_text("error", record.error);
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Says how a client of one format was served, where that is not a matter of course.

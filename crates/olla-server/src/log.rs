@@ -1,15 +1,19 @@
 //! Where log lines go: text on a terminal, JSON otherwise, and a rotated JSON file where one is wanted.
 
 mod json;
+mod lines;
 mod sink;
+mod text;
+mod time;
 
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
-use json::JsonLines;
+pub(crate) use lines::{Fields, write};
+use lines::{Format, Lines};
 use sink::{Flush, Sink};
 
 use crate::config::settings::{LogFormat, LogLevel, Logging};
@@ -31,12 +35,12 @@ pub(crate) struct LogGuard {
 pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
     let (console, guard) = Sink::start(io::stdout())?;
     let mut writers = vec![guard];
-    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if is_json(settings.format) {
-        Box::new(JsonLines(console))
+    let format = if is_json(settings.format) {
+        Format::Json
     } else {
-        let colors = settings.colors.unwrap_or_else(|| io::stdout().is_terminal());
-        Box::new(fmt::layer().with_writer(console).with_ansi(colors).with_target(false))
-    }];
+        Format::Text { colors: settings.colors.unwrap_or_else(|| io::stdout().is_terminal()) }
+    };
+    let mut places = vec![(format, console)];
     if let Some(directory) = &settings.file_dir {
         std::fs::create_dir_all(directory)?;
         let appender = RollingFileAppender::builder()
@@ -48,9 +52,9 @@ pub(crate) fn init(settings: &Logging) -> io::Result<LogGuard> {
             .map_err(io::Error::other)?;
         let (file, guard) = Sink::start(appender)?;
         writers.push(guard);
-        layers.push(Box::new(JsonLines(file)));
+        places.push((Format::Json, file));
     }
-    tracing_subscriber::registry().with(layers.with_filter(level(settings.level))).init();
+    tracing_subscriber::registry().with(Lines::new(level(settings.level), places)).init();
     Ok(LogGuard { _writers: writers })
 }
 

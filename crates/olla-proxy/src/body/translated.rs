@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use super::{
     custody::Custody,
-    watch::{Limits, Timer, Watch},
+    watch::{Limits, Watch},
 };
-use crate::{clock, render, responses::Keeping, ticket::Ticket, upstream::AnswerBody};
+use crate::{clock, deadline::Timer, render, responses::Keeping, ticket::Ticket, upstream::AnswerBody};
 
 /// The longest that a client hears nothing of a stream that has begun: prompts can take minutes to read, and
 /// clients and proxies on the way give silent connections up.

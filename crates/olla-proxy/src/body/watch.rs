@@ -1,13 +1,14 @@
 //! When a body has taken too long.
 
 use std::{
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use olla_core::{EjectionRules, Failure};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
+
+use crate::deadline::Timer;
 
 /// When a body has taken too long. Zero durations mean no limit.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +28,6 @@ pub(super) struct Watch {
     /// Since when the backend has owed us a frame; a client that does not ask for one is not its fault.
     waiting_since: Option<Instant>,
     timer: Timer,
-}
-
-/// A timer that is made when it is first needed.
-#[derive(Debug, Default)]
-pub(super) struct Timer {
-    // alloc: once per response that makes us wait.
-    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 // === impl Watch ===
@@ -75,24 +69,5 @@ impl Watch {
             (Some(stall), _) => Some((stall, Failure::Stall)),
             (None, deadline) => deadline.map(|at| (at, Failure::Deadline)),
         }
-    }
-}
-
-// === impl Timer ===
-
-impl Timer {
-    /// Fires at `at`, or at an earlier time that it was set for before: then the caller looks again.
-    pub(super) fn poll_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if at < sleep.deadline() {
-            sleep.as_mut().reset(at);
-        }
-        if sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if at > sleep.deadline() {
-            sleep.as_mut().reset(at);
-        }
-        Poll::Ready(())
     }
 }

@@ -10,10 +10,10 @@ use std::{
 
 use olla_balancer::{Candidate, Hint, Lease, Pick, Pinned, Reason, Tried};
 use olla_core::{Live, Place};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::debug;
 
-use crate::{candidates::Candidates, clock, error::Jam, shared::Shared, ticket::Ticket};
+use crate::{candidates::Candidates, clock, deadline::within, error::Jam, shared::Shared, ticket::Ticket};
 
 /// The choices of one request.
 pub(super) struct Choice<'c, 'f> {
@@ -149,7 +149,7 @@ impl<'c, 'f> Choice<'c, 'f> {
         let _waiting = Waiting::new(&self.shared.waiting);
         let until = *self.patience.get_or_insert_with(|| clock::instant() + queue.timeout);
         let until = self.shared.settings.timeouts.deadline(ticket).map_or(until, |end| end.min(until));
-        match timeout_at(until, poll_fn(|cx| place.poll_slot(cx))).await {
+        match within(Some(until), poll_fn(|cx| place.poll_slot(cx))).await {
             Ok(slot) => Lease::of_slot(self.list, &self.tried, slot, clock::now()),
             Err(_) => {
                 self.jam = Some(Jam::TooLong { limit: queue.timeout });

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use memchr::memmem::Finder;
-use tokio::time::timeout_at;
 
-use crate::{clock, opening::Held, upstream::Answer};
+use crate::{clock, deadline::within, opening::Held, upstream::Answer};
 
 /// How much of an answer is read, bytes: what is missing is said at its beginning.
 const MAX_BYTES: usize = 64 * 1024;
@@ -24,7 +23,7 @@ pub(super) async fn lacks_path(answer: &mut Answer) -> bool {
     let until = clock::instant() + LONGEST;
     let (mut held, mut text) = (Held::new(), Vec::new());
     while text.len() < MAX_BYTES {
-        let Ok(Some(Ok(frame))) = timeout_at(until, answer.body_mut().frame()).await else { break };
+        let Ok(Some(Ok(frame))) = within(Some(until), answer.body_mut().frame()).await else { break };
         let Ok(chunk) = frame.into_data() else { continue };
         text.extend_from_slice(&chunk);
         held.push(chunk);

@@ -10,14 +10,17 @@ use std::{
 };
 
 use olla_core::{EndpointId, Failure};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::{
     OwnRequest,
     answer::Answer,
     http1::{Connection, Unanswered},
 };
-use crate::clock;
+use crate::{
+    clock,
+    deadline::{TooLate, within},
+};
 
 /// Idle connections kept for one endpoint and worker.
 const MAX_IDLE: usize = 256;
@@ -25,9 +28,6 @@ const MAX_IDLE: usize = 256;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How much earlier than the backend's own limit a connection is given up: it may close it any time then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
-
-/// A limit that is none.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How often connections are looked at that nobody has come back for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
@@ -158,8 +158,8 @@ impl Pooled {
         head_timeout: Duration,
     ) -> Result<Answer, Failed> {
         let Self { connection, home, reused } = self;
-        let limit = if head_timeout.is_zero() { FOREVER } else { head_timeout.min(FOREVER) };
-        match timeout_at(now + limit, connection.exchange(request)).await {
+        let deadline = if head_timeout.is_zero() { None } else { now.checked_add(head_timeout) };
+        match within(deadline, connection.exchange(request)).await {
             Ok(Ok((head, incoming, keeps_idle))) => {
                 let idle_timeout = idle_timeout(keeps_idle);
                 Ok(Answer::new(head, incoming, home.map(|home| Return { home, idle_timeout })))
@@ -168,7 +168,7 @@ impl Pooled {
             Ok(Err(Unanswered::Closed { sent })) if reused => Err(Failed { failure: Failure::Stale, sent }),
             Ok(Err(Unanswered::Closed { sent })) => Err(Failed { failure: Failure::ResetBeforeHead, sent }),
             Ok(Err(Unanswered::Malformed)) => Err(Failed { failure: Failure::MalformedHead, sent: true }),
-            Err(_) => Err(Failed { failure: Failure::HeadTimeout, sent: true }),
+            Err(TooLate) => Err(Failed { failure: Failure::HeadTimeout, sent: true }),
         }
     }
 }

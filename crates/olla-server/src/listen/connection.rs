@@ -79,7 +79,7 @@ pub(super) async fn serve(
     // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
     let mut stopping = pin!(unconstrained(signal.wait_for(|stop| *stop)));
     let (mut listens, mut stopped) = (false, false);
-    let mut turn = move |cx: &mut Context<'_>| {
+    let mut turn = move |connection: &mut Connection<_>, cx: &mut Context<'_>| {
         if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
         }
@@ -93,11 +93,18 @@ pub(super) async fn serve(
                 return Poll::Ready(ended);
             }
         }
-        // Dropping the connection closes it; what the client did not take is lost to it.
-        watchdog.poll_expired(cx, |patience| connection.expiry(patience)).map(Ok)
+        Poll::Pending
     };
     // All that is done in one turn is done at one time; streams of HTTP/2 have tasks, and turns, of their own.
-    poll_fn(move |cx| clock::still(|| turn(cx))).await
+    poll_fn(move |cx| {
+        let (ended, alarm) = clock::turn(|| turn(&mut connection, cx));
+        if ended.is_ready() {
+            return ended;
+        }
+        // Dropping the connection closes it; what the client did not take is lost to it.
+        watchdog.poll_expired(cx, alarm, |patience| connection.expiry(patience)).map(Ok)
+    })
+    .await
 }
 
 /// Receives the first bytes of a connection, and returns whether they are of HTTP/2; `None` where there are none for
@@ -126,7 +133,7 @@ async fn open(
                 return Poll::Ready(None);
             }
         }
-        watchdog.poll_expired(cx, |patience| link.expiry(patience)).map(|()| None)
+        watchdog.poll_expired(cx, None, |patience| link.expiry(patience)).map(|()| None)
     })
     .await
 }

@@ -1,4 +1,5 @@
-//! Closes connections that are idle for too long, or that take too long over a request head.
+//! Closes connections that are idle for too long, or that take too long over a request head, and keeps the time for what
+//! is done on them.
 //!
 //! One lazy timer for each connection: it is only moved when it fires, or when something ends sooner.
 
@@ -33,18 +34,18 @@ impl Watchdog {
     }
 
     /// Completes when the time has come at which the connection has been quiet for too long; it is asked for whenever
-    /// it may have changed. Poll it after the connection.
+    /// it may have changed. Wakes the task at the `alarm` of its turn. Poll it after the connection.
     pub(super) fn poll_expired(
         &mut self,
         cx: &mut Context<'_>,
+        alarm: Option<Instant>,
         expiry: impl Fn(Patience) -> Option<Instant>,
     ) -> Poll<()> {
         let expiry = expiry(self.patience);
+        let soonest = expiry.into_iter().chain(alarm).min();
         loop {
-            if let Some(expiry) = expiry
-                && expiry < self.timer.deadline()
-            {
-                self.timer.as_mut().reset(expiry);
+            if let Some(soonest) = soonest.filter(|soonest| *soonest < self.timer.deadline()) {
+                self.timer.as_mut().reset(soonest);
             }
             // A look costs less than a poll, and this is called for every turn of the connection.
             if self.is_armed && !self.timer.is_elapsed() {
@@ -58,11 +59,15 @@ impl Watchdog {
             }
             // The clock itself: where time stands still, this might have no end.
             let now = Instant::now();
-            match expiry {
-                Some(expiry) if expiry <= now => return Poll::Ready(()),
-                Some(expiry) => self.timer.as_mut().reset(expiry),
-                None => self.timer.as_mut().reset(now + self.patience.head.min(self.patience.idle)),
+            if expiry.is_some_and(|expiry| expiry <= now) {
+                return Poll::Ready(());
             }
+            if alarm.is_some_and(|alarm| alarm <= now) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let idle = || now + self.patience.head.min(self.patience.idle);
+            self.timer.as_mut().reset(soonest.unwrap_or_else(idle));
         }
     }
 }
@@ -86,7 +91,7 @@ mod tests {
             let expiry = Instant::now() + Duration::from_secs(seconds);
             let begun = Instant::now();
 
-            poll_fn(|cx| watchdog.poll_expired(cx, |_| Some(expiry))).await;
+            poll_fn(|cx| watchdog.poll_expired(cx, None, |_| Some(expiry))).await;
 
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }
@@ -101,12 +106,30 @@ mod tests {
             if begun.elapsed().as_secs() >= 30 {
                 idle_since.set(Some(begun + Duration::from_secs(30)));
             }
-            watchdog.poll_expired(cx, |patience| idle_since.get().map(|since| since + patience.idle))
+            watchdog.poll_expired(cx, None, |patience| idle_since.get().map(|since| since + patience.idle))
         });
 
         expired.await;
 
         assert_eq!(begun.elapsed().as_secs(), 90);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_wakes_the_task_and_ends_nothing() {
+        let (mut watchdog, begun) = (Watchdog::new(PATIENCE), Instant::now());
+        let [first, second] = [3, 20].map(|seconds| begun + Duration::from_secs(seconds));
+        let mut woken_after = vec![];
+        let expired = poll_fn(|cx| {
+            let now = Instant::now();
+            woken_after.push((now - begun).as_secs());
+            let alarm = [first, second].into_iter().find(|alarm| *alarm > now);
+            watchdog.poll_expired(cx, alarm, |_| Some(begun + Duration::from_secs(30)))
+        });
+
+        expired.await;
+
+        assert!(woken_after.contains(&3) && woken_after.contains(&20), "{woken_after:?}");
+        assert_eq!(begun.elapsed().as_secs(), 30);
     }
 
     #[tokio::test(start_paused = true)]
@@ -118,7 +141,7 @@ mod tests {
                 let _ = pin!(coop::consume_budget()).poll(cx);
             }
             is_first = false;
-            watchdog.poll_expired(cx, |patience| Some(begun + patience.head))
+            watchdog.poll_expired(cx, None, |patience| Some(begun + patience.head))
         });
 
         timeout(Duration::from_secs(3600), expired).await.unwrap();

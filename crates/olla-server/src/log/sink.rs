@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::fmt::MakeWriter;
-
 /// Bytes waiting to be written; beyond that, lines are dropped and counted.
 const CAPACITY: usize = 8 * 1024 * 1024;
 /// How long lines wait for others: a wake-up costs more than the lines of a busy moment.
@@ -108,25 +106,6 @@ impl Sink {
     }
 }
 
-impl Write for &Sink {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Sink {
-    type Writer = &'a Self;
-
-    fn make_writer(&'a self) -> &'a Self {
-        self
-    }
-}
-
 // === impl Flush ===
 
 impl Drop for Flush {
@@ -174,7 +153,7 @@ mod tests {
         let (sink, flush) = Sink::start(page.clone()).unwrap();
 
         for n in 0..1000 {
-            writeln!(&sink, "{n}").unwrap();
+            sink.push(format!("{n}\n").as_bytes());
         }
         drop(flush);
 
@@ -186,8 +165,8 @@ mod tests {
     fn says_how_many_lines_did_not_fit() {
         let sink = Sink::default();
         let line = vec![b'x'; CAPACITY / 2 + 1];
-        (&sink).write_all(&line).unwrap();
-        (&sink).write_all(&line).unwrap();
+        sink.push(&line);
+        sink.push(&line);
         sink.queue().closed = true;
         let page = Page::default();
 
