@@ -35,6 +35,6 @@ mod tests {
         let first = lasting("gpu-1");
 
         assert_eq!((first, lasting("gpu-2")), ("gpu-1", "gpu-2"));
-        assert!(std::ptr::eq(first, lasting(&"gpu-1".to_owned())));
+        assert!(std::ptr::eq(first, lasting(&format!("gpu-{}", 1))));
     }
 }
