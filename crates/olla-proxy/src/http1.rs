@@ -9,7 +9,7 @@ mod inbox;
 mod joined;
 
 pub use decoder::{Decoded, Decoder, Length};
-pub use fields::{Spans, digits, ends_lines, lists, push_field, push_length, span};
+pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
 pub use joined::{Pieces, poll_write, unsent};
 

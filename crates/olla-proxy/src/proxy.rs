@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body as HttpBody;
 use olla_balancer::Strategy;
 use olla_core::{FleetCell, Recorder};
@@ -102,14 +102,12 @@ impl Proxy {
 
     /// Does what the [`Service`] does for a server that knows the client's address, so that it need not stand in the
     /// request's extensions, and that writes the head of the response itself.
-    pub fn answer<B>(&self, client: Option<IpAddr>, request: Request<B>) -> Answering
+    // alloc: the head goes through several stages, and would be copied for each.
+    pub fn answer<B>(&self, client: Option<IpAddr>, (head, body): (Box<request::Parts>, B)) -> Answering
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
         let worker = Arc::clone(&self.0);
-        let (head, body) = request.into_parts();
-        // alloc: it goes through several stages, and would be copied for each.
-        let (head, body) = (Box::new(head), Box::pin(body));
         // alloc: one box per request. The future is too large to be moved, and is made in its box: of what is no larger
         // than a pointer, or the compiler makes it elsewhere first.
         let responding = Box::write(Box::new_uninit(), serve(worker, (head, body), client));
@@ -137,7 +135,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
-        Box::pin(self.answer(client, request).map_ok(Answered::into_response))
+        let (head, body) = request.into_parts();
+        // alloc: what is boxed can be moved.
+        let answering = self.answer(client, (Box::new(head), Box::pin(body)));
+        Box::pin(answering.map_ok(Answered::into_response))
     }
 }
 

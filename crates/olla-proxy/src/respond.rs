@@ -121,15 +121,15 @@ fn own(
     if !body.is_empty() {
         ticket.sent(body.len(), clock::instant());
     }
-    let mut response = Response::new(Body::whole(body));
-    let headers = response.headers_mut();
+    let mut answered = Answered::from(Response::new(Body::whole(body)));
+    let headers = &mut answered.head.headers;
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     added.push(X_SERVED_BY, shared.settings.product.served_by);
     added.push_text(X_OLLA_REQUEST_ID, ticket.id());
     added.push(X_OLLA_RESPONSE_TIME, ticket.elapsed());
     ticket.finish(Outcome::Success, clock::instant());
-    Answered { response, added }
+    Answered { added, ..answered }
 }
 
 /// The backend's status, headers and body, less what concerns only its connection or secrets, plus
@@ -173,7 +173,7 @@ fn forward(
             Some(Rest::Response(keeping)) => translated.keeping(keeping),
             Some(Rest::Home(_)) | None => translated,
         };
-        return Answered { response: Response::from_parts(head, Body::translated(translated)), added };
+        return Answered { head, added, body: Body::translated(translated) };
     }
     let nature = told.nature_of(&head, plan.is_none());
     // alloc: one per response, and it is made in its box.
@@ -181,7 +181,7 @@ fn forward(
     if let Some(Rest::Home(sighting)) = rest {
         tracked.look_for_id(sighting);
     }
-    Answered { response: Response::from_parts(head, Body::tracked(tracked)), added }
+    Answered { head, added, body: Body::tracked(tracked) }
 }
 
 /// Whether a client should come again later.

@@ -15,7 +15,7 @@ use futures_util::{
     FutureExt, TryFutureExt,
     future::{CatchUnwind, MapOk},
 };
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, request};
 use olla_proxy::{Answered, ClientAddr, Proxy, RateLimits};
 use serde_json::json;
 use tower::Service;
@@ -65,6 +65,9 @@ pub(crate) enum Answering {
     Done(Option<Response<ResponseBody>>),
 }
 
+/// A request that has been received, or is being.
+type Received = (Box<request::Parts>, RequestBody);
+
 const HEALTH: &str = "/internal/health";
 
 // === impl Dispatch ===
@@ -79,13 +82,10 @@ impl Dispatch {
     }
 
     /// Starts answering a request.
-    pub(crate) fn call(&self, mut request: Request<RequestBody>, client: IpAddr) -> Dispatching {
+    pub(crate) fn call(&self, request: Received, client: IpAddr) -> Dispatching {
         let routed = match &self.0 {
             Edge::Plain(routes) => Routed::Plain(routes.answer(request, client)),
-            Edge::Cors(cors) => {
-                request.extensions_mut().insert(ClientAddr(client));
-                Routed::Cors(Box::pin(cors.clone().call(request)))
-            }
+            Edge::Cors(cors) => Routed::Cors(Box::pin(cors.clone().call(whole(request, client)))),
         };
         Dispatching { routed, busy: None }
     }
@@ -100,11 +100,12 @@ impl fmt::Debug for Dispatch {
 // === impl Routes ===
 
 impl Routes {
-    fn answer(&self, mut request: Request<RequestBody>, client: IpAddr) -> Answering {
-        if let Some(refused) = without_host(&request) {
+    fn answer(&self, request: Received, client: IpAddr) -> Answering {
+        let head = &*request.0;
+        if let Some(refused) = without_host(head) {
             return Answering::Done(Some(refused));
         }
-        let path = request.uri().path();
+        let path = head.uri.path();
         if !path.starts_with("/internal") && path != "/version" {
             return Answering::Proxy(
                 AssertUnwindSafe(self.proxy.answer(Some(client), request)).catch_unwind(),
@@ -113,8 +114,7 @@ impl Routes {
         if let Some(refused) = self.over_limit(path, client) {
             return Answering::Done(Some(refused));
         }
-        request.extensions_mut().insert(ClientAddr(client));
-        let mut admin = self.admin.clone();
+        let (mut admin, request) = (self.admin.clone(), whole(request, client));
         Answering::Admin(Box::pin(async move {
             let answer =
                 AssertUnwindSafe(admin.call(request.map(axum::body::Body::new))).catch_unwind().await;
@@ -135,15 +135,22 @@ impl Routes {
     }
 }
 
+/// Returns a request as others take it, with who sent it.
+fn whole((head, body): Received, client: IpAddr) -> Request<RequestBody> {
+    let mut request = Request::from_parts(*head, body);
+    request.extensions_mut().insert(ClientAddr(client));
+    request
+}
+
 /// Refuses a request of HTTP/1.1 that does not say which host it is for, or says so twice (RFC 9112 §3.2).
-fn without_host(request: &Request<RequestBody>) -> Option<Response<ResponseBody>> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if hosts == 1 || (hosts == 0 && request.version() != Version::HTTP_11) {
+fn without_host(head: &request::Parts) -> Option<Response<ResponseBody>> {
+    let hosts = head.headers.get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && head.version != Version::HTTP_11) {
         return None;
     }
     let message = "HTTP/1.1 requires one Host header";
     let mut refused = problem(StatusCode::BAD_REQUEST, "host_missing", message);
-    if request.version() <= Version::HTTP_11 {
+    if head.version <= Version::HTTP_11 {
         // Who sends that may mean something else by what follows, too.
         refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -163,7 +170,8 @@ impl Service<Request<RequestBody>> for Routes {
         // The layer in front hands over nothing but the request.
         let client = request.extensions().get::<ClientAddr>().map(|addr| addr.0);
         let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        self.answer(request, client).map_ok(Answered::into_response)
+        let (head, body) = request.into_parts();
+        self.answer((Box::new(head), body), client).map_ok(Answered::into_response)
     }
 }
 

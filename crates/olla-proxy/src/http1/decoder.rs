@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http_body::SizeHint;
 use memchr::memchr;
 
-use super::{Malformed, Spans, ends_lines};
+use super::{Malformed, head_end, read_fields};
 
 /// Reads one body.
 #[derive(Debug)]
@@ -196,22 +196,32 @@ impl Decoder {
     }
 
     fn trailers(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
+        // What stands before them ends a line.
+        let Some((len, is_regular)) = trailers_end(received) else {
+            return if received.len() < LONGEST_TRAILERS { Ok(Decoded::Nothing) } else { Err(Malformed) };
+        };
+        self.place = Place::Broken;
+        let text = received.split_to(len).freeze();
         let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
-        let (len, spans) = match httparse::parse_headers(received, &mut fields) {
-            Ok(httparse::Status::Complete((len, fields)))
-                if len <= LONGEST_TRAILERS && ends_lines(&received[..len]) =>
+        let trailers = match httparse::parse_headers(&text, &mut fields) {
+            Ok(httparse::Status::Complete((end, fields)))
+                if end == len && len <= LONGEST_TRAILERS && is_regular =>
             {
-                (len, Spans::of(received, fields))
-            }
-            Ok(httparse::Status::Partial) if received.len() < LONGEST_TRAILERS => {
-                return Ok(Decoded::Nothing);
+                read_fields(&text, fields, 0, |_, _| {})?
             }
             Ok(_) | Err(_) => return Err(Malformed),
         };
-        self.place = Place::Broken;
-        let trailers = spans.read(&received.split_to(len).freeze(), 0, |_, _| {})?;
         self.place = Place::Done;
         Ok(if trailers.is_empty() { Decoded::End } else { Decoded::Trailers(trailers) })
+    }
+}
+
+/// Returns where trailers end, which may be none.
+fn trailers_end(received: &[u8]) -> Option<(usize, bool)> {
+    match received {
+        [b'\r', b'\n', ..] => Some((2, true)),
+        [b'\n', ..] => Some((1, false)),
+        _ => head_end(received),
     }
 }
 

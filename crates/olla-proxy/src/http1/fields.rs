@@ -5,45 +5,44 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memchr_iter;
-use smallvec::SmallVec;
 
 use super::Malformed;
 
-/// Where the names and values of fields stand in a head.
-#[derive(Debug)]
-pub struct Spans(SmallVec<[(Range<usize>, Range<usize>); 24]>);
-
-// === impl Spans ===
-
-impl Spans {
-    /// Notes where fields stand that have been found in a head.
-    #[must_use]
-    pub fn of(head: &[u8], fields: &[httparse::Header<'_>]) -> Self {
-        let spans = fields.iter().map(|field| (span(head, field.name.as_bytes()), span(head, field.value)));
-        Self(spans.collect())
+/// Reads the fields that have been found in a head, with room for so many more, and shows each to `seen`.
+///
+/// # Errors
+/// Fails if one of them has no good name or value.
+pub fn read_fields(
+    head: &Bytes,
+    fields: &[httparse::Header<'_>],
+    more: usize,
+    mut seen: impl FnMut(&HeaderName, &HeaderValue),
+) -> Result<HeaderMap, Malformed> {
+    let mut headers = HeaderMap::with_capacity(fields.len() + more);
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
+        let value =
+            HeaderValue::from_maybe_shared(head.slice(span(head, field.value))).map_err(|_| Malformed)?;
+        seen(&name, &value);
+        headers.append(name, value);
     }
+    Ok(headers)
+}
 
-    /// Reads the fields, with room for so many more, and shows each to `seen`.
-    ///
-    /// # Errors
-    /// Fails if one of them has no good name or value.
-    pub fn read(
-        &self,
-        head: &Bytes,
-        more: usize,
-        mut seen: impl FnMut(&HeaderName, &HeaderValue),
-    ) -> Result<HeaderMap, Malformed> {
-        let Self(spans) = self;
-        let mut headers = HeaderMap::with_capacity(spans.len() + more);
-        for (name, value) in spans {
-            let name = head.get(name.clone()).unwrap_or_default();
-            let name = HeaderName::from_bytes(name).map_err(|_| Malformed)?;
-            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Malformed)?;
-            seen(&name, &value);
-            headers.append(name, value);
+/// Returns where a head ends, if it does: behind its empty line. Says also whether each line ends as it should, and not
+/// with a line feed alone, which some take for an end and others do not (RFC 9112 §2.2).
+#[must_use]
+pub fn head_end(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut is_regular = true;
+    for feed in memchr_iter(b'\n', bytes) {
+        is_regular &= feed > 0 && bytes.get(feed - 1) == Some(&b'\r');
+        match bytes.get(feed + 1..) {
+            Some([b'\r', b'\n', ..]) => return Some((feed + 3, is_regular)),
+            Some([b'\n', ..]) => return Some((feed + 2, false)),
+            _ => {}
         }
-        Ok(headers)
     }
+    None
 }
 
 /// Writes a field line.
@@ -69,13 +68,6 @@ pub fn span(bytes: &[u8], part: &[u8]) -> Range<usize> {
     begin..begin + part.len()
 }
 
-/// Returns whether each line ends with a carriage return and a line feed. A recipient may do with the line feed alone
-/// (RFC 9112 §2.2), and another one need not: what is a line to one is part of a line to the other.
-#[must_use]
-pub fn ends_lines(bytes: &[u8]) -> bool {
-    memchr_iter(b'\n', bytes).all(|feed| feed > 0 && bytes.get(feed - 1) == Some(&b'\r'))
-}
-
 /// Reads digits, and nothing else, as a number.
 #[must_use]
 pub fn digits(text: &[u8]) -> Option<u64> {
@@ -98,11 +90,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_feed_alone_ends_no_line() {
-        for (text, expected) in
-            [("", true), ("a\r\nb\r\n\r\n", true), ("\n", false), ("a\r\n\n", false), ("a\rb\n", false)]
-        {
-            assert_eq!(ends_lines(text.as_bytes()), expected, "{text:?}");
+    fn a_head_ends_with_an_empty_line() {
+        for (text, expected) in [
+            ("", None),
+            ("GET / HTTP/1.1\r\n", None),
+            ("a\r\nb\r\n\r", None),
+            ("a\r\nb\r\n\r\nc\r\n\r\n", Some((8, true))),
+            ("a\nb\r\n\r\n", Some((7, false))),
+            ("a\r\n\nb", Some((4, false))),
+            ("a\n\r\nb", Some((4, false))),
+        ] {
+            assert_eq!(head_end(text.as_bytes()), expected, "{text:?}");
         }
     }
 

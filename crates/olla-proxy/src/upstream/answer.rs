@@ -23,7 +23,7 @@ pub(crate) struct Answer(Box<Whole>);
 
 #[derive(Debug)]
 struct Whole {
-    head: response::Parts,
+    head: Box<response::Parts>,
     body: AnswerBody,
     /// Whether the body is one of ours.
     replaced: bool,
@@ -42,7 +42,7 @@ pub(crate) struct AnswerBody {
 // === impl Answer ===
 
 impl Answer {
-    pub(super) fn new(head: response::Parts, incoming: Incoming, give_back: Option<Return>) -> Self {
+    pub(super) fn new(head: Box<response::Parts>, incoming: Incoming, give_back: Option<Return>) -> Self {
         let mut body = AnswerBody { held: Held::new(), incoming: Some(incoming), give_back };
         body.settle();
         Self(Box::new(Whole { head, body, replaced: false }))
@@ -86,7 +86,7 @@ impl Answer {
         self.0.body.held.last().filter(|_| self.0.replaced)
     }
 
-    pub(crate) fn into_parts(self) -> (response::Parts, AnswerBody) {
+    pub(crate) fn into_parts(self) -> (Box<response::Parts>, AnswerBody) {
         (self.0.head, self.0.body)
     }
 }

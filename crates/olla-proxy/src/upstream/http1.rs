@@ -69,7 +69,7 @@ impl Connection {
     pub(super) async fn exchange(
         mut self: Box<Self>,
         request: &OwnRequest<'_>,
-    ) -> Result<(response::Parts, Incoming, Option<Duration>), Unanswered> {
+    ) -> Result<(Box<response::Parts>, Incoming, Option<Duration>), Unanswered> {
         self.sending.begin(request);
         let is_head = *request.method == Method::HEAD;
         let Head { parts, length, keeps_alive, keeps_idle } =

@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::{TryFutureExt, future::MapOk};
+use http::request;
 use hyper::{Request, Response, body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use olla_proxy::{Answered, clock};
@@ -28,6 +29,9 @@ use crate::{
     body::{RequestBody, ResponseBody},
     dispatch::{Dispatch, Dispatching},
 };
+
+/// A request of HTTP/1.1.
+type Received = (Box<request::Parts>, http1::Receiving<TcpStream>);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -156,7 +160,7 @@ fn has_begun(stream: &TcpStream) -> bool {
 
 impl<A> Connection<A>
 where
-    A: Fn(Result<Request<http1::Receiving<TcpStream>>, Refused>) -> Dispatching,
+    A: Fn(Result<Received, Refused>) -> Dispatching,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
@@ -198,9 +202,9 @@ impl<A> Drop for Connection<A> {
 // === impl Requests ===
 
 impl Requests {
-    fn answer(&self, request: Result<Request<http1::Receiving<TcpStream>>, Refused>) -> Dispatching {
+    fn answer(&self, request: Result<Received, Refused>) -> Dispatching {
         match request {
-            Ok(request) => self.dispatch.call(request.map(RequestBody::Http1), self.client),
+            Ok((head, body)) => self.dispatch.call((head, RequestBody::Http1(body)), self.client),
             Err(refused) => {
                 let (status, code, message) = refused.answer();
                 Dispatching::refused(status, code, &message)
@@ -218,7 +222,8 @@ impl Service<Request<Incoming>> for Streams {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Requests { dispatch, client } = &self.requests;
-        let answer = dispatch.call(request.map(RequestBody::Http2), *client);
+        let (head, body) = request.into_parts();
+        let answer = dispatch.call((Box::new(head), RequestBody::Http2(body)), *client);
         answer.holding(self.activity.enter()).map_ok(Answered::into_response)
     }
 }

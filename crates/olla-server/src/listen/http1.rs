@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Version};
+use http::{Method, Version, request};
 use http_body::Body;
 use olla_proxy::{
     Answered,
@@ -113,7 +113,7 @@ impl<S, A, F, B> Connection<S, A, F, B> {
 impl<S, A, F, B> Connection<S, A, F, B>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: Fn(Result<Request<Receiving<S>>, Refused>) -> F,
+    A: Fn(Result<(Box<request::Parts>, Receiving<S>), Refused>) -> F,
     F: Future<Output = Result<Answered<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
@@ -176,7 +176,7 @@ where
             link.asked();
         }
         let (body, loan) = self.body(head.length, head.expects_continue);
-        let answer = (self.answer)(Ok(Request::from_parts(head.parts, body)));
+        let answer = (self.answer)(Ok((head.parts, body)));
         State::Answering { answer, manner, is_read: loan.is_none(), loan }
     }
 

@@ -2,16 +2,17 @@
 
 use std::{mem::MaybeUninit, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::{HeaderMap, HeaderName, Response, StatusCode, Version, header, response};
 use httparse::{ParserConfig, Status};
 
-use crate::http1::{Length, Malformed, Spans, digits, lists};
+use crate::http1::{Length, Malformed, digits, head_end, lists, read_fields};
 
 /// A head that has been read.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) parts: response::Parts,
+    // alloc: one per response; it goes through several stages, and would be copied for each.
+    pub(super) parts: Box<response::Parts>,
     pub(super) length: Length,
     /// Whether another request may follow on the connection.
     pub(super) keeps_alive: bool,
@@ -59,25 +60,44 @@ pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option
     Ok(None)
 }
 
-fn take(received: &mut BytesMut) -> Result<Option<(response::Parts, Mentions)>, Malformed> {
+fn take(received: &mut BytesMut) -> Result<Option<(Box<response::Parts>, Mentions)>, Malformed> {
+    // Some servers send an empty line too many.
+    while let Some(empty) = [&b"\r\n"[..], b"\n"].into_iter().find(|empty| received.starts_with(empty)) {
+        received.advance(empty.len());
+    }
     if received.is_empty() {
         return Ok(None);
     }
+    // What will be no head however it goes on is refused before it ends.
+    let Some((len, _)) = head_end(received).filter(|(len, _)| *len <= LONGEST) else {
+        let is_good = received.len() < LONGEST && parse(received, |_| ()).is_ok();
+        return if is_good { Ok(None) } else { Err(Malformed) };
+    };
+    let head = received.split_to(len).freeze();
+    parse(&head, |read| {
+        let mut parts = Box::new(Response::new(()).into_parts().0);
+        parts.status = StatusCode::from_u16(read.code.unwrap_or_default()).map_err(|_| Malformed)?;
+        parts.version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+        let mut mentions = Mentions::default();
+        parts.headers = read_fields(&head, read.headers, ADDED, |name, _| mentions.note(name))?;
+        Ok(Some((parts, mentions)))
+    })?
+    // It has another end than was seen.
+    .unwrap_or(Err(Malformed))
+}
+
+/// Shows a head that is complete.
+fn parse<T>(
+    head: &[u8],
+    show: impl FnOnce(&httparse::Response<'_, '_>) -> T,
+) -> Result<Option<T>, Malformed> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut read = httparse::Response::new(&mut []);
-    let config = ParserConfig::default();
-    let len = match config.parse_response_with_uninit_headers(&mut read, received, &mut fields) {
-        Ok(Status::Complete(len)) => len,
-        Ok(Status::Partial) if received.len() < LONGEST => return Ok(None),
-        Ok(Status::Partial) | Err(_) => return Err(Malformed),
-    };
-    let (mut parts, ()) = Response::new(()).into_parts();
-    parts.status = StatusCode::from_u16(read.code.unwrap_or_default()).map_err(|_| Malformed)?;
-    parts.version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    let spans = Spans::of(received, read.headers);
-    let mut mentions = Mentions::default();
-    parts.headers = spans.read(&received.split_to(len).freeze(), ADDED, |name, _| mentions.note(name))?;
-    Ok(Some((parts, mentions)))
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut read, head, &mut fields);
+    match parsed.map_err(|_| Malformed)? {
+        Status::Complete(len) if len == head.len() => Ok(Some(show(&read))),
+        Status::Complete(_) | Status::Partial => Ok(None),
+    }
 }
 
 // === impl Mentions ===
@@ -159,6 +179,15 @@ mod tests {
         );
         assert_eq!(head.parts.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(received, "hello");
+    }
+
+    #[test]
+    fn empty_lines_before_a_head_are_passed_over() {
+        for before in ["\r\n", "\n", "\r\n\n\r\n"] {
+            assert_eq!(head(&format!("{before}HTTP/1.1 200 OK\r\n\r\n")).unwrap().unwrap().parts.status, 200);
+            assert!(head(before).unwrap().is_none());
+        }
+        assert!(head("\r").unwrap().is_none());
     }
 
     #[test]

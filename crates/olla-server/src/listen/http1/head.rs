@@ -5,18 +5,18 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, request};
 use httparse::{ParserConfig, Status};
 use memchr::memchr;
-use olla_proxy::http1::{Length, Spans, digits, ends_lines, lists, span};
+use olla_proxy::http1::{Length, digits, head_end, lists, read_fields, span};
 
 use super::refused::{LONGEST_TARGET, MOST_FIELDS, Refused};
 
 /// A head that has been read.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) parts: request::Parts,
+    pub(super) parts: Box<request::Parts>,
     pub(super) length: Length,
     /// Whether the client wants to go on with this connection.
     pub(super) keeps_alive: bool,
@@ -59,34 +59,50 @@ pub(super) fn take(received: &mut BytesMut, news: usize, most_bytes: usize) -> R
     if memchr(b'\n', newest).is_none() {
         return if received.len() <= most_bytes { Ok(None) } else { Err(Refused::TooLarge) };
     }
+    let Some((len, is_regular)) = head_end(received) else {
+        // What will be no head however it goes on is refused before it ends.
+        parse(received, |_| ())?;
+        return if received.len() <= most_bytes { Ok(None) } else { Err(Refused::TooLarge) };
+    };
+    if len > most_bytes {
+        return Err(Refused::TooLarge);
+    }
+    let head = received.split_to(len).freeze();
+    let read = parse(&head, |read| read_head(&head, read))?;
+    if !is_regular {
+        return Err(Refused::Malformed("a line of its head ends without a carriage return"));
+    }
+    read.unwrap_or(Err(Refused::Malformed("its head has another end than it seems to have"))).map(Some)
+}
+
+/// Shows a head that is complete.
+fn parse<T>(head: &[u8], show: impl FnOnce(&httparse::Request<'_, '_>) -> T) -> Result<Option<T>, Refused> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut read = httparse::Request::new(&mut []);
-    let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut read, received, &mut fields);
-    let len = match parsed.map_err(Refused::by_parser)? {
-        Status::Complete(len) if len <= most_bytes => len,
-        Status::Partial if received.len() <= most_bytes => return Ok(None),
-        Status::Complete(_) | Status::Partial => return Err(Refused::TooLarge),
-    };
-    let (mut parts, ()) = Request::new(()).into_parts();
+    let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut read, head, &mut fields);
+    match parsed.map_err(Refused::by_parser)? {
+        Status::Complete(len) if len == head.len() => Ok(Some(show(&read))),
+        Status::Complete(_) | Status::Partial => Ok(None),
+    }
+}
+
+fn read_head(head: &Bytes, read: &httparse::Request<'_, '_>) -> Result<Head, Refused> {
+    // alloc: one per request; it goes through several stages, and would be copied for each.
+    let mut parts = Box::new(Request::new(()).into_parts().0);
     parts.method = Method::from_bytes(read.method.unwrap_or_default().as_bytes())
         .map_err(|_| Refused::Malformed("its method is none"))?;
     parts.version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    let target = span(received, read.path.unwrap_or_default().as_bytes());
-    let spans = Spans::of(received, read.headers);
-    let head = received.split_to(len).freeze();
-    if !ends_lines(&head) {
-        return Err(Refused::Malformed("a line of its head ends without a carriage return"));
-    }
+    let target = span(head, read.path.unwrap_or_default().as_bytes());
     if target.len() > LONGEST_TARGET {
         return Err(Refused::LongTarget);
     }
     let uri = Uri::from_maybe_shared(head.slice(target));
     parts.uri = uri.map_err(|_| Refused::Malformed("its target is no path and no URI"))?;
     let mut said = Said::default();
-    let headers = spans.read(&head, ADDED, |name, value| said.note(name, value));
+    let headers = read_fields(head, read.headers, ADDED, |name, value| said.note(name, value));
     parts.headers =
         headers.map_err(|_| Refused::Malformed("one of its header fields has no good name or value"))?;
-    said.head(parts).map(Some)
+    said.head(parts)
 }
 
 /// Returns whether a method or a name may have this byte (RFC 9110 §5.6.2).
@@ -129,7 +145,7 @@ impl Said {
     }
 
     /// RFC 9112 §6.3, §9.3.
-    fn head(self, mut parts: request::Parts) -> Result<Head, Refused> {
+    fn head(self, mut parts: Box<request::Parts>) -> Result<Head, Refused> {
         if self.repeats_length
             && let Some(length) = parts.headers.get(header::CONTENT_LENGTH).cloned()
         {

@@ -83,8 +83,7 @@ impl<B> Reply<B> {
 impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
     /// Puts the head into the outbox.
     pub(super) fn begin(answered: Answered<B>, manner: Manner, outbox: &mut Outbox) -> Self {
-        let Answered { response, added } = answered;
-        let (head, body) = response.into_parts();
+        let Answered { head, added, body } = answered;
         let has_body = !manner.is_head && !is_bodiless(head.status);
         let text = outbox.text();
         push_status_line(text, head.status);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use olla_proxy::Answered;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{Broken, Connection, Link, Receiving, Refused};
 
-type Asked = Result<Request<Receiving<DuplexStream>>, Refused>;
+type Asked = Result<(Box<request::Parts>, Receiving<DuplexStream>), Refused>;
 type Answering = Pin<Box<dyn Future<Output = Result<Answered<Script>, Infallible>>>>;
 type Served<A> = Connection<DuplexStream, A, Answering, Script>;
 
@@ -167,8 +167,7 @@ fn noting(seen: &Arc<std::sync::Mutex<Vec<Seen>>>) -> impl Fn(Asked) -> Answerin
     }
 }
 
-async fn note<B: Body>(request: Request<B>) -> Seen {
-    let (parts, body) = request.into_parts();
+async fn note<B: Body>((parts, body): (Box<request::Parts>, B)) -> Seen {
     let head = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
     let body = body.collect().await.ok().map(|body| body.to_bytes().to_vec());
     Seen { head, headers: parts.headers, body }

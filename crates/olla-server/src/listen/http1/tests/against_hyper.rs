@@ -16,7 +16,8 @@ async fn hyper_finds(bytes: &[u8]) -> Vec<Seen> {
     let answer = |request: Request<Incoming>| {
         let found = Arc::clone(&found);
         async move {
-            let one = note(request).await;
+            let (head, body) = request.into_parts();
+            let one = note((Box::new(head), body)).await;
             found.lock().unwrap().push(one);
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
