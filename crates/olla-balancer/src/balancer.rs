@@ -76,7 +76,8 @@ impl Strategy for Balancer {
     }
 
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {
-        let (mut field, last_resort) = Field::gather(candidates, tried, hint.now);
+        let mut field = Field::default();
+        let last_resort = field.gather(candidates, tried, hint.now);
         let among_all = field.len();
         field.keep_lowest_rank();
         let among_best = field.len();

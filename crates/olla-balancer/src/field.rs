@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::{Candidate, Pinned, Reason, Tried, turns};
 
 /// Candidates that may be picked, in the order given.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Field<'a> {
     // alloc: none up to 8 endpoints; room for more would be copied for everybody.
     runners: SmallVec<[Runner<'a>; 8]>,
@@ -30,8 +30,14 @@ pub(crate) struct Runner<'a> {
 // === impl Field ===
 
 impl<'a> Field<'a> {
-    /// Gathers the untried candidates that may be picked, and says why these if they are not the well ones.
-    pub(crate) fn gather(candidates: &[Candidate<'a>], tried: &Tried, now: Moment) -> (Self, Option<Reason>) {
+    /// Gathers the untried candidates that may be picked, and says why these if they are not the well ones. It fills
+    /// what is there: what is returned would be copied.
+    pub(crate) fn gather(
+        &mut self,
+        candidates: &[Candidate<'a>],
+        tried: &Tried,
+        now: Moment,
+    ) -> Option<Reason> {
         let well = |c: &Candidate<'_>| matches!(c.standing(now), Standing::Good | Standing::OnTrial);
         let at_hand = |c: &Candidate<'_>| !c.is_full() && c.aside_until(now).is_none();
         let routable = |c: &Candidate<'_>| {
@@ -39,29 +45,26 @@ impl<'a> Field<'a> {
             live.is_routable().then(|| live.status().share_percent())
         };
 
-        let field = Self::of(candidates, tried, now, |c| routable(c).filter(|_| well(c) && at_hand(c)));
-        if !field.runners.is_empty() {
-            return (field, None);
+        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| well(c) && at_hand(c))) {
+            return None;
         }
-        let ejected = Self::of(candidates, tried, now, |c| routable(c).filter(|_| at_hand(c)));
-        if !ejected.runners.is_empty() {
-            return (ejected, Some(Reason::LastResort));
+        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| at_hand(c))) {
+            return Some(Reason::LastResort);
         }
-        let suspect = Self::of(candidates, tried, now, |c| {
+        let is_suspect = |c: &Candidate<'_>| {
             let live = &c.endpoint.live;
-            (live.is_suspect() && !live.is_draining() && at_hand(c)).then_some(100)
-        });
-        if !suspect.runners.is_empty() {
-            return (suspect, Some(Reason::LastResort));
+            live.is_suspect() && !live.is_draining() && at_hand(c)
+        };
+        if self.fill(candidates, tried, now, |c| is_suspect(c).then_some(100)) {
+            return Some(Reason::LastResort);
         }
         let soonest =
             |c: &Candidate<'a>| c.aside_until(now).filter(|_| routable(c).is_some() && !c.is_full());
         let untried = candidates.iter().enumerate().filter(|(position, _)| !tried.contains(*position));
-        let first = untried.filter_map(|(_, c)| soonest(c)).min();
-        let aside = Self::of(candidates, tried, now, |c| {
-            routable(c).filter(|_| first.is_some() && soonest(c) == first)
-        });
-        (aside, Some(Reason::SetAside))
+        if let Some(first) = untried.filter_map(|(_, c)| soonest(c)).min() {
+            self.fill(candidates, tried, now, |c| routable(c).filter(|_| soonest(c) == Some(first)));
+        }
+        Some(Reason::SetAside)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -116,21 +119,24 @@ impl<'a> Field<'a> {
         turns::take(&self.runners)
     }
 
-    fn of<F>(candidates: &[Candidate<'a>], tried: &Tried, now: Moment, share_percent: F) -> Self
+    /// Adds those that have a share of the requests, and returns whether there are any.
+    fn fill<F>(&mut self, candidates: &[Candidate<'a>], tried: &Tried, now: Moment, share_percent: F) -> bool
     where
         F: Fn(&Candidate<'a>) -> Option<u32>,
     {
-        let untried = candidates.iter().enumerate().filter(|(position, _)| !tried.contains(*position));
-        let runners = untried.filter_map(|(position, candidate)| {
+        for (position, candidate) in candidates.iter().enumerate() {
+            if tried.contains(position) {
+                continue;
+            }
+            let Some(share) = share_percent(candidate) else { continue };
             let endpoint: &Endpoint = candidate.endpoint;
-            let share = share_percent(candidate)?;
             let weight = u64::from(endpoint.spec.weight.max(1)) * u64::from(share.max(1));
             let penalty = u64::from(endpoint.live.outlier().penalty(now));
             let load = u64::from(endpoint.live.in_flight()) + penalty + 1;
             let (rank, is_cold) = (candidate.rank, candidate.is_cold());
-            Some(Runner { position, endpoint, weight, load, rank, is_cold })
-        });
-        Self { runners: runners.collect() }
+            self.runners.push(Runner { position, endpoint, weight, load, rank, is_cold });
+        }
+        !self.runners.is_empty()
     }
 }
 

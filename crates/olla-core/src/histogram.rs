@@ -28,10 +28,19 @@ impl Histogram {
 
     /// Counts one duration.
     pub fn record(&self, value: Duration) {
-        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+        self.record_micros(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn record_micros(&self, micros: u64) {
         if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
             bucket.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Returns how many have been counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
     }
 
     /// Adds this histogram's counts to `counts`, so that several can be read as one.

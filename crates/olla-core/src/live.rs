@@ -16,16 +16,19 @@ use crate::{EjectionRules, Failure, Gaps, Moment, Outlier, Status, Totals, Versi
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
+// What a choice among endpoints looks at comes first, in two cache lines that processors fetch together: it looks at several
+// endpoints, of which others may be further away than the one that is chosen.
+#[repr(C, align(128))]
 pub struct Live {
+    /// Position in the rotation of strategies that take turns; see `olla-balancer`.
+    turn: AtomicU64,
     /// A [`Status`], and [`SUSPECT`].
     status: AtomicU8,
     /// Whether an operator keeps new requests away.
     draining: AtomicBool,
     slots: Slots,
-    /// Position in the rotation of strategies that take turns; see `olla-balancer`.
-    turn: AtomicU64,
-    totals: Totals,
     outlier: Outlier,
+    totals: Totals,
     /// A packed [`Version`]; zero: unknown.
     version: AtomicU64,
     gaps: Gaps,
@@ -290,7 +293,17 @@ impl Drop for InFlight {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
+
+    #[test]
+    fn what_a_choice_looks_at_is_close_together() {
+        // Of either, only the beginning.
+        let (slots, outlier) = (offset_of!(Live, slots), offset_of!(Live, outlier));
+
+        assert!(slots + 12 <= 64 && outlier + 24 <= 128, "{slots} {outlier}");
+    }
 
     #[test]
     fn in_flight_returns_to_zero_when_guards_drop() {

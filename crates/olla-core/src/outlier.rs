@@ -45,19 +45,21 @@ pub struct Trial(u64);
 /// What an endpoint's recent requests came to. Relaxed throughout: a count that is one too small for an
 /// instant delays an ejection by one request.
 #[derive(Debug, Default)]
+// See `Live`.
+#[repr(C)]
 pub struct Outlier {
-    /// Failures since the last success.
-    in_a_row: AtomicU32,
-    /// Successes and failures.
-    window: Window,
     /// When the ejection ends, in milliseconds, plus one; 0 is none.
     ejected_until: AtomicU64,
-    /// Ejections since the endpoint was last good for long.
-    ejections: AtomicU32,
     /// When the trial that is under way began, in milliseconds, plus one; 0 is none.
     trial: AtomicU64,
+    /// Failures since the last success.
+    in_a_row: AtomicU32,
+    /// Ejections since the endpoint was last good for long.
+    ejections: AtomicU32,
     /// Whether it is back from an ejection, and no response has ended well since.
     probation: AtomicBool,
+    /// Successes and failures.
+    window: Window,
 }
 
 /// The first ejection; each further one is twice as long.

@@ -24,13 +24,15 @@ use crate::{InFlight, Live};
 
 /// How many requests an endpoint has, may have, and keeps waiting.
 #[derive(Debug, Default)]
+// See `Live`.
+#[repr(C)]
 pub(crate) struct Slots {
     limit: Option<NonZeroU32>,
     /// Raised towards the limit under the lock of the line; read anywhere.
     taken: AtomicU32,
-    line: Mutex<Line>,
     /// The length of the line, for whoever does not hold its lock.
     waiting: AtomicU32,
+    line: Mutex<Line>,
 }
 
 /// Those who wait, each with what it calls this endpoint.

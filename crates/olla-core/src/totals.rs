@@ -9,10 +9,9 @@ use crate::{Histogram, Outcome};
 
 /// Counters of finished requests, for one endpoint, one model on it, or the whole process.
 #[derive(Debug, Default)]
+// What each success has to do with comes first, and is one cache line.
+#[repr(C, align(64))]
 pub struct Totals {
-    successes: AtomicU64,
-    failures: AtomicU64,
-    cancelled: AtomicU64,
     bytes: AtomicU64,
     /// Of successes, microseconds.
     latency_sum: AtomicU64,
@@ -22,7 +21,10 @@ pub struct Totals {
     /// Unix milliseconds of the last finished request; zero means none yet.
     last_used: AtomicU64,
     consecutive_failures: AtomicU64,
+    /// Of successes, which it counts.
     latencies: Histogram,
+    failures: AtomicU64,
+    cancelled: AtomicU64,
 }
 
 /// The values of [`Totals`] at one moment.
@@ -60,7 +62,6 @@ impl Totals {
         self.last_used.store(u64::try_from(unix.as_millis()).unwrap_or(0), Relaxed);
         match outcome {
             Outcome::Success => {
-                self.successes.fetch_add(1, Relaxed);
                 // Stored only when it changes: the counter is shared by all workers.
                 if self.consecutive_failures.load(Relaxed) != 0 {
                     self.consecutive_failures.store(0, Relaxed);
@@ -81,7 +82,7 @@ impl Totals {
     #[must_use]
     pub fn view(&self) -> TotalsView {
         let (successes, failures, cancelled) =
-            (self.successes.load(Relaxed), self.failures.load(Relaxed), self.cancelled.load(Relaxed));
+            (self.latencies.count(), self.failures.load(Relaxed), self.cancelled.load(Relaxed));
         let last_used = match self.last_used.load(Relaxed) {
             0 => None,
             ms => Some(UNIX_EPOCH + Duration::from_millis(ms)),
@@ -108,7 +109,7 @@ impl Totals {
 
     fn record_latency(&self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        self.latencies.record(latency);
+        self.latencies.record_micros(micros);
         self.latency_sum.fetch_add(micros, Relaxed);
         if self.latency_max.load(Relaxed) < micros {
             self.latency_max.fetch_max(micros, Relaxed);
@@ -145,7 +146,14 @@ impl TotalsView {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
+
+    #[test]
+    fn a_success_is_counted_in_one_cache_line() {
+        assert_eq!(offset_of!(Totals, failures), 64);
+    }
 
     #[test]
     fn counts_each_outcome_once() {

@@ -7,11 +7,13 @@ mod decoder;
 mod fields;
 mod inbox;
 mod joined;
+mod spare;
 
 pub use decoder::{Decoded, Decoder, Length};
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
 pub use joined::{Pieces, poll_write, unsent};
+pub use spare::{give_back, spare};
 
 /// What is no message of HTTP/1.1, or none that can be understood in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use olla_core::{EndpointId, Fleet, Placement};
 use smallvec::SmallVec;
 
 use super::{Asked, Candidates, pairs::spelling};
-use crate::routing::Decision;
+use crate::{clock, routing::Decision};
 
 /// All candidates of which only some have been drawn.
 #[derive(Debug)]
@@ -46,13 +46,23 @@ impl<'f> Replicas<'f> {
 
     /// Returns as many as the strategy is content with.
     fn drawn(&self, first: &[Candidate<'f>]) -> &[Candidate<'f>] {
-        // alloc: only where those drawn first are not idle.
+        // alloc: only where an idle one that was drawn first will not do, or has not done.
         self.drawn.get_or_init(|| {
-            let others = sample(self.choices, self.placements.len()).into_iter();
-            let others = others.filter_map(|number| self.candidate(number));
-            let others = others.filter(|other| !has(first, other)).take(self.choices - first.len());
-            first.iter().copied().chain(others).collect()
+            let mut drawn = SmallVec::from_slice(first);
+            self.draw_more(&mut drawn);
+            drawn.as_slice().into()
         })
+    }
+
+    /// Adds to those drawn, up to as many as the strategy is content with.
+    fn draw_more(&self, drawn: &mut SmallVec<[Candidate<'f>; 8]>) {
+        for number in sample(self.choices, self.placements.len()) {
+            if let Some(other) = self.candidate(number).filter(|other| !has(drawn, other))
+                && drawn.len() < self.choices
+            {
+                drawn.push(other);
+            }
+        }
     }
 
     /// Returns all, those drawn at the positions that they have.
@@ -103,13 +113,14 @@ impl<'f> Candidates<'f> {
                 replicas: None,
             });
         }
-        let drawn = sample(strategy.choices_at_first().clamp(2, choices), count);
-        Some(Self {
-            list: drawn.into_iter().filter_map(|number| replicas.candidate(number)).collect(),
-            rename: SmallVec::from_slice(&[rename]),
-            decision,
-            replicas: Some(replicas),
-        })
+        let first = sample(strategy.choices_at_first().clamp(2, choices), count);
+        let mut list: SmallVec<[_; 8]> =
+            first.into_iter().filter_map(|number| replicas.candidate(number)).collect();
+        let now = clock::now();
+        if !list.iter().any(|drawn: &Candidate<'_>| drawn.is_idle(now)) {
+            replicas.draw_more(&mut list);
+        }
+        Some(Self { list, rename: SmallVec::from_slice(&[rename]), decision, replicas: Some(replicas) })
     }
 
     /// Sees to it that an endpoint is among those drawn, if it is a candidate at all. Whether it has too much to do shows

@@ -1,7 +1,6 @@
 //! Writes small pieces as one: a list of pieces costs the kernel more than they cost to copy.
 
 use std::{
-    cell::RefCell,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -9,6 +8,8 @@ use std::{
 
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
+
+use super::{give_back, spare};
 
 /// Most bytes that are joined. On Linux, to send 800 bytes takes 0.24 µs less when they are one piece than when they
 /// are two, their copy included; with 8 KiB the difference is gone.
@@ -19,11 +20,6 @@ const PIECES: usize = 16;
 
 /// What goes into one write.
 pub type Pieces<'p> = SmallVec<[IoSlice<'p>; PIECES]>;
-
-thread_local! {
-    // alloc: once for each thread.
-    static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Returns what of these parts has not been sent, as much as goes into one write; nothing when all has been.
 pub fn unsent<'p>(parts: impl IntoIterator<Item = &'p [u8]>, mut sent: u64) -> Pieces<'p> {
@@ -53,13 +49,13 @@ where
     if pieces.iter().map(|piece| piece.len()).sum::<usize>() > MOST {
         return socket.poll_write_vectored(cx, pieces);
     }
-    JOINED.with_borrow_mut(|joined| {
-        joined.clear();
-        for piece in pieces {
-            joined.extend_from_slice(piece);
-        }
-        socket.poll_write(cx, joined)
-    })
+    let mut joined = spare();
+    for piece in pieces {
+        joined.extend_from_slice(piece);
+    }
+    let written = socket.poll_write(cx, &joined);
+    give_back(joined);
+    written
 }
 
 #[cfg(test)]

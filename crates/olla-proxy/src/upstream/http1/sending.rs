@@ -1,7 +1,7 @@
 //! A request on its way into a socket: head and body in as few writes as it takes them in.
 
 use std::{
-    io, iter,
+    io, iter, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,11 +14,16 @@ use crate::{http1, replay::Replay, upstream::OwnRequest};
 /// What is being sent, and how far it has come.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
+    /// The head, and a small body behind it.
     head: Vec<u8>,
+    /// A larger body.
     body: Replay,
     sent: u64,
     is_flushed: bool,
 }
+
+/// Longer bodies are not copied.
+const LONGEST_COPIED: u64 = 4 * 1024;
 
 // === impl Sending ===
 
@@ -27,8 +32,7 @@ impl Sending {
     pub(super) fn begin(&mut self, request: &OwnRequest<'_>) {
         let Self { head, body, sent, is_flushed } = self;
         (*sent, *is_flushed) = (0, false);
-        *body = Replay::clone(&request.body);
-        head.clear();
+        *head = http1::spare();
         for part in [request.method.as_str(), " ", request.target.as_str(), " HTTP/1.1\r\nhost: "] {
             head.extend_from_slice(part.as_bytes());
         }
@@ -40,10 +44,16 @@ impl Sending {
         }
         head.extend_from_slice(request.added.lines());
         // Where a body is usual, some servers insist on being told that there is none (RFC 9110 §8.6).
-        if body.len() > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
-            http1::push_length(head, body.len());
+        let length = request.body.len();
+        if length > 0 || matches!(*request.method, Method::POST | Method::PUT | Method::PATCH) {
+            http1::push_length(head, length);
         }
         head.extend_from_slice(b"\r\n");
+        if length <= LONGEST_COPIED {
+            request.body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
+        } else {
+            *body = Replay::clone(&request.body);
+        }
     }
 
     /// Returns whether any of it has been sent.
@@ -72,6 +82,7 @@ impl Sending {
         if !self.is_flushed {
             ready!(Pin::new(socket).poll_flush(cx))?;
             self.is_flushed = true;
+            http1::give_back(mem::take(&mut self.head));
             self.body = Replay::default();
         }
         Poll::Ready(Ok(()))

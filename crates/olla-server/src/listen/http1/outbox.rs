@@ -1,7 +1,7 @@
 //! What is on its way into the socket: heads and small pieces in one buffer, large pieces as they are.
 
 use std::{
-    io,
+    io, mem,
     task::{Context, Poll, ready},
 };
 
@@ -39,6 +39,9 @@ impl Outbox {
 
     /// Returns the buffer for a head or what ends a body. To be called when this is not full.
     pub(super) fn text(&mut self) -> &mut Vec<u8> {
+        if self.small.capacity() == 0 {
+            self.small = http1::spare();
+        }
         &mut self.small
     }
 
@@ -47,8 +50,9 @@ impl Outbox {
         if piece.len() > LONGEST_COPIED {
             (self.large, self.end) = (piece, end);
         } else {
-            self.small.extend_from_slice(&piece);
-            self.small.extend_from_slice(end);
+            let small = self.text();
+            small.extend_from_slice(&piece);
+            small.extend_from_slice(end);
         }
     }
 
@@ -64,8 +68,7 @@ impl Outbox {
             }
             self.sent += ready!(link.poll_write(cx, &pieces))? as u64;
         }
-        self.small.clear();
-        self.small.shrink_to(ENOUGH);
+        http1::give_back(mem::take(&mut self.small));
         (self.large, self.end, self.sent) = (Bytes::new(), &[], 0);
         Poll::Ready(Ok(()))
     }
