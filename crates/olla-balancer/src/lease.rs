@@ -14,7 +14,8 @@ pub struct Lease {
     position: usize,
     reason: Reason,
     trial: Option<Trial>,
-    in_flight: Option<InFlight>,
+    /// Whether the request is counted at the endpoint.
+    is_counted: bool,
 }
 
 // === impl Lease ===
@@ -24,24 +25,24 @@ impl Lease {
     /// others have filled the endpoint, or begun to try it after its ejection, meanwhile.
     pub fn acquire(candidates: &[Candidate<'_>], pick: Pick, now: Moment) -> Option<Self> {
         let endpoint = Arc::clone(candidates.get(pick.position)?.endpoint);
-        let in_flight = endpoint.live.try_enter()?;
-        let trial = match endpoint.live.outlier().standing(now) {
-            Standing::OnTrial => Some(endpoint.live.outlier().begin_trial(now)?),
+        let is_counted = endpoint.live.try_count();
+        let mut lease =
+            Self { endpoint, position: pick.position, reason: pick.reason, trial: None, is_counted };
+        if !is_counted {
+            return None;
+        }
+        let outlier = lease.endpoint.live.outlier();
+        match outlier.standing(now) {
+            Standing::OnTrial => lease.trial = Some(outlier.begin_trial(now)?),
             // Strategies from outside need not know of trials.
             Standing::BeingTried
                 if !matches!(pick.reason, Reason::LastResort | Reason::SetAside | Reason::Custom(_)) =>
             {
                 return None;
             }
-            Standing::Good | Standing::Ejected(_) | Standing::BeingTried => None,
-        };
-        Some(Self {
-            endpoint,
-            position: pick.position,
-            reason: pick.reason,
-            trial,
-            in_flight: Some(in_flight),
-        })
+            Standing::Good | Standing::Ejected(_) | Standing::BeingTried => {}
+        }
+        Some(lease)
     }
 
     /// Turns a slot for which the request has waited into a lease of the best untried candidate on that
@@ -52,12 +53,16 @@ impl Lease {
             candidates.iter().enumerate().filter(|(position, c)| !tried.contains(*position) && there(c));
         let (position, candidate) = usable.min_by_key(|(_, candidate)| candidate.rank)?;
         let endpoint = Arc::clone(candidate.endpoint);
-        Some(Self { endpoint, position, reason: Reason::Queued, trial: None, in_flight: Some(slot) })
+        // It is the lease that counts from now on.
+        slot.keep();
+        Some(Self { endpoint, position, reason: Reason::Queued, trial: None, is_counted: true })
     }
 
     /// Counts the request no longer: the backend has done its work, and only its answer is still at hand.
     pub fn give_back_slot(&mut self) {
-        self.in_flight = None;
+        if std::mem::take(&mut self.is_counted) {
+            self.endpoint.live.uncount();
+        }
     }
 
     /// Returns the endpoint.
@@ -84,5 +89,6 @@ impl Drop for Lease {
         if let Some(trial) = self.trial.take() {
             self.endpoint.live.outlier().end_trial(trial);
         }
+        self.give_back_slot();
     }
 }

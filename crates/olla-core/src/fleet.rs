@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -212,12 +211,6 @@ impl FleetCell {
     #[must_use]
     pub fn load(&self) -> Arc<Fleet> {
         self.current.load_full()
-    }
-
-    /// Returns the current snapshot for a look that waits for nothing: it is not counted as held, and costs less.
-    #[must_use]
-    pub fn peek(&self) -> impl Deref<Target = Arc<Fleet>> {
-        self.current.load()
     }
 
     /// Replaces what an endpoint lists, and its kind where one was recognised.

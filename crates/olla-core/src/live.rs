@@ -69,6 +69,7 @@ pub struct Checkup {
 #[must_use = "the request is only counted while this is held"]
 pub struct InFlight {
     live: Arc<Live>,
+    is_counted: bool,
 }
 
 // === impl Live ===
@@ -213,7 +214,19 @@ impl Live {
 
     /// Counts a request as in flight unless it is full; workers that race never exceed the limit.
     pub fn try_enter(self: &Arc<Self>) -> Option<InFlight> {
-        self.slots.try_enter(|| self.is_open()).then(|| InFlight::of(self))
+        self.try_count().then(|| InFlight::of(self))
+    }
+
+    /// Does as [`try_enter`](Self::try_enter) for who holds the endpoint anyway, and calls [`uncount`](Self::uncount) in the
+    /// end; returns whether the request is counted.
+    #[must_use = "it is counted until it is uncounted"]
+    pub fn try_count(&self) -> bool {
+        self.slots.try_enter(|| self.is_open())
+    }
+
+    /// Counts a request no longer.
+    pub fn uncount(&self) {
+        self.slots.leave(|| self.is_open());
     }
 
     pub(crate) fn slots(&self) -> &Slots {
@@ -275,7 +288,12 @@ impl Live {
 impl InFlight {
     /// Makes the guard of a request that has been counted.
     pub(crate) fn of(live: &Arc<Live>) -> Self {
-        Self { live: Arc::clone(live) }
+        Self { live: Arc::clone(live), is_counted: true }
+    }
+
+    /// Leaves it to the caller to [`uncount`](Live::uncount) the request.
+    pub fn keep(mut self) {
+        self.is_counted = false;
     }
 
     /// Returns the endpoint at which the request is counted.
@@ -287,7 +305,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.live.slots.leave(|| self.live.is_open());
+        if self.is_counted {
+            self.live.uncount();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How sizes, ages and moments are written in documents, and how backends' moments are read.
 
 use std::{
+    cell::RefCell,
     net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -57,6 +58,10 @@ pub fn rfc3339(moment: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", unix.subsec_millis())
 }
 
+thread_local! {
+    static LAST_ADDRESS: RefCell<(Option<IpAddr>, Vec<u8>)> = const { RefCell::new((None, Vec::new())) };
+}
+
 /// Writes an address, without a port.
 #[must_use]
 pub fn address(address: IpAddr) -> String {
@@ -65,9 +70,21 @@ pub fn address(address: IpAddr) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Writes an address behind other text. For those of IPv4 the general formatter takes ten times as long.
+/// Writes an address behind other text. A request asks for the same several times in a row: the last is remembered.
 pub fn push_address(text: &mut Vec<u8>, address: IpAddr) {
+    LAST_ADDRESS.with_borrow_mut(|(last, shown)| {
+        if *last != Some(address) {
+            shown.clear();
+            write_address(shown, address);
+            *last = Some(address);
+        }
+        text.extend_from_slice(shown);
+    });
+}
+
+fn write_address(text: &mut Vec<u8>, address: IpAddr) {
     match address {
+        // The general formatter takes ten times as long.
         IpAddr::V4(address) => {
             for (n, octet) in address.octets().into_iter().enumerate() {
                 text.extend_from_slice(if n == 0 { b"" } else { b"." });

@@ -35,7 +35,8 @@ impl Added {
     }
 
     /// Adds a field. For texts that may be anything, there is [`push_text`](Self::push_text).
-    #[inline]
+    // Names are known where they are added: what stands there is a few moves then, and no call.
+    #[inline(always)]
     pub(crate) fn push(&mut self, name: &'static str, value: impl Value) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");

@@ -4,12 +4,14 @@
 //! The side of the backends is this crate's own; whoever serves clients may use the same parts.
 
 mod decoder;
+mod direct;
 mod fields;
 mod inbox;
 mod joined;
 mod spare;
 
 pub use decoder::{Decoded, Decoder, Length};
+pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
 pub use joined::{Pieces, poll_write, unsent};

@@ -10,7 +10,7 @@ use olla_core::Fleet;
 use crate::{
     Answered, Body,
     candidates::{self, Asked},
-    catalogue,
+    catalogue, clock,
     counting::Count,
     glance::Glance,
     greeting,
@@ -84,7 +84,8 @@ where
 {
     let shared = &*worker.shared;
     size::check(&head, &glance, &shared.settings.limits)?;
-    let route = match offhand(&head, shared)? {
+    let mut fleet = shared.fleet.load();
+    let route = match offhand(&head, shared, &fleet)? {
         ControlFlow::Break(reply) => return Ok(reply),
         ControlFlow::Continue(route) => route,
     };
@@ -93,7 +94,10 @@ where
         inspect::read((head, body), (route, glance), (&shared.settings.limits, own_limit), ticket.started())
             .await?;
     ticket.read_body(&inbound);
-    let fleet = shared.fleet.load();
+    if clock::instant() != ticket.started() {
+        // What it was when the body began to come may be long ago.
+        fleet = shared.fleet.load();
+    }
     if let Some(document) = stand_in::answer(&inbound, &shared.reach(&inbound.route), &fleet)? {
         return Ok(Reply::own(document));
     }
@@ -107,8 +111,11 @@ where
 }
 
 /// Answers what can be answered without a look at the body; else says where the request goes.
-fn offhand(head: &request::Parts, shared: &Shared) -> Result<ControlFlow<Reply, Route>, Refusal> {
-    let fleet = &*shared.fleet.peek();
+fn offhand(
+    head: &request::Parts,
+    shared: &Shared,
+    fleet: &Fleet,
+) -> Result<ControlFlow<Reply, Route>, Refusal> {
     if let Some(document) =
         catalogue::answer(&head.method, &head.uri, (fleet, &shared.profiles), SystemTime::now)?
     {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
+use olla_proxy::http1::Direct;
 
 use crate::listen::{Busy, Receiving};
 
@@ -18,7 +18,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A request body.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
-    Http1(Receiving<TcpStream>),
+    Http1(Receiving<Direct>),
     Http2(Incoming),
 }
 

@@ -8,6 +8,9 @@ use memchr::memchr_iter;
 
 use super::Malformed;
 
+/// What nearly every message says, and need not have a share of its head for.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// Reads the fields that have been found in a head, with room for so many more, and shows each to `seen`.
 ///
 /// # Errors
@@ -21,8 +24,10 @@ pub fn read_fields(
     let mut headers = HeaderMap::with_capacity(fields.len() + more);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        let value =
-            HeaderValue::from_maybe_shared(head.slice(span(head, field.value))).map_err(|_| Malformed)?;
+        let value = match field.value {
+            b"application/json" => JSON,
+            value => HeaderValue::from_maybe_shared(head.slice(span(head, value))).map_err(|_| Malformed)?,
+        };
         seen(&name, &value);
         headers.append(name, value);
     }

@@ -15,6 +15,8 @@ use tokio::{
 };
 use tracing::debug;
 
+use crate::http1::Direct;
+
 use super::{
     http1::{Connection, Socket},
     tls::TlsClient,
@@ -61,7 +63,7 @@ impl Connector {
     pub(super) async fn connect(&self, to: &BaseUrl, trust: &TlsTrust) -> Result<Box<Connection>, Failure> {
         let stream = self.tcp(to).await?;
         if !to.is_tls() {
-            return Ok(Box::new(Connection::new(Socket::Plain(stream))));
+            return Ok(Box::new(Connection::new(Socket::Plain(Direct::new(stream)))));
         }
         let tls = self.tls.handshake(to.host(), trust, stream);
         match timeout(self.timeouts.tls_handshake, tls).await {

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::OwnRequest;
-use crate::http1::Inbox;
+use crate::http1::{Direct, Inbox};
 use head::Head;
 pub(super) use incoming::{Broken, Incoming};
 use sending::Sending;
@@ -33,7 +33,7 @@ use sending::Sending;
 #[derive(Debug)]
 pub(super) enum Socket {
     /// As they are.
-    Plain(TcpStream),
+    Plain(Direct),
     /// Encrypted.
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -80,11 +80,15 @@ impl Connection {
     /// Returns whether an idle connection is still open, and silent as it should be. Costs no system call while
     /// nothing has happened to it.
     pub(super) fn is_open(&mut self) -> bool {
-        let mut byte = [0];
-        let mut unasked = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
         self.inbox.bytes.is_empty()
-            && Pin::new(&mut self.socket).poll_read(&mut cx, &mut unasked).is_pending()
+            && match &mut self.socket {
+                Socket::Plain(stream) => stream.is_silent(),
+                Socket::Tls(stream) => {
+                    let mut byte = [0];
+                    let mut cx = Context::from_waker(Waker::noop());
+                    Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+                }
+            }
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, is_head: bool) -> Poll<Result<Head, Unanswered>> {

@@ -15,7 +15,7 @@ use futures_util::{TryFutureExt, future::MapOk};
 use http::request;
 use hyper::{Request, Response, body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use olla_proxy::{Answered, clock};
+use olla_proxy::{Answered, clock, http1::Direct};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::watch, task::unconstrained, time::Instant};
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A request of HTTP/1.1.
-type Received = (Box<request::Parts>, http1::Receiving<TcpStream>);
+type Received = (Box<request::Parts>, http1::Receiving<Direct>);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -52,7 +52,7 @@ type Http2 = hyper::server::conn::http2::Connection<TokioIo<Watched<TcpStream>>,
 /// A connection whose protocol is known.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of HTTP/1.1")]
 enum Connection<A> {
-    Http1(http1::Connection<TcpStream, A, Dispatching, ResponseBody>),
+    Http1(http1::Connection<Direct, A, Dispatching, ResponseBody>),
     Http2(Pin<Box<Http2>>, Arc<Activity>),
 }
 
@@ -66,13 +66,14 @@ pub(super) async fn serve(
 ) -> Result<(), BoxError> {
     stream.set_nodelay(true)?;
     let mut watchdog = Watchdog::new(patience);
-    let mut link = Link::new(stream);
+    let mut link = Link::new(Direct::new(stream));
     let Some(is_http2) = open(&mut link, stop.clone(), &mut watchdog).await else { return Ok(()) };
     // An IPv4 client of an IPv6 socket is an IPv4 client.
     let requests = Requests { dispatch, client: peer.ip().to_canonical() };
     let mut connection = if is_http2 {
         let activity = Activity::new();
-        let io = TokioIo::new(Watched::new(link.socket, link.inbox.bytes, Arc::clone(&activity)));
+        let io =
+            TokioIo::new(Watched::new(link.socket.into_inner(), link.inbox.bytes, Arc::clone(&activity)));
         let streams = Streams { requests, activity: Arc::clone(&activity) };
         Connection::Http2(Box::pin(protocols.http2.serve_connection(io, streams)), activity)
     } else {
@@ -114,7 +115,7 @@ pub(super) async fn serve(
 /// Receives the first bytes of a connection, and returns whether they are of HTTP/2; `None` where there are none for
 /// too long, or when the server stops.
 async fn open(
-    link: &mut Link<TcpStream>,
+    link: &mut Link<Direct>,
     mut stop: watch::Receiver<bool>,
     watchdog: &mut Watchdog,
 ) -> Option<bool> {
@@ -151,9 +152,9 @@ fn is_http2(beginning: &[u8]) -> Option<bool> {
 }
 
 /// Returns whether a client has said something that the runtime need not have heard of.
-fn has_begun(stream: &TcpStream) -> bool {
+fn has_begun(stream: &Direct) -> bool {
     let mut byte = [MaybeUninit::uninit()];
-    SockRef::from(stream).peek(&mut byte).is_ok_and(|read| read > 0)
+    SockRef::from(stream.get_ref()).peek(&mut byte).is_ok_and(|read| read > 0)
 }
 
 // === impl Connection ===
@@ -194,7 +195,7 @@ impl<A> Drop for Connection<A> {
             && let Some(socket) = connection.socket()
         {
             // If that fails, the connection is gone already.
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(socket.get_ref()).set_linger(Some(Duration::ZERO));
         }
     }
 }
@@ -251,7 +252,7 @@ mod tests {
     async fn opened(socket: TcpStream, stops: bool) -> Option<&'static str> {
         let (_keep, stop) = watch::channel(stops);
         let mut watchdog = Watchdog::new(PATIENCE);
-        let mut link = Link::new(socket);
+        let mut link = Link::new(Direct::new(socket));
 
         let is_http2 = open(&mut link, stop, &mut watchdog).await?;
 
