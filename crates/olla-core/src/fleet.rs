@@ -303,7 +303,7 @@ mod tests {
             Outcome::Success,
             Default::default(),
             0,
-            std::time::SystemTime::now(),
+            Default::default(),
         );
 
         assert!(cell.publish_models(ids[0], None, models(&["kept"])));

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::{Method, StatusCode, Uri};
@@ -16,7 +16,7 @@ use crate::{Affinity, Endpoint, Failure, Fault, ModelLive};
 #[non_exhaustive]
 pub struct RequestRecord {
     /// The request's identity, as in `X-Olla-Request-ID`.
-    pub id: Arc<str>,
+    pub id: Box<str>,
     /// When the request head arrived.
     pub started: SystemTime,
     /// Request method.
@@ -99,7 +99,7 @@ pub trait Recorder: Send + Sync {
 impl RequestRecord {
     /// Starts the record of a request that has just arrived.
     #[must_use]
-    pub fn start(id: Arc<str>, method: Method, uri: Uri, client: Option<IpAddr>, now: SystemTime) -> Self {
+    pub fn start(id: Box<str>, method: Method, uri: Uri, client: Option<IpAddr>, now: SystemTime) -> Self {
         Self {
             id,
             started: now,
@@ -126,7 +126,7 @@ impl RequestRecord {
     /// The last attempt shares the request's fate; the ones before it failed. What was not the backend's fault
     /// counts neither for nor against it.
     pub fn count(&self) {
-        let now = self.started + self.duration;
+        let now = self.ended();
         let Some((last, earlier)) = self.attempts.split_last() else { return };
         for attempt in earlier {
             attempt.count(attempt.outcome(Outcome::Failure), attempt.took, 0, now);
@@ -136,6 +136,12 @@ impl RequestRecord {
         if let Some(model) = last.model.as_ref().filter(|_| outcome == Outcome::Success && self.has_run()) {
             model.has_answered();
         }
+    }
+
+    /// Returns when the request ended, from the beginning of 1970 on.
+    #[must_use]
+    pub fn ended(&self) -> Duration {
+        self.started.duration_since(UNIX_EPOCH).unwrap_or_default() + self.duration
     }
 
     /// Returns whether a model must have been in memory for this. Refusals and descriptions need none.
@@ -161,7 +167,7 @@ impl Attempt {
         }
     }
 
-    fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: SystemTime) {
+    fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: Duration) {
         self.endpoint.live.totals().record(outcome, latency, bytes, now);
         if let Some(model) = &self.model {
             model.totals().record(outcome, latency, bytes, now);

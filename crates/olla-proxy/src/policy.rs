@@ -8,6 +8,6 @@ pub(crate) mod size;
 
 pub(crate) use client::Asker;
 pub use client::TrustedProxies;
-pub(crate) use crowd::{Crowd, Presence};
+pub(crate) use crowd::Crowd;
 pub(crate) use rate_limit::Quota;
 pub use rate_limit::{RateLimits, Rates};

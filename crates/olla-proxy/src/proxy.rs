@@ -30,6 +30,7 @@ use crate::{
     serve::serve,
     shared::{Shared, Worker},
     sticky::Sessions,
+    ticket::Books,
     tongues::Tongues,
 };
 
@@ -192,7 +193,7 @@ impl ProxyBuilder {
     #[must_use]
     pub fn build(self) -> Proxy {
         let strategy = self.strategy.unwrap_or_else(|| Arc::new(self.settings.balancer));
-        let crowd = Crowd::new(self.settings.limits.max_in_flight);
+        let crowd = Arc::new(Crowd::new(self.settings.limits.max_in_flight));
         let budget = Budget::new(self.settings.retry.budget_percent);
         let tongues = Tongues::new(&self.profiles, &self.settings);
         let responses = Memory::of(&self.settings.responses);
@@ -207,12 +208,11 @@ impl ProxyBuilder {
             trusted_proxies: self.trusted_proxies,
             rediscoverer: self.rediscover.map(Rediscoverer::new),
             budget,
-            crowd,
             sessions,
             responses,
             waiting: AtomicUsize::new(0),
         };
-        Proxy(Arc::new(Worker::new(Arc::new(shared), self.recorders.into())))
+        Proxy(Arc::new(Worker::new(Arc::new(shared), Books { recorders: self.recorders, crowd })))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The identity of a request: the client's own where it is usable, else a new one.
 
-use std::sync::Arc;
-
 use http::HeaderMap;
 
 use crate::{glance::Glance, headers::X_REQUEST_ID};
@@ -13,7 +11,7 @@ const RANDOM_DIGITS: usize = 22;
 
 /// Returns the client's `X-Request-ID` if it is 1 to 128 printable ASCII characters, else a new identity
 /// of the form `req_…`.
-pub(crate) fn of(headers: &HeaderMap, glance: &Glance) -> Arc<str> {
+pub(crate) fn of(headers: &HeaderMap, glance: &Glance) -> Box<str> {
     let own = if glance.has_request_id { headers.get(X_REQUEST_ID) } else { None };
     match own.and_then(|id| id.to_str().ok()) {
         Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => {
@@ -23,7 +21,7 @@ pub(crate) fn of(headers: &HeaderMap, glance: &Glance) -> Arc<str> {
     }
 }
 
-fn new() -> Arc<str> {
+fn new() -> Box<str> {
     let mut id = [0; PREFIX.len() + RANDOM_DIGITS];
     let (prefix, random) = id.split_at_mut(PREFIX.len());
     prefix.copy_from_slice(PREFIX);
@@ -42,13 +40,13 @@ mod tests {
 
     use super::*;
 
-    fn of_client(id: &'static str) -> Arc<str> {
+    fn of_client(id: &'static str) -> Box<str> {
         let mut headers = HeaderMap::new();
         headers.insert(X_REQUEST_ID, HeaderValue::from_static(id));
         of_headers(&headers)
     }
 
-    fn of_headers(headers: &HeaderMap) -> Arc<str> {
+    fn of_headers(headers: &HeaderMap) -> Box<str> {
         of(headers, &Glance::at(headers))
     }
 

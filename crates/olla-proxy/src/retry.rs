@@ -255,7 +255,7 @@ impl<'s> Sending<'s, '_> {
         let placement = self.placement(lease);
         let request = outbound.request(endpoint, passage)?;
         ticket.asks_in(passage.plan.as_ref().map(|plan| plan.asked_in));
-        debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = &**ticket.id(), "sending request");
+        debug!(endpoint = %endpoint.spec.name, reason = %lease.reason(), request_id = ticket.id(), "sending request");
 
         let ticket: &Ticket = ticket;
         let timing = Timing::of(shared, lease, placement.filter(|_| self.has_others()), (outbound, begun));

@@ -52,7 +52,9 @@ impl Outbound {
         let Inbound { head, glance, model, .. } = &mut *inbound;
         let request::Parts { headers, uri, .. } = &mut **head;
         // The target says it better (RFC 9112 §3.2.2); HTTP/2 says it only there (RFC 9113 §8.3.1).
-        let host = authority(uri).or_else(|| headers.get(header::HOST).cloned());
+        let by_target = authority(uri);
+        let host = by_target.as_ref().or_else(|| headers.get(header::HOST));
+        let added = own_fields((asker, host), product, model.as_ref().map(|model| &*model.name));
         if glance.has_hop_by_hop {
             headers::remove_hop_by_hop(headers);
         }
@@ -61,8 +63,7 @@ impl Outbound {
             headers.remove(header::EXPECT);
         }
         let credentials = if glance.has_credentials { take_credentials(headers) } else { SmallVec::new() };
-        let model = model.as_ref().map(|model| &*model.name);
-        let added = own_fields((asker, host), product, model).meet(headers);
+        let added = added.meet(headers);
         // Whoever reads the older headers does without it.
         if let Some(peer) =
             asker.peer.filter(|_| glance.has_forwarding && headers.contains_key(header::FORWARDED))
@@ -187,7 +188,7 @@ fn take_credentials(headers: &mut HeaderMap) -> SmallVec<[(HeaderName, HeaderVal
 }
 
 /// Says who asked, over what, for which host and for which model, and by way of whom.
-fn own_fields((asker, host): (Asker, Option<HeaderValue>), product: &Product, model: Option<&str>) -> Added {
+fn own_fields((asker, host): (Asker, Option<&HeaderValue>), product: &Product, model: Option<&str>) -> Added {
     let mut added = Added::with_capacity(256);
     added.push(X_PROXIED_BY, product.served_by);
     added.push(VIA, product.via);
@@ -199,7 +200,7 @@ fn own_fields((asker, host): (Asker, Option<HeaderValue>), product: &Product, mo
     }
     added.push(X_FORWARDED_PROTO, "http");
     if let Some(host) = host {
-        added.push(X_FORWARDED_HOST, &host);
+        added.push(X_FORWARDED_HOST, host);
     }
     if let Some(model) = model {
         added.push_text(X_MODEL, model);

@@ -45,7 +45,7 @@ where
     let asker = shared.trusted_proxies.ask(peer, &mut head.headers, &glance);
     let target = (head.method.clone(), head.uri.clone());
     let mut ticket =
-        Ticket::start(request_id::of(&head.headers, &glance), target, asker.client, &worker.recorders);
+        Ticket::start(request_id::of(&head.headers, &glance), target, asker.client, &worker.books);
     let answered = match admit(shared, asker, &mut ticket) {
         Err(refusal) => Err(refusal),
         Ok(quota) => match answer(&worker, (head, body), (asker, glance), &mut ticket).await {
@@ -66,9 +66,7 @@ where
 fn admit(shared: &Shared, asker: Asker, ticket: &mut Ticket) -> Result<Option<Quota>, Refusal> {
     let now = ticket.arrived();
     let quota = shared.rate_limits.as_ref().map(|limits| limits.admit(asker.client, now)).transpose()?;
-    if let Some(crowd) = &shared.crowd {
-        ticket.admitted(crowd.enter().map_err(|error| Refusal::from(error).with_quota(quota))?);
-    }
+    ticket.enter().map_err(|error| Refusal::from(error).with_quota(quota))?;
     Ok(quota)
 }
 

@@ -10,9 +10,8 @@ use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, candidates::Reach, policy::Crowd, rediscovery::Rediscoverer,
-    responses::Memory, retry::Budget, route::Route, sticky::Sessions, ticket::Recorders, tongues::Tongues,
-    upstream::Upstream,
+    RateLimits, Settings, TrustedProxies, candidates::Reach, rediscovery::Rediscoverer, responses::Memory,
+    retry::Budget, route::Route, sticky::Sessions, ticket::Books, tongues::Tongues, upstream::Upstream,
 };
 
 /// What one worker has for itself. Requests hold on to it and not to what is shared: a count of holders that all
@@ -20,7 +19,7 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstream: Upstream,
-    pub(crate) recorders: Recorders,
+    pub(crate) books: Arc<Books>,
 }
 
 /// What all workers share.
@@ -34,7 +33,6 @@ pub(crate) struct Shared {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rediscoverer: Option<Rediscoverer>,
     pub(crate) budget: Budget,
-    pub(crate) crowd: Option<Arc<Crowd>>,
     pub(crate) sessions: Option<Sessions>,
     pub(crate) responses: Option<Arc<Memory>>,
     /// Requests that wait for room.
@@ -44,14 +42,14 @@ pub(crate) struct Shared {
 // === impl Worker ===
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, recorders: Recorders) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, books: Books) -> Self {
         let upstream = Upstream::new(shared.settings.connect);
-        Self { shared, upstream, recorders }
+        Self { shared, upstream, books: Arc::new(books) }
     }
 
     /// Returns another, with no connections so far.
     pub(crate) fn another(&self) -> Self {
-        Self::new(Arc::clone(&self.shared), self.recorders.iter().map(Arc::clone).collect())
+        Self::new(Arc::clone(&self.shared), Books::clone(&self.books))
     }
 }
 

@@ -11,10 +11,16 @@ use http::{Method, StatusCode, Uri};
 use olla_core::{Affinity, Attempt, Endpoint, Failure, Formats, ModelLive, Outcome, Recorder, RequestRecord};
 use tokio::time::Instant;
 
-use crate::{clock, inspect::Inbound, policy::Presence, translate::Client};
+use crate::{Error, clock, inspect::Inbound, policy::Crowd, translate::Client};
 
-/// Receivers of finished requests.
-pub(crate) type Recorders = Arc<[Arc<dyn Recorder>]>;
+/// Who is told of requests.
+#[derive(Clone)]
+pub(crate) struct Books {
+    /// When they are finished.
+    pub(crate) recorders: Vec<Arc<dyn Recorder>>,
+    /// From their beginning to their end.
+    pub(crate) crowd: Arc<Crowd>,
+}
 
 /// Follows a request until its response body has ended. Dropping it early means that the client left.
 pub(crate) struct Ticket {
@@ -23,9 +29,9 @@ pub(crate) struct Ticket {
     attempt_started: Instant,
     /// When the last attempt failed, or brought a response head, or what else the client gets had come.
     heard_at: Instant,
-    recorders: Recorders,
-    /// Held until the end of the response.
-    presence: Option<Presence>,
+    books: Arc<Books>,
+    /// Whether it counts as one of those that are being served.
+    is_present: bool,
     finished: bool,
 }
 
@@ -33,33 +39,35 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     pub(crate) fn start(
-        id: Arc<str>,
+        id: Box<str>,
         (method, uri): (Method, Uri),
         client: Option<IpAddr>,
-        recorders: &Recorders,
+        books: &Arc<Books>,
     ) -> Self {
         // alloc: one per request, and it is made in its box.
         let record =
             Box::write(Box::new_uninit(), RequestRecord::start(id, method, uri, client, clock::wall()));
         let started = clock::instant();
-        let recorders = Arc::clone(recorders);
+        let books = Arc::clone(books);
         Self {
             record,
             started,
             attempt_started: started,
             heard_at: started,
-            recorders,
-            presence: None,
+            books,
+            is_present: false,
             finished: false,
         }
     }
 
-    /// Notes that the request is one of those that are being served.
-    pub(crate) fn admitted(&mut self, presence: Presence) {
-        self.presence = Some(presence);
+    /// Counts the request as one of those that are being served, unless there are too many.
+    pub(crate) fn enter(&mut self) -> Result<(), Error> {
+        self.books.crowd.enter()?;
+        self.is_present = true;
+        Ok(())
     }
 
-    pub(crate) fn id(&self) -> &Arc<str> {
+    pub(crate) fn id(&self) -> &str {
         &self.record.id
     }
 
@@ -195,11 +203,13 @@ impl Ticket {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        self.presence = None;
+        if std::mem::take(&mut self.is_present) {
+            self.books.crowd.leave();
+        }
         self.record.outcome = outcome;
         self.record.duration = now.saturating_duration_since(self.started);
         self.record.count();
-        for recorder in &*self.recorders {
+        for recorder in &self.books.recorders {
             recorder.record(&self.record);
         }
     }
@@ -233,7 +243,8 @@ mod tests {
     fn a_long_response_does_not_keep_the_request_head() {
         let head = Bytes::from(b"/v1/chat/completions?x=1".to_vec());
         let uri = Uri::from_maybe_shared(head.clone()).unwrap();
-        let mut ticket = Ticket::start("id-7".into(), (Method::POST, uri), None, &Arc::from([]));
+        let books = Arc::new(Books { recorders: vec![], crowd: Arc::new(Crowd::new(0)) });
+        let mut ticket = Ticket::start("id-7".into(), (Method::POST, uri), None, &books);
 
         ticket.let_go_of_head();
 

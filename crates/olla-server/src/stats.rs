@@ -104,7 +104,7 @@ impl Recorder for Stats {
         }
         self.translators.record(record);
         if !record.attempts.is_empty() {
-            self.totals.record(record.outcome, record.duration, record.bytes_out, now);
+            self.totals.record(record.outcome, record.duration, record.bytes_out, record.ended());
         } else if let Some(code) = record.error
             && record.outcome != Outcome::Cancelled
         {

@@ -8,6 +8,10 @@ use crate::{Dialect, Operation};
 /// hold a base path, as in `/engines/v1/models`. Paths of no known dialect count as OpenAI's.
 #[must_use]
 pub fn classify(path: &str) -> (Dialect, Operation) {
+    // What most requests are for.
+    if path == "/v1/chat/completions" {
+        return (Dialect::OpenAi, Operation::Chat);
+    }
     let path = path.as_bytes();
     let mut segments = segments(path);
     if let (Some(b"api"), Some(name)) = (segments.next(), segments.next())

@@ -66,7 +66,7 @@ impl Custody {
     pub(super) fn breaks(&mut self, failure: Failure) {
         self.ticket.broke(failure);
         if let Some(lease) = self.lease.take() {
-            warn!(endpoint = %lease.endpoint().spec.name, request_id = &**self.ticket.id(), %failure, "response broke off");
+            warn!(endpoint = %lease.endpoint().spec.name, request_id = self.ticket.id(), %failure, "response broke off");
             lessons::of_failure(lease.endpoint(), failure, &self.ejection);
             lease.endpoint().live.request_probe();
         }

@@ -4,6 +4,8 @@ use olla_core::{Moment, Window};
 
 /// Allows retries in proportion to requests, over the last ten seconds and all endpoints.
 #[derive(Debug, Default)]
+// All workers write to it, and look at what stands beside it.
+#[repr(align(128))]
 pub(crate) struct Budget {
     /// Requests and retries.
     window: Window,

@@ -145,7 +145,7 @@ impl<'c, 'f> Choice<'c, 'f> {
             self.jam = Some(Jam::QueueFull { max_waiting: queue.max_waiting });
             return None;
         };
-        debug!(request_id = &**ticket.id(), "waiting for room");
+        debug!(request_id = ticket.id(), "waiting for room");
         let _waiting = Waiting::new(&self.shared.waiting);
         let until = *self.patience.get_or_insert_with(|| clock::instant() + queue.timeout);
         let until = self.shared.settings.timeouts.deadline(ticket).map_or(until, |end| end.min(until));

@@ -14,6 +14,8 @@ use std::{
 const CAPACITY: usize = 8 * 1024 * 1024;
 /// How long lines wait for others: a wake-up costs more than the lines of a busy moment.
 const GATHER: Duration = Duration::from_millis(20);
+/// Bytes that are written at once: more would leave the caches of the processor before they are.
+const ENOUGH: usize = 64 * 1024;
 
 /// Takes log lines. Cloning shares the queue.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +63,11 @@ impl Sink {
             queue.dropped += 1;
             return;
         }
-        let was_empty = queue.lines.is_empty();
+        let before = queue.lines.len();
         queue.lines.extend_from_slice(line);
+        let after = queue.lines.len();
         drop(queue);
-        if was_empty {
+        if before == 0 || (before < ENOUGH && after >= ENOUGH) {
             self.0.filled.notify_one();
         }
     }
@@ -97,7 +100,7 @@ impl Sink {
         let empty = |queue: &mut Queue| queue.lines.is_empty() && !queue.closed;
         let waited = self.0.filled.wait_while(self.queue(), empty);
         let queue = waited.unwrap_or_else(PoisonError::into_inner);
-        let open = |queue: &mut Queue| !queue.closed;
+        let open = |queue: &mut Queue| !queue.closed && queue.lines.len() < ENOUGH;
         let gathered = self.0.filled.wait_timeout_while(queue, GATHER, open);
         let mut queue = gathered.unwrap_or_else(PoisonError::into_inner).0;
         lines.clear();
