@@ -52,8 +52,6 @@ pub(crate) struct Catalogue {
     by_name: HashMap<Box<str>, Positions>,
     /// Patterns that stand for many models, in the order of the endpoints.
     wildcards: Vec<(Glob, Placement)>,
-    /// Whether any model has several placements.
-    has_replicas: bool,
 }
 
 type Positions = SmallVec<[u32; 2]>;
@@ -282,9 +280,8 @@ impl Merging {
         for position in by_name.values_mut().flatten() {
             *position = moved.get(*position as usize).copied().unwrap_or(u32::MAX);
         }
-        let has_replicas = models.iter().any(|(_, model)| model.placements.len() > 1);
         let models = models.into_iter().map(|(_, model)| model).collect();
-        Catalogue { models, by_name, wildcards, has_replicas }
+        Catalogue { models, by_name, wildcards }
     }
 }
 

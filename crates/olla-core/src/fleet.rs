@@ -152,7 +152,7 @@ impl Fleet {
         })
     }
 
-    /// Returns what [`Fleet::lookup`] would find, where that is the same model on several endpoints of
+    /// Returns what [`Fleet::lookup`] would find, where that is the same model on one endpoint, or on several of
     /// which each serves a request, and is preferred, as any other: they differ in nothing but what happens there
     /// now, and in their versions. Sorted by endpoint.
     #[must_use]

@@ -12,9 +12,6 @@ impl Catalogue {
     /// Returns the placements behind a name if they are replicas: then they are all that a look-up finds. `alike` says
     /// whether the endpoints at two positions are.
     pub(crate) fn replicas(&self, name: &str, alike: impl Fn(usize, usize) -> bool) -> Option<&[Placement]> {
-        if !self.has_replicas {
-            return None;
-        }
         let mut named = self.named(name);
         let (Some(model), None) = (named.next(), named.next()) else { return None };
         let is_replicated = || *model.is_replicated.get_or_init(|| are_replicas(&model.placements, alike));
@@ -24,10 +21,8 @@ impl Catalogue {
 }
 
 fn are_replicas(placements: &[Placement], alike: impl Fn(usize, usize) -> bool) -> bool {
+    // One alone is like all that there are.
     let [first, others @ ..] = placements else { return false };
-    if others.is_empty() {
-        return false;
-    }
     let is_like_first =
         |other: &Placement| is_like(&first.model, &other.model) && alike(first.endpoint, other.endpoint);
     others.iter().all(is_like_first)
@@ -93,8 +88,8 @@ mod tests {
         assert_eq!(replicas(cast(COUNT), "org/m"), Some(COUNT));
         assert_eq!(replicas(tagged, "M:latest"), Some(COUNT));
         assert_eq!(replicas(cast(2), "Org/M"), Some(2));
-        assert_eq!(replicas(cast(1), "Org/M"), None, "it is alone");
-        assert_eq!(replicas(cast(COUNT), "own-0"), None);
+        assert_eq!(replicas(cast(1), "Org/M"), Some(1));
+        assert_eq!(replicas(cast(COUNT), "own-0"), Some(1));
         assert_eq!(replicas(cast(COUNT), "unknown"), None);
     }
 

@@ -16,15 +16,13 @@ const SHORTEST_VALUE: usize = 16;
 pub(super) fn remove(headers: &mut HeaderMap, endpoint: &Endpoint) {
     let spec = &endpoint.spec;
     let private = |(name, value): &(&HeaderName, &HeaderValue)| {
-        is_olla(name)
-            || is_cross_origin(name)
-            || is_of_the_host(name)
-            || is_credential(name)
+        (!is_usual(name)
+            && (is_olla(name) || is_cross_origin(name) || is_of_the_host(name) || is_credential(name)))
             || spec.headers.iter().any(|(configured, _)| configured == *name)
             || tells_secret(value, spec)
     };
     // One look at each is enough for most answers.
-    if !headers.iter().any(|pair| is_hop_by_hop(pair.0) || private(&pair)) {
+    if !headers.iter().any(|pair| (!is_usual(pair.0) && is_hop_by_hop(pair.0)) || private(&pair)) {
         return;
     }
     // With both, the length is a lie: the body was read by its chunks (RFC 9112 §6.3).
@@ -45,6 +43,11 @@ pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap, endpoint: &Endpoint
     for name in [header::CONTENT_LENGTH, header::LOCATION, header::CONTENT_LOCATION] {
         trailers.remove(name);
     }
+}
+
+/// What nearly every answer has, and is for clients.
+fn is_usual(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "content-type" | "content-length" | "date" | "server" | "cache-control")
 }
 
 /// Only this Olla speaks for Olla: the backend may be another one.

@@ -21,7 +21,7 @@ pub(super) fn end(line: &mut String) {
     line.push_str("}\n");
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn text(line: &mut String, name: &'static str, value: &str) {
     push_name(line, name);
     line.push('"');
@@ -30,7 +30,7 @@ pub(super) fn text(line: &mut String, name: &'static str, value: &str) {
 }
 
 /// Adds a number, or what else is no text.
-#[inline]
+#[inline(always)]
 pub(super) fn bare(line: &mut String, name: &'static str, value: &str) {
     push_name(line, name);
     line.push_str(value);
@@ -46,7 +46,7 @@ pub(super) fn shown(line: &mut String, name: &'static str, value: &dyn fmt::Debu
 }
 
 /// Names are identifiers of this program: nothing in them needs escaping.
-#[inline]
+#[inline(always)]
 fn push_name(line: &mut String, name: &'static str) {
     line.push_str(",\"");
     line.push_str(name);

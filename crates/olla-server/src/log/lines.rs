@@ -102,7 +102,8 @@ impl<S: Subscriber> Layer<S> for Lines {
 
 impl Fields<'_> {
     /// Adds a text.
-    #[inline]
+    // Names are known where they are written: what stands there is a few moves then, and no call. So it is below.
+    #[inline(always)]
     pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         match self.format {
             Format::Json => json::text(self.line, name, value),
@@ -111,7 +112,7 @@ impl Fields<'_> {
     }
 
     /// Adds a text, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn some_text(&mut self, name: &'static str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(name, value);
@@ -119,12 +120,12 @@ impl Fields<'_> {
     }
 
     /// Adds a number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self, name: &'static str, value: impl itoa::Integer) {
         self.bare(name, itoa::Buffer::new().format(value));
     }
 
-    #[inline]
+    #[inline(always)]
     fn bare(&mut self, name: &'static str, value: &str) {
         match self.format {
             Format::Json => json::bare(self.line, name, value),
