@@ -57,6 +57,16 @@ pub struct FleetCell {
     next_id: AtomicU32,
 }
 
+// === impl EndpointId ===
+
+impl EndpointId {
+    /// Returns a number for tables of endpoints: no two of a fleet have the same, and they begin with 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 // === impl Endpoint ===
 
 impl Endpoint {

@@ -12,11 +12,13 @@ use crate::{Moment, Totals};
 
 /// Live state of one model on one endpoint; it survives new listings that still hold the model.
 #[derive(Debug, Default)]
+// What a choice looks at comes first; see `Live`.
+#[repr(C)]
 pub struct ModelLive {
-    totals: Totals,
-    loaded: AtomicU8,
     /// Until when the backend asked to be spared, in milliseconds, plus one; 0 is not at all.
     aside_until: AtomicU64,
+    loaded: AtomicU8,
+    totals: Totals,
     /// By the size of the prompt, and by how many requests the endpoint had.
     starts: [[Starts; CROWDS]; PROMPT_SIZES.len() + 1],
     residency: Mutex<Option<Residency>>,

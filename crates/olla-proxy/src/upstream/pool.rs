@@ -1,7 +1,6 @@
 //! Idle connections, one stack for each endpoint: the last used is the first reused.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -38,9 +37,9 @@ pub(super) struct Pool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// One lock for all endpoints: a worker is one thread. It is held for a moment, but while connections are closed
-    /// that nobody has come back for.
-    idle: Mutex<BTreeMap<EndpointId, Vec<Idle>>>,
+    /// By the index of the endpoint. One lock for all: a worker is one thread. It is held for a moment, but while
+    /// connections are closed that nobody has come back for.
+    idle: Mutex<Vec<Vec<Idle>>>,
     /// Whether a task is looking for expired connections; there is none while no connection is idle.
     sweeping: AtomicBool,
 }
@@ -87,7 +86,7 @@ impl Pool {
     /// Takes the most recently used connection that is still open.
     pub(super) fn take(&self, endpoint: EndpointId, now: Instant) -> Option<Pooled> {
         loop {
-            let Idle { mut connection, expires } = self.0.idle().get_mut(&endpoint)?.pop()?;
+            let Idle { mut connection, expires } = self.0.idle().get_mut(endpoint.index())?.pop()?;
             if connection.is_open() && now < expires {
                 return Some(Pooled { connection, home: Some(self.home(endpoint)), reused: true });
             }
@@ -124,15 +123,15 @@ impl Pool {
 impl Shared {
     /// Closes what has expired and returns whether anything is left.
     fn sweep(&self, now: Instant) -> bool {
-        let mut idle = self.idle();
-        idle.retain(|_, idle| {
+        let mut all = self.idle();
+        for idle in &mut *all {
             idle.retain_mut(|idle| idle.expires > now && idle.connection.is_open());
-            !idle.is_empty()
-        });
-        !idle.is_empty()
+            idle.shrink_to_fit();
+        }
+        all.iter().any(|idle| !idle.is_empty())
     }
 
-    fn idle(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Vec<Idle>>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Idle>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -181,8 +180,10 @@ impl Return {
         let expires = clock::instant() + self.idle_timeout;
         let Home { pool, endpoint } = self.home;
         let mut all = pool.0.idle();
-        let idle = all.entry(endpoint).or_default();
-        if idle.len() < MAX_IDLE {
+        if all.len() <= endpoint.index() {
+            all.resize_with(endpoint.index() + 1, Vec::new);
+        }
+        if let Some(idle) = all.get_mut(endpoint.index()).filter(|idle| idle.len() < MAX_IDLE) {
             idle.push(Idle { connection, expires });
         }
         drop(all);

@@ -17,7 +17,8 @@ pub(super) struct Sending {
     /// The head, and a small body behind it.
     head: Vec<u8>,
     /// A larger body.
-    body: Replay,
+    // alloc: so that a connection, which most have none on, stays small.
+    body: Option<Box<Replay>>,
     sent: u64,
     is_flushed: bool,
 }
@@ -52,7 +53,7 @@ impl Sending {
         if length <= LONGEST_COPIED {
             request.body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
         } else {
-            *body = Replay::clone(&request.body);
+            *body = Some(Box::new(Replay::clone(&request.body)));
         }
     }
 
@@ -72,7 +73,8 @@ impl Sending {
         S: AsyncWrite + Unpin,
     {
         while self.sent < self.len() {
-            let pieces = http1::unsent(iter::once(&*self.head).chain(self.body.chunks()), self.sent);
+            let body = self.body.iter().flat_map(|body| body.chunks());
+            let pieces = http1::unsent(iter::once(&*self.head).chain(body), self.sent);
             let written = http1::poll_write(Pin::new(&mut *socket), cx, &pieces);
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -83,13 +85,13 @@ impl Sending {
             ready!(Pin::new(socket).poll_flush(cx))?;
             self.is_flushed = true;
             http1::give_back(mem::take(&mut self.head));
-            self.body = Replay::default();
+            self.body = None;
         }
         Poll::Ready(Ok(()))
     }
 
     fn len(&self) -> u64 {
-        self.head.len() as u64 + self.body.len()
+        self.head.len() as u64 + self.body.as_ref().map_or(0, |body| body.len())
     }
 }
 
