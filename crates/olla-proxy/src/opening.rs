@@ -8,15 +8,14 @@
 use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http_body::Body;
 use http_body_util::BodyExt;
 use olla_core::Failure;
 use olla_translate::{Dialect, Opening, Progress};
 use smallvec::SmallVec;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use crate::{clock, upstream::Answer};
+use crate::{clock, deadline::within, upstream::Answer};
 
 /// Pieces that are held at most.
 const MAX_CHUNKS: usize = 64;
@@ -91,12 +90,7 @@ pub(crate) async fn begin(answer: &mut Answer, stall: Duration) -> Result<(), Fa
         return Ok(());
     }
     let limit = if stall.is_zero() { LONGEST } else { stall.min(LONGEST) };
-    // Usually the byte is there already, and no timer is needed.
-    let first = match answer.body_mut().frame().now_or_never() {
-        Some(first) => Ok(first),
-        None => timeout(limit, answer.body_mut().frame()).await,
-    };
-    match first {
+    match within(Some(clock::instant() + limit), answer.body_mut().frame()).await {
         Ok(Some(Ok(frame))) => {
             if let Ok(chunk) = frame.into_data() {
                 answer.body_mut().put_back(Held::from_iter([chunk]));

@@ -269,8 +269,8 @@ fn add_own(added: &mut Added, endpoint: &Endpoint, ticket: &Ticket, shared: &Sha
     added.push(VIA, product.via);
     added.push_text(X_OLLA_REQUEST_ID, ticket.id());
     added.push(X_OLLA_RESPONSE_TIME, ticket.heard_after());
-    added.push(X_OLLA_ENDPOINT, endpoint.spec.shown);
+    added.push_text(X_OLLA_ENDPOINT, endpoint.spec.shown);
     if let Some(profile) = endpoint.kind.and_then(|kind| shared.profiles.get(kind)) {
-        added.push(X_OLLA_BACKEND_TYPE, profile.shown);
+        added.push_text(X_OLLA_BACKEND_TYPE, profile.shown);
     }
 }

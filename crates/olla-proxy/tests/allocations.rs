@@ -22,7 +22,7 @@ use tokio::{net::TcpStream, runtime::Runtime};
 use tower::ServiceExt;
 
 /// Of one small chat request and its answer, from the service's call to the end of the body.
-const PER_REQUEST: u64 = 54;
+const PER_REQUEST: u64 = 49;
 /// Of one chunk of a stream that arrives by itself.
 const PER_CHUNK: u64 = 0;
 

@@ -197,12 +197,15 @@ impl Decoder {
 
     fn trailers(&mut self, received: &mut BytesMut) -> Result<Decoded, Malformed> {
         // What stands before them ends a line.
+        let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
         let Some((len, is_regular)) = trailers_end(received) else {
-            return if received.len() < LONGEST_TRAILERS { Ok(Decoded::Nothing) } else { Err(Malformed) };
+            // What will be none however it goes on is refused before it ends.
+            let is_good =
+                received.len() < LONGEST_TRAILERS && httparse::parse_headers(received, &mut fields).is_ok();
+            return if is_good { Ok(Decoded::Nothing) } else { Err(Malformed) };
         };
         self.place = Place::Broken;
         let text = received.split_to(len).freeze();
-        let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
         let trailers = match httparse::parse_headers(&text, &mut fields) {
             Ok(httparse::Status::Complete((end, fields)))
                 if end == len && len <= LONGEST_TRAILERS && is_regular =>

@@ -4,6 +4,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    ptr,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -11,24 +12,41 @@ use rustix::net::{SendFlags, send};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
+    runtime::{Handle, RuntimeFlavor},
     task::coop::has_budget_remaining,
 };
 
-/// A connection, used by one task at a time.
+/// A connection.
 #[derive(Debug)]
 pub struct Direct {
     stream: TcpStream,
-    /// Whether the runtime will wake the task that has it when there is something to read.
-    is_heard: bool,
+    /// Whom the runtime will wake when there is something to read, where that is known.
+    listener: Option<Listener>,
+    /// Whether this thread alone hears of what happens: where another does, a listener may be woken, and listen no more,
+    /// for what has been read meanwhile.
+    hears_alone: bool,
 }
+
+/// Who a waker wakes. As long as the runtime keeps the waker, no other is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listener(usize, usize);
+
+/// A write to a socket whose other end is gone is to be an error, and no signal.
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: SendFlags = SendFlags::NOSIGNAL;
+/// There, the standard library has asked the socket for that.
+#[cfg(target_vendor = "apple")]
+const FLAGS: SendFlags = SendFlags::empty();
 
 // === impl Direct ===
 
 impl Direct {
-    /// Takes a stream.
+    /// Takes a stream of the runtime that this is called in.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, is_heard: false }
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        let hears_alone = matches!(flavor, Ok(RuntimeFlavor::CurrentThread));
+        Self { stream, listener: None, hears_alone }
     }
 
     /// Returns the stream.
@@ -43,19 +61,21 @@ impl Direct {
         self.stream
     }
 
-    /// Prepares for another task, and returns whether there is nothing to read, not even the end. Costs no system call
-    /// while nothing has happened.
-    pub(crate) fn is_silent(&mut self) -> bool {
-        self.is_heard = false;
-        let mut byte = [0];
-        let mut cx = Context::from_waker(Waker::noop());
-        !self.may_be_readable()
-            || Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+    /// Returns whether there is nothing to read, not even the end. Costs no system call while nothing has happened.
+    pub(crate) fn is_silent(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Returns what the runtime has heard last.
     fn may_be_readable(&self) -> bool {
         self.stream.try_io(Interest::READABLE, || Ok(())).is_ok()
+    }
+}
+
+impl Listener {
+    fn of(waker: &Waker) -> Self {
+        Self(waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
     }
 }
 
@@ -65,12 +85,14 @@ impl AsyncRead for Direct {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_heard && !self.may_be_readable() {
+        let asking = Listener::of(cx.waker());
+        if self.listener == Some(asking) && !self.may_be_readable() {
             return Poll::Pending;
         }
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         // Whoever has used up its turn is woken for another, and not when there is something to read.
-        self.is_heard = polled.is_pending() && has_budget_remaining();
+        let is_heard = polled.is_pending() && self.hears_alone && has_budget_remaining();
+        self.listener = is_heard.then_some(asking);
         polled
     }
 }
@@ -80,14 +102,12 @@ impl AsyncWrite for Direct {
         loop {
             // A socket that has taken less than all takes no more: the runtime is to listen until it does.
             let mut part = None;
-            let sent = self.stream.try_io(Interest::WRITABLE, || {
-                match send(&self.stream, buf, SendFlags::NOSIGNAL)? {
-                    sent if sent < buf.len() => {
-                        part = Some(sent);
-                        Err(io::ErrorKind::WouldBlock.into())
-                    }
-                    all => Ok(all),
+            let sent = self.stream.try_io(Interest::WRITABLE, || match send(&self.stream, buf, FLAGS)? {
+                sent if sent < buf.len() => {
+                    part = Some(sent);
+                    Err(io::ErrorKind::WouldBlock.into())
                 }
+                all => Ok(all),
             });
             match (sent, part) {
                 (_, Some(part)) => return Poll::Ready(Ok(part)),
@@ -124,11 +144,12 @@ impl AsyncWrite for Direct {
 mod tests {
     use std::{future::poll_fn, pin::pin, time::Duration};
 
+    use futures_util::FutureExt;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
         task::coop,
-        time::timeout,
+        time::sleep,
     };
 
     use super::*;
@@ -152,7 +173,16 @@ mod tests {
             }
             Poll::Pending
         });
-        timeout(Duration::from_secs(10), reading).await.expect("it is woken").unwrap()
+        woken(reading).await.unwrap()
+    }
+
+    /// Waits for what has to be woken to go on; a time limit that looks at it once more would not do.
+    async fn woken<F: Future>(future: F) -> F::Output {
+        tokio::select! {
+            biased;
+            () = sleep(Duration::from_secs(10)) => panic!("it is not woken"),
+            output = future => output,
+        }
     }
 
     #[tokio::test]
@@ -173,17 +203,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_last_is_woken_whoever_has_asked_before() {
+        let (mut client, mut stream) = connected().await;
+        let nobody = stream.read_u8().now_or_never();
+        assert!(nobody.is_none());
+
+        let talking = async {
+            tokio::task::yield_now().await;
+            client.write_all(b"x").await.unwrap();
+        };
+        let both = async { tokio::join!(stream.read_u8(), talking).0 };
+
+        assert_eq!(woken(both).await.unwrap(), b'x');
+    }
+
+    #[tokio::test]
     async fn another_task_is_woken_once_it_has_the_stream() {
         let (mut client, mut stream) = connected().await;
-        let asked = timeout(Duration::from_millis(20), stream.read_u8()).await;
-        assert!(asked.is_err(), "there is nothing to read");
+        let mut byte = [0];
+        let mut nothing = ReadBuf::new(&mut byte);
+        let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut nothing))).await;
+        assert!(asked.is_pending() && stream.is_silent());
 
-        assert!(stream.is_silent());
         let reading = tokio::spawn(async move { read(&mut stream).await });
         tokio::task::yield_now().await;
         client.write_all(b"x").await.unwrap();
 
-        assert_eq!(reading.await.unwrap(), b"x");
+        assert_eq!(woken(reading).await.unwrap(), b"x");
     }
 
     #[tokio::test]
@@ -199,18 +245,20 @@ mod tests {
             Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut byte))
         });
         let talking = async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
             client.write_all(b"x").await.unwrap();
         };
 
         let both = async { tokio::join!(reading, talking).0 };
-        timeout(Duration::from_secs(10), both).await.expect("it is woken").unwrap();
+        woken(both).await.unwrap();
     }
 
     #[tokio::test]
     async fn silence_ends_with_a_byte_and_with_the_end() {
         for says in [true, false] {
-            let (mut client, mut stream) = connected().await;
+            let (mut client, stream) = connected().await;
             assert!(stream.is_silent());
 
             if says {

@@ -1,5 +1,7 @@
 //! A stream that fails before its first output is taken over by another backend, and the client never knows.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use olla_core::{Failure, Outcome};
 
@@ -164,6 +166,27 @@ async fn a_whole_answer_that_falls_silent_behind_its_head_is_asked_for_elsewhere
     assert_eq!(told.text(), "good");
     let attempts = stage.journal.only().await.attempts;
     assert_eq!(attempts, [("a".into(), Some(Failure::Stall)), ("b".into(), None)]);
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_comes_behind_its_head_is_passed_on_when_it_comes() {
+    let backend = Backend::scripted(|mut conn| async move {
+        conn.request().await;
+        conn.send(NO_BYTE[0]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        conn.send("0123456789").await;
+        conn.closed().await;
+    })
+    .await;
+    let stage = Stage::over(&backend);
+
+    let told = tokio::select! {
+        biased;
+        () = tokio::time::sleep(Duration::from_secs(5)) => panic!("nobody has noticed"),
+        told = stage.ask(chat()) => told,
+    };
+
+    assert_eq!(told.text(), "0123456789");
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ pub(super) async fn serve(
         }
         Poll::Pending
     };
-    // All that is done in one turn is done at one time; streams of HTTP/2 have tasks, and turns, of their own.
+    // All that is done in one turn is done at one time. Streams of HTTP/2 have tasks, and timers, of their own.
     poll_fn(move |cx| {
         let (ended, alarm) = clock::turn(|| turn(&mut connection, cx));
         if ended.is_ready() {

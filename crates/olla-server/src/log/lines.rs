@@ -36,6 +36,9 @@ pub(crate) struct Fields<'a> {
     format: Format,
 }
 
+/// A buffer that has grown beyond this is let go of.
+const LONGEST_KEPT: usize = 32 * 1024;
+
 thread_local! {
     static LINE: RefCell<String> = RefCell::default();
 }
@@ -76,7 +79,9 @@ impl Lines {
             }
             sink.push(line.as_bytes());
         }
-        LINE.set(line);
+        if line.capacity() <= LONGEST_KEPT {
+            LINE.set(line);
+        }
     }
 }
 
@@ -211,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_logs_gets_a_line_of_its_own() {
+    fn a_value_that_logs_does_not_disturb_the_line_that_it_is_in() {
         struct Chatty;
         impl fmt::Display for Chatty {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

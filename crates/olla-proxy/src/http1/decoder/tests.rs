@@ -62,6 +62,12 @@ fn a_long_chunk_is_not_copied_behind_another() {
 }
 
 #[test]
+fn trailers_that_will_be_none_are_refused_before_they_end() {
+    assert_eq!(chunked("0\r\nno field\r\n").end, Some(Err(Malformed)));
+    assert_eq!(chunked("0\r\na: field\r\n").end, None);
+}
+
+#[test]
 fn trailers_come_after_the_data() {
     let read = chunked("2\r\nhi\r\n0\r\nx-sum: 7\r\nx-b: c\r\n\r\nnext");
 

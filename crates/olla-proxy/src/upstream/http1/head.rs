@@ -61,18 +61,15 @@ pub(super) fn read(received: &mut BytesMut, answers_head: bool) -> Result<Option
 }
 
 fn take(received: &mut BytesMut) -> Result<Option<(Box<response::Parts>, Mentions)>, Malformed> {
-    // Some servers send an empty line too many.
-    while let Some(empty) = [&b"\r\n"[..], b"\n"].into_iter().find(|empty| received.starts_with(empty)) {
-        received.advance(empty.len());
-    }
-    if received.is_empty() {
-        return Ok(None);
-    }
-    // What will be no head however it goes on is refused before it ends.
-    let Some((len, _)) = head_end(received).filter(|(len, _)| *len <= LONGEST) else {
-        let is_good = received.len() < LONGEST && parse(received, |_| ()).is_ok();
+    // Some servers send an empty line too many. It counts as part of the head until there is one.
+    let begin = empty_lines(received);
+    let text = received.get(begin..).unwrap_or_default();
+    let Some((len, _)) = head_end(text).filter(|(len, _)| *len <= LONGEST) else {
+        // What will be no head however it goes on is refused before it ends.
+        let is_good = received.len() < LONGEST && (text.is_empty() || parse(text, |_| ()).is_ok());
         return if is_good { Ok(None) } else { Err(Malformed) };
     };
+    received.advance(begin);
     let head = received.split_to(len).freeze();
     parse(&head, |read| {
         let mut parts = Box::new(Response::new(()).into_parts().0);
@@ -84,6 +81,15 @@ fn take(received: &mut BytesMut) -> Result<Option<(Box<response::Parts>, Mention
     })?
     // It has another end than was seen.
     .unwrap_or(Err(Malformed))
+}
+
+/// Returns how many bytes of empty lines stand before a head.
+fn empty_lines(received: &[u8]) -> usize {
+    let mut rest = received;
+    while let Some(behind) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+        rest = behind;
+    }
+    received.len() - rest.len()
 }
 
 /// Shows a head that is complete.
@@ -188,6 +194,7 @@ mod tests {
             assert!(head(before).unwrap().is_none());
         }
         assert!(head("\r").unwrap().is_none());
+        assert!(head(&"\r\n".repeat(LONGEST / 2)).is_err(), "there is no end to them");
     }
 
     #[test]
