@@ -27,7 +27,7 @@ pub struct Direct {
     hears_alone: bool,
 }
 
-/// Who a waker wakes. As long as the runtime keeps the waker, no other is the same.
+/// Whom a waker wakes. As long as the runtime keeps the waker, no other is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listener(usize, usize);
 
@@ -62,7 +62,9 @@ impl Direct {
     }
 
     /// Returns whether there is nothing to read, not even the end. Costs no system call while nothing has happened.
-    pub(crate) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&mut self) -> bool {
+        // The runtime may have woken who listened for what is read here.
+        self.listener = None;
         let read = self.stream.try_read(&mut [0]);
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -258,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn silence_ends_with_a_byte_and_with_the_end() {
         for says in [true, false] {
-            let (mut client, stream) = connected().await;
+            let (mut client, mut stream) = connected().await;
             assert!(stream.is_silent());
 
             if says {
