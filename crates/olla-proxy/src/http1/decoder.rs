@@ -228,8 +228,27 @@ fn trailers_end(received: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
+/// Reads a size that nothing stands behind, as nearly every one is, and returns also the length of the line.
+fn bare_size(received: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    // Longer ones may be too large.
+    for (digits, byte) in received.iter().enumerate().take(9) {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) => size = size << 4 | u64::from(digit),
+            None => {
+                return (digits > 0 && received.get(digits..)?.starts_with(b"\r\n"))
+                    .then_some((size, digits + 2));
+            }
+        }
+    }
+    None
+}
+
 /// Reads `1a;extension`, and returns the size, the length of the line, and that of what stands behind the size.
 fn chunk_size(received: &[u8]) -> Result<Option<(u64, usize, usize)>, Malformed> {
+    if let Some((size, line)) = bare_size(received) {
+        return Ok(Some((size, line, 0)));
+    }
     let Some(feed) = memchr(b'\n', received) else {
         return if received.len() < LONGEST_LINE { Ok(None) } else { Err(Malformed) };
     };
