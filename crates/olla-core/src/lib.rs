@@ -67,7 +67,7 @@ pub use model::{Model, ModelUse, Reported};
 pub use model_live::{ModelLive, Residency};
 pub use moment::Moment;
 pub use needs::{Abilities, Lack, Needs};
-pub use notation::{address, ago, byte_size, largest_unit, push_address, rfc3339, unix_seconds};
+pub use notation::{address, ago, byte_size, date, largest_unit, push_address, rfc3339, unix_seconds};
 pub use outlier::{EjectionRules, Outlier, Standing, Trial};
 pub use path_rules::{PathRuleError, PathRules, has_dot_segment};
 pub use placement_rules::{PlacementRules, Preference};

@@ -14,7 +14,7 @@ pub use decoder::{Decoded, Decoder, Length};
 pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
-pub use joined::{Pieces, poll_write, unsent};
+pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
 pub use spare::{give_back, spare};
 
 /// What is no message of HTTP/1.1, or none that can be understood in one way only.

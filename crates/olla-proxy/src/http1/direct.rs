@@ -75,6 +75,8 @@ impl Direct {
     }
 }
 
+// === impl Listener ===
+
 impl Listener {
     fn of(waker: &Waker) -> Self {
         Self(waker.data().addr(), ptr::from_ref(waker.vtable()).addr())

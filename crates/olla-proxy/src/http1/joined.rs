@@ -11,9 +11,9 @@ use tokio::io::AsyncWrite;
 
 use super::{give_back, spare};
 
-/// Most bytes that are joined. On Linux, to send 800 bytes takes 0.24 µs less when they are one piece than when they
-/// are two, their copy included; with 8 KiB the difference is gone.
-const MOST: usize = 4 * 1024;
+/// Longer pieces are not copied, and no more bytes than this are joined. On Linux, to send 800 bytes takes 0.24 µs less
+/// when they are one piece than when they are two, their copy included; with 8 KiB the difference is gone.
+pub const LONGEST_COPIED: usize = 4 * 1024;
 
 /// Pieces of one write.
 const PIECES: usize = 16;
@@ -46,7 +46,7 @@ where
     if let [piece] = pieces {
         return socket.poll_write(cx, piece);
     }
-    if pieces.iter().map(|piece| piece.len()).sum::<usize>() > MOST {
+    if pieces.iter().map(|piece| piece.len()).sum::<usize>() > LONGEST_COPIED {
         return socket.poll_write_vectored(cx, pieces);
     }
     let mut joined = spare();
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(written(&[b"head", b"body"], 6).await, (6, b"headbo".to_vec()));
         assert_eq!(written(&[b"head"], 100).await, (4, b"head".to_vec()));
 
-        let large = vec![b'x'; MOST];
+        let large = vec![b'x'; LONGEST_COPIED];
         let (count, arrived) = written(&[b"head", &large], 1 << 20).await;
         assert!(count > 0 && arrived.starts_with(b"head") && arrived.len() == count);
     }

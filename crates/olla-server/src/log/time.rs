@@ -5,6 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use olla_core::date;
+
 /// A time down to its second, and that second.
 #[derive(Debug, Default)]
 struct Shown {
@@ -57,22 +59,6 @@ fn push_padded(line: &mut String, number: u64, width: usize) {
     let digits = digits.format(number);
     line.push_str("000000".get(..width.saturating_sub(digits.len())).unwrap_or_default());
     line.push_str(digits);
-}
-
-/// Returns year, month and day of a day since 1970 in the Gregorian calendar.
-///
-/// Counted from 1 March of the year 0, so that a leap day is the last of its year; 400 years have 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March on have 153 days for each five.
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = 400 * era + year_of_era + u64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -23,9 +23,6 @@ pub(super) struct Sending {
     is_flushed: bool,
 }
 
-/// Longer bodies are not copied.
-const LONGEST_COPIED: u64 = 4 * 1024;
-
 // === impl Sending ===
 
 impl Sending {
@@ -50,7 +47,7 @@ impl Sending {
             http1::push_length(head, length);
         }
         head.extend_from_slice(b"\r\n");
-        if length <= LONGEST_COPIED {
+        if length <= http1::LONGEST_COPIED as u64 {
             request.body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
         } else {
             *body = Some(Box::new(Replay::clone(&request.body)));

@@ -24,9 +24,7 @@ pub(super) struct Outbox {
     sent: u64,
 }
 
-/// Longer pieces are not copied,
-const LONGEST_COPIED: usize = 4 * 1024;
-/// and no more than so many are gathered before they are sent.
+/// No more bytes than this are gathered before they are sent.
 const ENOUGH: usize = 16 * 1024;
 
 // === impl Outbox ===
@@ -47,7 +45,7 @@ impl Outbox {
 
     /// Adds a piece of a body, and what stands behind it. To be called when this is not full.
     pub(super) fn push(&mut self, piece: Bytes, end: &'static [u8]) {
-        if piece.len() > LONGEST_COPIED {
+        if piece.len() > http1::LONGEST_COPIED {
             (self.large, self.end) = (piece, end);
         } else {
             let small = self.text();
