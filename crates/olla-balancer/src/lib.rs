@@ -3,7 +3,8 @@
 //! A [`Strategy`] is given the [`Candidate`]s of one request, those already [`Tried`] and a [`Hint`]; it
 //! answers with a [`Pick`]. [`Balancer`] holds the strategies that a configuration can name; embedders may
 //! bring their own. [`Lease`] then counts the request as in flight until it is dropped. Of many candidates that
-//! are alike a strategy is shown a [`sample`], if that is enough for it.
+//! are alike a strategy is shown a [`sample`], if that is enough for it; where it looks for an idle one, one of an
+//! [`Aperture`].
 //!
 //! It must not wait, take a lock, look at a clock or remember anything outside
 //! [`Live`](olla_core::Live): all workers share the rotation through it.
@@ -32,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aperture;
 mod balancer;
 mod field;
 mod lease;
@@ -40,6 +42,7 @@ mod strategy;
 mod tried;
 mod turns;
 
+pub use aperture::Aperture;
 pub use balancer::{Balancer, UnknownBalancer};
 pub use lease::Lease;
 pub use sample::sample;

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use olla_balancer::{Balancer, Candidate, Hint, Lease, Strategy, Tried, sample};
+use olla_balancer::{Aperture, Balancer, Candidate, Hint, Lease, Strategy, Tried, sample};
 use olla_core::{BaseUrl, EndpointSpec, Fleet, FleetCell, Moment, Status};
 
 const ENDPOINTS: usize = 200;
@@ -19,40 +19,64 @@ fn fleet() -> Arc<Fleet> {
     fleet
 }
 
-/// Chooses among a sample; returns the endpoint's number and a lease of it.
-fn choose(balancer: Balancer, fleet: &Fleet) -> (usize, Lease) {
+/// Chooses among a sample, first in an aperture if the strategy looks for an idle one; returns the endpoint's number and a
+/// lease of it.
+fn choose(balancer: Balancer, fleet: &Fleet, aperture: Aperture) -> (usize, Lease) {
     let candidate = |n: &usize| Candidate { endpoint: &fleet.endpoints()[*n], placement: None, rank: 0 };
-    for count in [balancer.choices_at_first(), balancer.choices()] {
-        let drawn = sample(count, ENDPOINTS);
+    let (first, all) = (balancer.choices_at_first(), balancer.choices());
+    if first < all {
+        let drawn = aperture.sample(first, ENDPOINTS);
         let candidates: Vec<_> = drawn.iter().map(candidate).collect();
         let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
-        if count == balancer.choices() || candidates[pick.position].is_idle(Moment::default()) {
+        if candidates[pick.position].is_idle(Moment::default()) {
             return (drawn[pick.position], Lease::acquire(&candidates, pick, Moment::default()).unwrap());
         }
     }
-    unreachable!("the last choice stands")
+    let drawn = sample(all, ENDPOINTS);
+    let candidates: Vec<_> = drawn.iter().map(candidate).collect();
+    let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
+    (drawn[pick.position], Lease::acquire(&candidates, pick, Moment::default()).unwrap())
 }
 
-/// Returns how many of so many requests each endpoint gets, all of them over at once.
-fn served(balancer: Balancer, requests: usize) -> Vec<usize> {
+/// Returns how many of so many requests a second each endpoint gets, all of them over at once, from two workers that take
+/// turns.
+fn served(balancer: Balancer, requests: usize, a_second: usize) -> Vec<usize> {
     let fleet = fleet();
     let mut served = vec![0; ENDPOINTS];
-    (0..requests).for_each(|_| served[choose(balancer, &fleet).0] += 1);
+    for number in 0..requests {
+        let now = Moment::from_millis((number * 1000 / a_second) as u64);
+        served[choose(balancer, &fleet, Aperture::of(number % 2, 1, now)).0] += 1;
+    }
     served
+}
+
+fn furthest_from(share: usize, served: &[usize]) -> usize {
+    served.iter().map(|served| served.abs_diff(share)).max().unwrap()
 }
 
 #[test]
 fn turns_among_a_sample_are_nearly_as_fair_as_turns_among_all() {
-    for balancer in Balancer::ALL {
+    for balancer in [Balancer::Priority, Balancer::RoundRobin] {
         for share in [1, 10, 100] {
             fastrand::seed(7);
 
-            let served = served(balancer, share * ENDPOINTS);
+            let most = furthest_from(share, &served(balancer, share * ENDPOINTS, 100));
 
-            let most = served.iter().map(|served| served.abs_diff(share)).max().unwrap();
-            let bound = if balancer.choices_at_first() < balancer.choices() { 2 + share / 10 } else { 2 };
-            assert!(most <= bound, "{balancer}: {most} off a share of {share}");
+            assert!(most <= 2, "{balancer}: {most} off a share of {share}");
         }
+    }
+}
+
+#[test]
+fn idle_endpoints_are_used_alike_whether_requests_are_few_or_many() {
+    // Requests a second, and seconds after which no endpoint is so many percent off.
+    for (a_second, seconds, percent) in [(1, 40_000, 10), (100, 400, 10), (10_000, 30, 15), (1000, 400, 5)] {
+        fastrand::seed(7);
+        let share = a_second * seconds / ENDPOINTS;
+
+        let most = furthest_from(share, &served(Balancer::LeastConnections, a_second * seconds, a_second));
+
+        assert!(most <= share * percent / 100, "{a_second}/s: {most} off a share of {share}");
     }
 }
 
@@ -68,7 +92,8 @@ fn the_least_loaded_of_a_sample_is_nearly_the_least_loaded_of_all() {
                 // Requests end in no order.
                 open.swap_remove_back(fastrand::usize(..open.len()));
             }
-            open.push_back(choose(Balancer::LeastConnections, &fleet).1);
+            let aperture = Aperture::of(0, open.len() + 1, Moment::default());
+            open.push_back(choose(Balancer::LeastConnections, &fleet, aperture).1);
             let most = fleet.endpoints().iter().map(|endpoint| endpoint.live.in_flight()).max().unwrap();
             assert!(most as usize <= share + 1, "{most} in flight at one, {share} at each");
         }

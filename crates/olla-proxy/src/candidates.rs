@@ -6,7 +6,7 @@ mod replicas;
 
 use std::{mem, sync::Arc};
 
-use olla_balancer::{Candidate, Strategy};
+use olla_balancer::{Aperture, Candidate, Strategy, sample};
 use olla_core::{Endpoint, Fleet, Preference, Status};
 use smallvec::SmallVec;
 
@@ -33,18 +33,26 @@ pub(crate) struct Candidates<'f> {
     replicas: Option<Replicas<'f>>,
 }
 
+/// How a few of many candidates that are alike are drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drawing<'s> {
+    pub(crate) strategy: &'s dyn Strategy,
+    /// Where an idle one is looked for.
+    pub(crate) aperture: Aperture,
+}
+
 /// Works out the candidates of a request whose model is at hand, as nearly every one is: what [`resolve`] would find,
 /// but without a look at all endpoints. Returns `None` where there is more to it.
 pub(crate) fn at_hand<'f>(
     fleet: &'f Fleet,
     asked: &Asked<'_>,
     routing: Routing,
-    strategy: &dyn Strategy,
+    drawing: Drawing<'_>,
 ) -> Option<Candidates<'f>> {
     let model = asked.model.filter(|model| fleet.aliases().get(model).is_none())?;
     let decision = || Decision::routed(routing.strategy(), routing.found(Rediscovery::NotAsked));
     if let Some(placements) = fleet.replicas(model) {
-        let replicas = Candidates::of_replicas(fleet, (model, placements), asked, strategy, decision());
+        let replicas = Candidates::of_replicas(fleet, (model, placements), asked, drawing, decision());
         if let Some(replicas) = replicas.filter(Candidates::any_available) {
             return Some(replicas);
         }
@@ -151,6 +159,16 @@ fn is_starting(endpoint: &Endpoint) -> bool {
 pub(crate) fn is_available(endpoint: &Endpoint) -> bool {
     let live = &endpoint.live;
     live.is_routable() || (live.is_suspect() && !live.is_draining())
+}
+
+// === impl Drawing ===
+
+impl Drawing<'_> {
+    /// Draws those that are looked at first of `total`; if an idle one will not do, `choices` are looked at.
+    fn first(self, choices: usize, total: usize) -> SmallVec<[usize; 8]> {
+        let count = self.strategy.choices_at_first().clamp(2, choices);
+        if count < choices { self.aperture.sample(count, total) } else { sample(count, total) }
+    }
 }
 
 // === impl Candidates ===

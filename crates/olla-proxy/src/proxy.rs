@@ -211,6 +211,7 @@ impl ProxyBuilder {
             sessions,
             responses,
             waiting: AtomicUsize::new(0),
+            workers: AtomicUsize::new(0),
         };
         Proxy(Arc::new(Worker::new(Arc::new(shared), Books { recorders: self.recorders, crowd })))
     }

@@ -9,7 +9,7 @@ use olla_core::Fleet;
 
 use crate::{
     Answered, Body,
-    candidates::{self, Asked},
+    candidates::{self, Asked, Drawing},
     catalogue, clock,
     counting::Count,
     glance::Glance,
@@ -152,7 +152,8 @@ async fn forward(
     };
     let routing = shared.settings.routing;
     let settled;
-    let mut candidates = match candidates::at_hand(fleet, &asked, routing, &*shared.strategy) {
+    let drawing = Drawing { strategy: &*shared.strategy, aperture: worker.aperture() };
+    let mut candidates = match candidates::at_hand(fleet, &asked, routing, drawing) {
         Some(candidates) => candidates,
         None => {
             let rediscovery;

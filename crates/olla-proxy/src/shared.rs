@@ -2,16 +2,20 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
-use olla_balancer::Strategy;
+use olla_balancer::{Aperture, Strategy};
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, candidates::Reach, rediscovery::Rediscoverer, responses::Memory,
-    retry::Budget, route::Route, sticky::Sessions, ticket::Books, tongues::Tongues, upstream::Upstream,
+    RateLimits, Settings, TrustedProxies, candidates::Reach, clock, rediscovery::Rediscoverer,
+    responses::Memory, retry::Budget, route::Route, sticky::Sessions, ticket::Books, tongues::Tongues,
+    upstream::Upstream,
 };
 
 /// What one worker has for itself. Requests hold on to it and not to what is shared: a count of holders that all
@@ -19,7 +23,9 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstream: Upstream,
+    /// Held by each request that is being served.
     pub(crate) books: Arc<Books>,
+    number: usize,
 }
 
 /// What all workers share.
@@ -37,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) responses: Option<Arc<Memory>>,
     /// Requests that wait for room.
     pub(crate) waiting: AtomicUsize,
+    /// Workers that have been made.
+    pub(crate) workers: AtomicUsize,
 }
 
 // === impl Worker ===
@@ -44,12 +52,19 @@ pub(crate) struct Shared {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, books: Books) -> Self {
         let upstream = Upstream::new(shared.settings.connect);
-        Self { shared, upstream, books: Arc::new(books) }
+        let number = shared.workers.fetch_add(1, Relaxed);
+        Self { shared, upstream, books: Arc::new(books), number }
     }
 
     /// Returns another, with no connections so far.
     pub(crate) fn another(&self) -> Self {
         Self::new(Arc::clone(&self.shared), Books::clone(&self.books))
+    }
+
+    /// Returns where among many replicas it looks for an idle one now.
+    pub(crate) fn aperture(&self) -> Aperture {
+        let in_flight = Arc::strong_count(&self.books) - 1;
+        Aperture::of(self.number, in_flight, clock::now())
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use olla_balancer::{Candidate, Strategy, sample};
+use olla_balancer::{Candidate, sample};
 use olla_core::{EndpointId, Fleet, Placement};
 use smallvec::SmallVec;
 
-use super::{Asked, Candidates, pairs::spelling};
+use super::{Asked, Candidates, Drawing, pairs::spelling};
 use crate::{clock, routing::Decision};
 
 /// All candidates of which only some have been drawn.
@@ -90,7 +90,7 @@ impl<'f> Candidates<'f> {
         fleet: &'f Fleet,
         (name, placements): (&str, &'f [Placement]),
         asked: &Asked<'_>,
-        strategy: &dyn Strategy,
+        drawing: Drawing<'_>,
         decision: Decision,
     ) -> Option<Self> {
         let first = placements.first()?;
@@ -101,7 +101,7 @@ impl<'f> Candidates<'f> {
         let rank = asked.rank(endpoint, first, (name, 0)).ok()?;
         let (rename, decision, count) = (spelling(first, name), Some(decision), placements.len());
         // Of two at least: with one alone, nobody would look for others.
-        let choices = strategy.choices().max(2);
+        let choices = drawing.strategy.choices().max(2);
         let (drawn, all) = (OnceLock::new(), OnceLock::new());
         let replicas = Replicas { fleet, placements, rank, choices, drawn, all };
         if count <= choices.max(FEW) {
@@ -113,7 +113,7 @@ impl<'f> Candidates<'f> {
                 replicas: None,
             });
         }
-        let first = sample(strategy.choices_at_first().clamp(2, choices), count);
+        let first = drawing.first(choices, count);
         let mut list: SmallVec<[_; 8]> =
             first.into_iter().filter_map(|number| replicas.candidate(number)).collect();
         let now = clock::now();
