@@ -46,6 +46,9 @@ pub(crate) fn take(runners: &[Runner<'_>]) -> Option<usize> {
     }
     // Relaxed is enough throughout: turns only grow, so one read too early is smaller than it is now,
     // and the turn that is taken is compared when it is written.
+    if let Some(position) = take_among_equals(runners) {
+        return Some(position);
+    }
     loop {
         let mut lanes = read(runners);
         close_gaps(&mut lanes);
@@ -58,6 +61,34 @@ pub(crate) fn take(runners: &[Runner<'_>]) -> Option<usize> {
             return model_of(&lanes, next);
         }
     }
+}
+
+/// Does the same for an undisturbed rotation of endpoints of one weight, each with one model, as nearly all are: the one
+/// that is furthest behind is next. Returns `None` where there is more to it, or another worker was quicker.
+fn take_among_equals(runners: &[Runner<'_>]) -> Option<usize> {
+    let first = runners.first()?;
+    let origin = first.endpoint.live.turn().load(Relaxed);
+    let (mut next, mut least, mut most) = (first, 0, 0);
+    for runner in runners {
+        let lead = runner.endpoint.live.turn().load(Relaxed).wrapping_sub(origin).cast_signed();
+        if runner.weight != first.weight {
+            return None;
+        }
+        if lead < least {
+            (next, least) = (runner, lead);
+        }
+        most = most.max(lead);
+    }
+    let stride = stride(first.weight);
+    let is_undisturbed = most.abs_diff(least) <= 2 * stride;
+    let models = runners.iter().filter(|runner| std::ptr::eq(runner.endpoint, next.endpoint)).count();
+    if !is_undisturbed || models > 1 {
+        return None;
+    }
+    let seen = origin.wrapping_add_signed(least);
+    let taken =
+        next.endpoint.live.turn().compare_exchange(seen, seen.wrapping_add(stride), Relaxed, Relaxed).is_ok();
+    taken.then_some(next.position)
 }
 
 // alloc: none up to 8, as many as are drawn of many.

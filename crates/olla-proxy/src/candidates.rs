@@ -53,8 +53,9 @@ pub(crate) fn at_hand<'f>(
     let decision = || Decision::routed(routing.strategy(), routing.found(Rediscovery::NotAsked));
     if let Some(placements) = fleet.replicas(model) {
         let replicas = Candidates::of_replicas(fleet, (model, placements), asked, drawing, decision());
-        if let Some(replicas) = replicas.filter(Candidates::any_available) {
-            return Some(replicas);
+        // A filter would copy them.
+        if replicas.as_ref().is_some_and(Candidates::any_available) {
+            return replicas;
         }
     }
     let named = Pairs::by_name(fleet, model, asked, decision());

@@ -19,7 +19,8 @@ pub const LONGEST_COPIED: usize = 4 * 1024;
 const PIECES: usize = 16;
 
 /// What goes into one write.
-pub type Pieces<'p> = SmallVec<[IoSlice<'p>; PIECES]>;
+// alloc: none for up to four pieces; a list with room for all would be copied for everybody.
+pub type Pieces<'p> = SmallVec<[IoSlice<'p>; 4]>;
 
 /// Returns what of these parts has not been sent, as much as goes into one write; nothing when all has been.
 pub fn unsent<'p>(parts: impl IntoIterator<Item = &'p [u8]>, mut sent: u64) -> Pieces<'p> {
