@@ -115,7 +115,7 @@ pub(crate) fn from_guesses(model: &mut Model) {
         Some(ModelUse::Embeddings) => _ = can.embeddings.get_or_insert(true),
         Some(ModelUse::Text) | None => {}
     }
-    for (word, able) in [("tools", can.tools), ("vision", can.images)] {
+    for (word, able) in [("reasoning", can.thinking), ("tools", can.tools), ("vision", can.images)] {
         match (able, model.capabilities.binary_search_by(|known| (**known).cmp(word))) {
             (Some(true), Err(place)) => model.capabilities.insert(place, word.into()),
             (Some(false), Ok(place)) => _ = model.capabilities.remove(place),

@@ -100,6 +100,18 @@ fn a_model_thinks_where_a_list_of_capabilities_says_so() {
 }
 
 #[test]
+fn the_words_of_the_catalogue_agree_with_what_the_backend_tells() {
+    let reasons = |name, answer: &[u8]| {
+        named("ollama", name, answer).capabilities.iter().any(|word| &**word == "reasoning")
+    };
+
+    assert!(reasons("deepseek-r1", br#"{"capabilities": []}"#), "the name suggests it");
+    assert!(!reasons("deepseek-r1", br#"{"capabilities": ["completion", "tools"]}"#));
+    assert!(!reasons("llama3.2", br#"{"capabilities": []}"#));
+    assert!(reasons("llama3.2", br#"{"capabilities": ["completion", "thinking"]}"#));
+}
+
+#[test]
 fn a_list_of_capabilities_that_is_not_there_denies_nothing() {
     for answer in [&br#"{"details": {"family": "llama"}}"#[..], br#"{"capabilities": []}"#] {
         assert_eq!(can(&named("ollama", "phi4", answer)), [None; 4]);
