@@ -43,3 +43,17 @@ async fn a_client_beyond_the_limit_is_served_when_another_has_left() {
 
     assert!(answered(&mut third).await);
 }
+
+/// To make room for more open files, the kernel keeps a process of several threads waiting for milliseconds, and all who
+/// connect to it meanwhile.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn there_is_room_for_many_open_files_before_anybody_connects() {
+    let olla = Setup::nothing().start().await;
+
+    let status = std::fs::read_to_string(format!("/proc/{}/status", olla.pid())).unwrap();
+    let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    assert!(room.trim().parse::<u64>().unwrap() >= limit.min(65_536), "{room} of {limit}");
+}

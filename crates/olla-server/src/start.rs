@@ -15,7 +15,7 @@ use crate::{
     cli::{self, Action},
     compose,
     config::{self, Env, LoadOptions, Loaded, Rejected},
-    demo, explain, huge_pages, log,
+    demo, explain, huge_pages, log, open_files,
     run::Server,
 };
 
@@ -58,12 +58,17 @@ pub(crate) fn start<F: Future<Output = ()>>(
     loaded: Loaded,
     once_ready: impl FnOnce(String) -> F,
 ) -> ExitCode {
+    // The log has a thread.
+    let allowed = open_files::allow_many();
     let _log = match log::init(&loaded.settings.logging) {
         Ok(guard) => guard,
         Err(error) => {
             return complain(&format!("cannot write logs: {error}; check logging.output and OLLA_LOG_DIR"));
         }
     };
+    if let Err(error) = allowed {
+        warn!(%error, "cannot raise the limit of open files");
+    }
     for notice in &loaded.notices {
         warn!("{notice}");
     }
