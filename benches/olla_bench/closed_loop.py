@@ -7,7 +7,7 @@ from . import engine, proxies
 from .bench import REFERENCES, Bench
 from .engine import Upstream
 from .load import Load, Sample
-from .rounds import Figures, ratio, rotate, table
+from .rounds import Figures, medians, paired_ratio, ratio, rotate, table, take
 
 COLUMNS = [
     ("proxy", "{name}"),
@@ -114,11 +114,12 @@ def growth(bench: Bench) -> str:
         for proxy in running.values():
             bench.generator.run(proxy.url, Load(bench.scaled(8_000, 300)))
         measure = lambda key: figures(bench.generator.measure(running[key], load), load.requests)
-        results = rotate(list(running), bench.rounds, measure)
+        # Those that are compared stand side by side: a neighbour may disturb the machine for some of a round only.
+        taken = take(sorted(running), bench.rounds, measure)
     shown = [
-        {"name": name, "endpoints": count, "models": models, **result}
-        | {"ratio": result["cpu_us"] / results[name, 1, 10]["cpu_us"]}
-        for (name, count, models), result in sorted(results.items())
+        {"name": name, "endpoints": count, "models": models, **medians(samples)}
+        | {"ratio": paired_ratio(samples, taken[name, 1, 10], "cpu_us")}
+        for (name, count, models), samples in taken.items()
     ]
     columns = [(heading.replace("ratio", "ratio to 1 endpoint, 10 models"), form) for heading, form in COLUMNS]
     return table([columns[0], ("endpoints", "{endpoints}"), ("models", "{models}"), *columns[1:]], shown)

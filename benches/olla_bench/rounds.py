@@ -9,12 +9,22 @@ Figures = dict[str, float]
 
 def rotate(names: list[str], rounds: int, sample: Callable[[str], Figures]) -> dict[str, Figures]:
     """Samples each name once a round, beginning with another one each time, and returns the medians."""
-    taken: dict[str, list[Figures]] = {name: [] for name in names}
+    return {name: medians(samples) for name, samples in take(names, rounds, sample).items()}
+
+
+def take(names: list[Any], rounds: int, sample: Callable[[Any], Figures]) -> dict[Any, list[Figures]]:
+    """Does the same, and returns each sample."""
+    taken: dict[Any, list[Figures]] = {name: [] for name in names}
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             taken[name].append(sample(name))
-    return {name: medians(samples) for name, samples in taken.items()}
+    return taken
+
+
+def paired_ratio(samples: list[Figures], base: list[Figures], figure: str) -> float:
+    """Compares one with another that was sampled beside it, round by round."""
+    return statistics.median(one[figure] / other[figure] for one, other in zip(samples, base, strict=True))
 
 
 def medians(samples: list[Figures]) -> Figures:

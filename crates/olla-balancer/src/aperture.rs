@@ -10,11 +10,13 @@ use crate::sample;
 /// To which of many idle endpoints a request goes is the same to the client, but not to the machine: what an endpoint and
 /// its connections have in the processor's caches is still there if they were used a moment ago, and a worker that draws
 /// from all of 200 endpoints finds it gone each time. So each worker draws from a stretch of them, as wide as what it
-/// has to do asks for, and goes on to another before anybody could tell the difference.
+/// has to do asks for, and goes on to another soon. That helps where answers take milliseconds; where they take seconds,
+/// each endpoint is used once at most before the worker goes on, or so much is in flight that the stretch is all of them.
 ///
 /// The stretches of several workers, and those of one worker one after the other, begin a golden ratio of the whole apart,
-/// which spreads any number of them evenly (the three-distance theorem; Sós, 1958). That a client of many servers does best
-/// to use only some of them at a time is known from Twitter's Finagle as *aperture*; there it does not move.
+/// which spreads any number of them evenly (the three-distance theorem; Sós, 1958). That alone makes endpoints equal in the
+/// long run: turns make up for no stretch, because who was not in it counts as absent. That a client of many servers does
+/// best to use only some of them at a time is known from Twitter's Finagle as *aperture*; there it does not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aperture {
     /// Where it begins, as a fraction of the whole in units of 2⁻⁶⁴.
@@ -22,8 +24,8 @@ pub struct Aperture {
     width: usize,
 }
 
-/// How long a worker stays with one stretch, milliseconds: long enough to use each of it several times where many
-/// requests come, and so short that endpoints are used alike within a few seconds.
+/// How long a worker stays with one stretch, milliseconds: long enough to use each of it several times where a request
+/// takes some milliseconds, and so short that all have been used within seconds.
 const STAY_MILLIS: u64 = 128;
 
 /// Candidates for each request in flight: so many that three that are drawn are hardly ever all busy.
@@ -38,7 +40,8 @@ const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
 // === impl Aperture ===
 
 impl Aperture {
-    /// Returns where a worker looks now that it has so many requests in flight. Workers are numbered in any way.
+    /// Returns where a worker looks now that it has so many requests in flight. Workers are numbered one after the other,
+    /// from any number on.
     #[must_use]
     pub fn of(worker: usize, in_flight: usize, now: Moment) -> Self {
         let step = (now.as_millis() / STAY_MILLIS).wrapping_add(worker as u64);

@@ -18,7 +18,7 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 /// with their number. Already the better of two is nearly as good as the best of all ("the power of two choices":
 /// Azar et al., 1994; Mitzenmacher, 2001): of n endpoints, the most loaded has log log n / log d requests more than the
 /// mean with d choices, which is one or two with eight and any number of endpoints. By the fewest requests in flight,
-/// three are looked at first, and if one of them is idle, that is the choice.
+/// three of an [`Aperture`](crate::Aperture) are looked at first, and if one of them is idle, that is the choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
     /// The endpoints of the highest priority, in turn.

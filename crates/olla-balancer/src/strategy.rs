@@ -20,8 +20,9 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         usize::MAX
     }
 
-    /// Returns how many are drawn at first: if one of them has nothing to do, there is no need to look for a better one,
-    /// and it is shown no more. Default: as many as [`choices`](Self::choices).
+    /// Returns how many are drawn at first, where that is fewer of an [`Aperture`](crate::Aperture): if one of them has
+    /// nothing to do, there is no need to look for a better one, and it is shown no more. Default: as many as
+    /// [`choices`](Self::choices).
     fn choices_at_first(&self) -> usize {
         self.choices()
     }

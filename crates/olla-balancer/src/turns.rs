@@ -4,7 +4,7 @@
 //! moves it on by a stride, the longer the smaller the weight. As in earliest-eligible-deadline-first
 //! scheduling, a turn is eligible when it is not later than the weighted mean of all, and of the eligible
 //! ones the one that ends first is taken. That keeps every endpoint within one request of its share; where
-//! only some take part, who are drawn anew each time, within two.
+//! only some take part, who are drawn anew each time, within two. (Who is not among those drawn for a while counts as away.)
 //!
 //! Where an endpoint runs with several models, the turn is the endpoint's, and its models alternate.
 //!

@@ -211,7 +211,8 @@ impl ProxyBuilder {
             sessions,
             responses,
             waiting: AtomicUsize::new(0),
-            workers: AtomicUsize::new(0),
+            // Those of another Olla are to look elsewhere.
+            workers: AtomicUsize::new(fastrand::usize(..)),
         };
         Proxy(Arc::new(Worker::new(Arc::new(shared), Books { recorders: self.recorders, crowd })))
     }

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstream: Upstream,
-    /// Held by each request that is being served.
+    /// Held by each request that is being served, and by nobody else.
     pub(crate) books: Arc<Books>,
     number: usize,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) responses: Option<Arc<Memory>>,
     /// Requests that wait for room.
     pub(crate) waiting: AtomicUsize,
-    /// Workers that have been made.
+    /// The number of the next worker.
     pub(crate) workers: AtomicUsize,
 }
 

@@ -6,31 +6,35 @@ use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Resource, getrlimit, setrlimit},
 };
+use tracing::warn;
 
-/// Open files that there is room for from the beginning, if they are allowed. Each takes the kernel eight bytes.
-const ROOM: u64 = 64 * 1024;
+/// Open files that there is room for from the beginning, if they are allowed: 256 KiB of the kernel's memory.
+const ROOM: u64 = 32 * 1024;
 
 /// Raises the limit as far as it goes: the usual soft limit of 1,024 is from another age, and any process may
-/// raise it to its hard limit. To be called before there are threads.
-///
-/// # Errors
-/// Fails if the limit cannot be raised.
-pub(crate) fn allow_many() -> io::Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit)?;
-    // Without, it is slower, and that is all.
-    let _ = make_room(limit.current.unwrap_or(ROOM).min(ROOM));
-    Ok(())
+/// raise it to its hard limit.
+pub(crate) fn allow_many() {
+    if let Err(error) = raise_limit() {
+        warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
-/// Has the kernel make room for so many open files. Linux doubles the room when it is used up, and keeps the threads of a
-/// process waiting meanwhile until every core has had a pause: each doubling costs those who connect tens of milliseconds.
-fn make_room(count: u64) -> io::Result<()> {
+/// Has the kernel make room for many open files. To be called before there are threads: Linux doubles the room when it is
+/// used up, and keeps the threads of a process waiting meanwhile until every core has had a pause. Each doubling costs those
+/// who connect tens of milliseconds.
+pub(crate) fn make_room() {
+    // Without, it is slower, and that is all; where the limit cannot be raised, others say so.
+    let _ = raise_limit();
+    let count = getrlimit(Resource::Nofile).current.unwrap_or(ROOM).min(ROOM);
     let highest = i32::try_from(count.saturating_sub(1)).unwrap_or(i32::MAX);
     // It is closed at once, and the room stays.
-    fcntl_dupfd_cloexec(File::open("/dev/null")?, highest)?;
-    Ok(())
+    let _ = File::open("/dev/null").and_then(|file| Ok(fcntl_dupfd_cloexec(file, highest)?));
+}
+
+fn raise_limit() -> io::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// Returns how many clients, and how many requests, there may be at a time so that files suffice: a request

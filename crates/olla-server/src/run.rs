@@ -24,7 +24,7 @@ use crate::{
     compose::{App, clean_up_interval},
     config::{Loaded, Settings},
     listen::{self, Patience},
-    summary,
+    open_files, summary,
 };
 
 /// A server that is bound to its port but does not accept yet.
@@ -50,6 +50,7 @@ pub(crate) enum StartError {
 impl Server {
     /// Binds the port and builds the parts.
     pub(crate) fn bind(loaded: Loaded) -> Result<Self, StartError> {
+        open_files::allow_many();
         let Loaded { settings, profiles, source, .. } = loaded;
         let cores = thread::available_parallelism().map_or(1, Into::into);
         let workers = settings.server.workers.unwrap_or(cores).max(1);

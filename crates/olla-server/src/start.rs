@@ -23,6 +23,7 @@ use crate::{
 /// regular stop, 1 when it cannot start, 2 for a mistake on the command line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     huge_pages::do_without();
+    open_files::make_room();
     let env = Env::of_process();
     let invocation = match cli::parse(arguments, &env) {
         Ok(invocation) => invocation,
@@ -58,17 +59,12 @@ pub(crate) fn start<F: Future<Output = ()>>(
     loaded: Loaded,
     once_ready: impl FnOnce(String) -> F,
 ) -> ExitCode {
-    // The log has a thread.
-    let allowed = open_files::allow_many();
     let _log = match log::init(&loaded.settings.logging) {
         Ok(guard) => guard,
         Err(error) => {
             return complain(&format!("cannot write logs: {error}; check logging.output and OLLA_LOG_DIR"));
         }
     };
-    if let Err(error) = allowed {
-        warn!(%error, "cannot raise the limit of open files");
-    }
     for notice in &loaded.notices {
         warn!("{notice}");
     }

@@ -135,7 +135,7 @@ impl<'f> Candidates<'f> {
             self.list = SmallVec::from_slice(replicas.drawn(&self.list));
         }
         if self.list.iter().all(|drawn| drawn.endpoint.id != id) {
-            // Whoever makes room for it is drawn too: then those that stay are as good a sample as they all were.
+            // Whoever makes room for it is drawn too: then those that stay are as good a sample as they all were, nearly.
             let place = fastrand::usize(..self.list.len());
             if let Some(place) = self.list.get_mut(place) {
                 *place = wanted;

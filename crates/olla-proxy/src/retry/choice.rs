@@ -53,6 +53,10 @@ impl<'c, 'f> Choice<'c, 'f> {
             if !self.may_try(ticket) {
                 return None;
             }
+            if !ticket.attempts().is_empty() {
+                // What has failed at one endpoint may fail at those that were drawn with it: they share a rack.
+                self.list = self.candidates.all();
+            }
             self.hint.now = clock::now();
             let pick = self.shared.strategy.pick(self.list, &self.tried, &self.hint);
             if !self.is_content(pick) && self.widen() {

@@ -1,19 +1,24 @@
 //! Many endpoints that are alike: each choice is among a few of them, and no request suffers from that.
 
+mod conversations;
+
 use std::{
+    collections::BTreeSet,
     num::NonZeroU32,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 use olla_balancer::{Balancer, Candidate, Hint, Pick, Strategy, Tried};
-use olla_core::{BaseUrl, EndpointSpec, Glob, InFlight, KeySource, Model, Status, Version};
+use olla_core::{BaseUrl, EndpointId, EndpointSpec, Glob, InFlight, Model, Status, Version};
 use olla_profiles::Profiles;
-use olla_proxy::{Proxy, Sticky};
+use olla_proxy::Proxy;
 
-use crate::support::{Backend, MODEL, Plan, Stage, chat, ok, post, soon};
+use crate::support::{Backend, MODEL, Plan, Stage, chat, ok, pass, post, soon, stop_the_clock};
 
 const MANY: usize = 40;
 
@@ -33,6 +38,11 @@ fn plan(backend: &Backend) -> Plan {
     plan.models = vec![vec![Model::named(MODEL)]; MANY];
     plan.settings.balancer = Balancer::LeastConnections;
     plan
+}
+
+/// Gives an endpoint one more request to do.
+fn enter(stage: &Stage, number: usize) -> InFlight {
+    stage.endpoint(number).live.try_enter().unwrap()
 }
 
 async fn endpoint_of(stage: &Stage) -> String {
@@ -58,6 +68,8 @@ struct Watching {
     choices: Option<usize>,
     at_first: Option<usize>,
     shown: Mutex<Vec<usize>>,
+    /// Those that it is shown at first.
+    seen: Mutex<BTreeSet<EndpointId>>,
 }
 
 impl Strategy for Watching {
@@ -75,6 +87,9 @@ impl Strategy for Watching {
 
     fn pick(&self, candidates: &[Candidate<'_>], tried: &Tried, hint: &Hint) -> Option<Pick> {
         self.shown.lock().unwrap().push(candidates.len());
+        if candidates.len() == self.choices_at_first() {
+            self.seen.lock().unwrap().extend(candidates.iter().map(|candidate| candidate.endpoint.id));
+        }
         Balancer::LeastConnections.pick(candidates, tried, hint)
     }
 }
@@ -86,7 +101,8 @@ fn watch(stage: &mut Stage, choices: Option<usize>) -> Arc<Watching> {
 
 /// The same for one that looks for an idle one among so many at first.
 fn watch_at_first(stage: &mut Stage, choices: Option<usize>, at_first: Option<usize>) -> Arc<Watching> {
-    let watching = Arc::new(Watching { choices, at_first, shown: Mutex::default() });
+    let (shown, seen) = Default::default();
+    let watching = Arc::new(Watching { choices, at_first, shown, seen });
     let proxy = Proxy::builder(Arc::clone(&stage.fleet), Arc::new(Profiles::builtin()));
     stage.proxy = proxy.strategy(Arc::clone(&watching) as _).build();
     watching
@@ -95,6 +111,15 @@ fn watch_at_first(stage: &mut Stage, choices: Option<usize>, at_first: Option<us
 impl Watching {
     fn shown(&self) -> Vec<usize> {
         std::mem::take(&mut self.shown.lock().unwrap())
+    }
+
+    /// Returns whom it is shown at first when a stage is asked very often at one moment.
+    async fn seen(&self, stage: &Stage) -> BTreeSet<EndpointId> {
+        self.seen.lock().unwrap().clear();
+        for _ in 0..200 {
+            endpoint_of(stage).await;
+        }
+        self.seen.lock().unwrap().clone()
     }
 }
 
@@ -131,6 +156,64 @@ async fn a_few_are_enough_if_one_of_them_is_idle_and_the_others_drawn_are_others
         assert!(chosen >= MANY - 8, "{chosen} is busy");
     }
     assert!(shown_all.shown().iter().all(|shown| [3, MANY - 1].contains(shown)));
+}
+
+#[tokio::test]
+async fn an_idle_one_is_looked_for_among_a_few_for_a_moment_and_by_each_worker_among_others() {
+    stop_the_clock();
+    let backend = Backend::answering(ok("{}")).await;
+    let mut stage = plan(&backend).start();
+    let watching = watch_at_first(&mut stage, Some(8), Some(3));
+
+    let first = watching.seen(&stage).await;
+    assert_eq!(first.len(), 8);
+    assert_eq!(watching.seen(&stage).await, first);
+    pass(Duration::from_millis(128)).await;
+    let later = watching.seen(&stage).await;
+    assert!(later.len() == 8 && later.is_disjoint(&first), "{first:?}, {later:?}");
+    // Each of the other workers begins where the one before it goes next.
+    stage.proxy = stage.proxy.worker().worker();
+    let of_another = watching.seen(&stage).await;
+    assert!(of_another.len() == 8 && of_another.is_disjoint(&later), "{later:?}, {of_another:?}");
+}
+
+#[tokio::test]
+async fn whoever_has_more_to_do_looks_among_more() {
+    stop_the_clock();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let backend = Backend::scripted(move |mut conn| {
+        let answered = Arc::clone(&answered);
+        async move {
+            while conn.request().await.is_some() {
+                conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{").await;
+                if answered.fetch_add(1, Relaxed) < 5 {
+                    conn.cue().await;
+                }
+                conn.send("}").await;
+            }
+        }
+    })
+    .await;
+    let mut stage = plan(&backend).start();
+    let watching = watch_at_first(&mut stage, Some(8), Some(3));
+
+    let mut open = vec![];
+    for _ in 0..5 {
+        open.push(stage.open(chat()).await);
+    }
+
+    assert_eq!(watching.seen(&stage).await.len(), 24, "four for each of those, and four for whoever asks");
+}
+
+#[tokio::test]
+async fn all_are_shown_after_a_failure() {
+    let mut stage = plan(&Backend::refusing()).start();
+    let watching = watch_at_first(&mut stage, Some(8), Some(3));
+
+    stage.ask(chat()).await;
+
+    let shown = watching.shown();
+    assert!(shown.len() > 1 && shown[0] == 3 && shown[1..].iter().all(|shown| *shown == MANY), "{shown:?}");
 }
 
 #[tokio::test]
@@ -260,93 +343,4 @@ async fn when_all_are_down_the_answer_says_how_many_they_are() {
 
     assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(told.text().contains("is on 40 endpoint(s), none of which is available"), "{}", told.text());
-}
-
-// === Conversations ===
-
-fn sticky(backend: &Backend) -> Plan {
-    let mut plan = plan(backend);
-    plan.settings.sticky = Some(Sticky { key_sources: vec![KeySource::SessionHeader], ..Sticky::default() });
-    plan
-}
-
-/// Says one more thing in a conversation; returns who answered, and whether that was its home.
-async fn say(stage: &Stage, id: &str) -> (String, String) {
-    let mut request: Request<Full<Bytes>> = chat();
-    request.headers_mut().insert("x-olla-session-id", id.parse().unwrap());
-    let told = stage.ask(request).await;
-    let header = |name| told.header(name).unwrap().to_owned();
-    (header("x-olla-endpoint"), header("x-olla-sticky-session"))
-}
-
-/// Begins the conversation "one"; returns the number of the endpoint that is its home.
-async fn home(stage: &Stage) -> usize {
-    say(stage, "one").await.0[1..].parse().unwrap()
-}
-
-/// Gives an endpoint one more request to do.
-fn enter(stage: &Stage, number: usize) -> InFlight {
-    stage.endpoint(number).live.try_enter().unwrap()
-}
-
-#[tokio::test]
-async fn a_conversation_stays_with_its_endpoint() {
-    let backend = Backend::answering(ok("{}")).await;
-    let stage = sticky(&backend).start();
-
-    for id in ["one", "two", "three"] {
-        let (home, outcome) = say(&stage, id).await;
-        assert_eq!(outcome, "miss");
-        for _ in 0..10 {
-            assert_eq!(say(&stage, id).await, (home.clone(), "hit".to_owned()));
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_conversation_leaves_a_home_that_is_busier_than_all_others_and_no_other() {
-    let backend = Backend::answering(ok("{}")).await;
-    let stage = sticky(&backend).start();
-    let home = home(&stage).await;
-    let enter = |n| enter(&stage, n);
-
-    let _at_home: Vec<_> = [home; 4].into_iter().map(enter).collect();
-    let others: Vec<_> = (0..MANY).filter(|n| *n != home).flat_map(|n| [n; 4]).map(enter).collect();
-    assert_eq!(say(&stage, "one").await.1, "hit");
-    drop(others);
-    let (moved, outcome) = say(&stage, "one").await;
-
-    assert_eq!(outcome, "repin");
-    assert_ne!(moved, format!("e{home}"));
-}
-
-#[tokio::test]
-async fn a_home_is_judged_by_the_load_of_all() {
-    let backend = Backend::answering(ok("{}")).await;
-    let stage = sticky(&backend).start();
-    let home = home(&stage).await;
-    let enter = |n| enter(&stage, n);
-
-    // Most have little to do and a few have very much: hardly any sample has the mean of all.
-    let _at_home: Vec<_> = [home; 3].into_iter().map(enter).collect();
-    let _busy: Vec<_> = (0..MANY).filter(|n| *n != home).take(4).flat_map(|n| [n; 50]).map(enter).collect();
-
-    for _ in 0..20 {
-        assert_eq!(say(&stage, "one").await.1, "hit");
-    }
-}
-
-#[tokio::test]
-async fn a_request_goes_on_at_the_endpoint_that_has_made_the_response() {
-    let backend = Backend::answering(ok(r#"{"id":"resp_1","object":"response","output":[]}"#)).await;
-    let stage = plan(&backend).start();
-
-    let first = stage.ask(post("/v1/responses", r#"{"model":"m","input":"one"}"#)).await;
-    let home = first.header("x-olla-endpoint").unwrap();
-
-    for _ in 0..10 {
-        let body = r#"{"model":"m","input":"two","previous_response_id":"resp_1"}"#;
-        let next = stage.ask(post("/v1/responses", body)).await;
-        assert_eq!((next.status, next.header("x-olla-endpoint")), (StatusCode::OK, Some(home)));
-    }
 }
