@@ -154,6 +154,7 @@ pub(crate) fn compile(
         health_path: draft.health_path,
         default_ports: draft.default_ports,
         first_byte_timeout: draft.first_byte_timeout,
+        unknown_path_body: draft.unknown_path_body.map(String::into_bytes),
         costly_health: draft.costly_health.unwrap_or_default(),
         detection: Detection {
             rank: draft.rank.unwrap_or(DEFAULT_RANK),

@@ -41,6 +41,8 @@ pub struct Profile {
     pub default_ports: Vec<u16>,
     /// The least time that a response head is given, for kinds that load models when asked for them.
     pub first_byte_timeout: Option<Duration>,
+    /// How an answer begins that says that there is no such path, for servers that say so with a status of success.
+    pub unknown_path_body: Option<Vec<u8>>,
     /// Headers that every request to this kind has, unless the endpoint sets them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) formats: Vec<Spoken>,

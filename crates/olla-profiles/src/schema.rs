@@ -49,6 +49,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) health_path: String,
     pub(crate) default_ports: Vec<u16>,
     pub(crate) first_byte_timeout: Option<Duration>,
+    pub(crate) unknown_path_body: Option<String>,
     pub(crate) costly_health: Option<Vec<CostlyPath>>,
     pub(crate) rank: Option<u32>,
     pub(crate) signatures: Option<Vec<Signature>>,
@@ -155,6 +156,7 @@ fn draft<'a>(r: &mut Reader<'_>, root: &Node<'_>, file: &'a str, text: &'a str) 
         health_path: api.health_path,
         default_ports,
         first_byte_timeout: api.first_byte_timeout,
+        unknown_path_body: api.unknown_path_body,
         costly_health,
         rank,
         signatures,
@@ -206,6 +208,7 @@ struct Api {
     listing_path: String,
     health_path: String,
     first_byte_timeout: Option<Duration>,
+    unknown_path_body: Option<String>,
 }
 
 fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
@@ -223,6 +226,7 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
                 "model_discovery_path",
                 "health_check_path",
                 "first_byte_timeout",
+                "unknown_path_body",
             ],
         );
     }
@@ -241,6 +245,7 @@ fn api(r: &mut Reader<'_>, root: &Node<'_>) -> Api {
         listing_path: request_path(r, get("model_discovery_path")).unwrap_or_else(|| "/v1/models".into()),
         health_path: request_path(r, get("health_check_path")).unwrap_or_else(|| "/".into()),
         first_byte_timeout: duration::read(r, get("first_byte_timeout")),
+        unknown_path_body: r.text(get("unknown_path_body")),
     }
 }
 

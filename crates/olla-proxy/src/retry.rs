@@ -295,6 +295,11 @@ impl<'s> Sending<'s, '_> {
         let policy =
             SendPolicy { begun: timing.begun, head_timeout: timing.head, replayable: manner.replayable };
         let mut answer = self.upstream.send(endpoint, request, is_hopeless, policy).await?;
+        let profile = endpoint.kind.and_then(|kind| shared.profiles.get(kind));
+        if let Some(text) = profile.and_then(|profile| profile.unknown_path_body.as_deref()) {
+            // alloc: kinds that say so only, and it must not make the future of every request larger.
+            Box::pin(detour::unmask(&mut answer, text, shared.settings.timeouts.stall)).await?;
+        }
         // A path that is missing says nothing of the endpoint that could be asked at another.
         if !answer.is_unknown_path() || passage.plan.is_some() || self.reach().detour(endpoint).is_none() {
             lessons::of_head(endpoint, placement, &answer, &shared.settings.ejection);

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn all_mistakes_of_all_files_are_reported_with_file_line_and_key() {
     let first = "name: acme\nrouting:\n  prefix: [acme]\napi:\n  openai_compatible: maybe\n  paths:\n    - /ok\n    - v1/models\n    - /a*b\n";
-    let second = "name: other\napi:\n  paths: [/x]\n  health_check_path: health\n  first_byte_timeout: soon\nlistings: {}\ndetection:\n  default_ports: [80, 99999]\n";
+    let second = "name: other\napi:\n  paths: [/x]\n  health_check_path: health\n  first_byte_timeout: soon\n  unknown_path_body: ''\nlistings: {}\ndetection:\n  default_ports: [80, 99999]\n";
 
     let problems = load(&[first, second]).unwrap_err();
 
@@ -17,10 +17,11 @@ fn all_mistakes_of_all_files_are_reported_with_file_line_and_key() {
             r#"0.yaml:8: api.paths[1]: path rule "v1/models" must begin with /"#,
             r#"0.yaml:9: api.paths[2]: path rule "/a*b" has * inside a segment; a * stands for a whole segment"#,
             "0.yaml:5: api.openai_compatible: must be true or false, not a text",
-            r#"1.yaml:6: listings: is not a key of a profile; did you mean "listing"?"#,
+            r#"1.yaml:7: listings: is not a key of a profile; did you mean "listing"?"#,
             "1.yaml:4: api.health_check_path: must be a path that begins with /",
             "1.yaml:5: api.first_byte_timeout: must be a duration such as 90s, 5m or 1h30m",
-            "1.yaml:8: detection.default_ports[1]: must be a whole number in range",
+            "1.yaml:6: api.unknown_path_body: must be a text, not a blank",
+            "1.yaml:9: detection.default_ports[1]: must be a whole number in range",
         ]
     );
 }

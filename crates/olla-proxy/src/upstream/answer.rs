@@ -59,6 +59,16 @@ impl Answer {
         UNKNOWN.contains(&self.0.head.status)
     }
 
+    /// Returns whether the body begins like this, as far as it has been read.
+    pub(crate) fn begins_with(&self, text: &[u8]) -> bool {
+        self.0.body.held.last().is_some_and(|first| first.starts_with(text))
+    }
+
+    /// Puts another status in the place of the backend's.
+    pub(crate) fn correct_status(&mut self, status: StatusCode) {
+        self.0.head.status = status;
+    }
+
     pub(crate) fn headers(&self) -> &http::HeaderMap {
         &self.0.head.headers
     }

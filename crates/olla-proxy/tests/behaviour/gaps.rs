@@ -90,6 +90,43 @@ async fn a_backend_without_the_path_is_asked_in_other_words_at_once_and_from_the
 }
 
 #[tokio::test]
+async fn a_kind_that_says_with_a_status_of_success_that_it_lacks_the_path_is_asked_in_other_words_too() {
+    let unknown = r#"{"error":"Unexpected endpoint or method. (POST /v1/responses)"}"#;
+    for is_stream in [false, true] {
+        let backend = backend(&[answer("200 OK", JSON, unknown)], ok(CHAT_ANSWER)).await;
+        let mut plan = Plan::over(&[&backend]);
+        plan.kind(0, "lm-studio");
+        let stage = plan.start();
+        let body = json!({ "model": "m", "input": "hi", "stream": is_stream }).to_string();
+
+        for _ in 0..2 {
+            let told = stage.ask(post(RESPONSES, &body)).await;
+            assert_eq!((told.status, told.header("x-olla-mode")), (StatusCode::OK, Some("translation")));
+            assert!(told.text().contains("hello"), "{told:?}");
+        }
+
+        assert_eq!(paths(&backend), [RESPONSES, CHAT, CHAT]);
+    }
+}
+
+#[tokio::test]
+async fn what_only_quotes_such_an_answer_is_an_answer_and_what_has_no_other_words_is_not_found() {
+    let quote = r#"{"choices":[{"text":"{\"error\":\"Unexpected endpoint or method"}]}"#;
+    let unknown = r#"{"error":"Unexpected endpoint or method. (POST /v1/embeddings)"}"#;
+    for (body, status) in [(quote, StatusCode::OK), (unknown, StatusCode::NOT_FOUND), ("{}", StatusCode::OK)]
+    {
+        let backend = Backend::answering(answer("200 OK", JSON, body)).await;
+        let mut plan = Plan::over(&[&backend]);
+        plan.kind(0, "lm-studio");
+        let stage = plan.start();
+
+        let told = stage.ask(post("/v1/embeddings", r#"{"model":"m","input":"hi"}"#)).await;
+
+        assert_eq!((told.status, told.text()), (status, body));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_takes_the_detour_too_and_nobody_else_is_asked() {
     let chunks = "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"}}]}\n\n\
                   data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";

@@ -202,7 +202,7 @@ async fn whoever_has_more_to_do_looks_among_more() {
         open.push(stage.open(chat()).await);
     }
 
-    assert_eq!(watching.seen(&stage).await.len(), 24, "four for each of those, and four for whoever asks");
+    assert_eq!(watching.seen(&stage).await.len(), 12, "two for each of those, and two for whoever asks");
 }
 
 #[tokio::test]
