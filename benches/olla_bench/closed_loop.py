@@ -108,14 +108,15 @@ def growth(bench: Bench) -> str:
     with bench.stage() as (stack, work):
         running = {}
         few, many = (engine.start(stack, directory(work), bench.sim, models) for models in (10, 10_000))
-        for upstream, count, models in ((few, 1, 10), (few, 10, 10), (few, 200, 10), (many, 1, 10_000)):
+        setups = ((few, 1, 10), (few, 10, 10), (few, 200, 10), (many, 1, 10_000))
+        for upstream, count, models in setups:
             started = proxies.start_all(stack, work, bench.starters, engine.many(upstream, count))
             running |= {(name, count, models): proxy for name, proxy in started.items()}
         for proxy in running.values():
             bench.generator.run(proxy.url, Load(bench.scaled(8_000, 300)))
         measure = lambda key: figures(bench.generator.measure(running[key], load), load.requests)
         # Those that are compared stand side by side: a neighbour may disturb the machine for some of a round only.
-        taken = take(sorted(running), bench.rounds, measure)
+        taken = take(sorted(running), bench.rounds, measure, together=len(setups))
     shown = [
         {"name": name, "endpoints": count, "models": models, **medians(samples)}
         | {"ratio": paired_ratio(samples, taken[name, 1, 10], "cpu_us")}

@@ -12,11 +12,13 @@ def rotate(names: list[str], rounds: int, sample: Callable[[str], Figures]) -> d
     return {name: medians(samples) for name, samples in take(names, rounds, sample).items()}
 
 
-def take(names: list[Any], rounds: int, sample: Callable[[Any], Figures]) -> dict[Any, list[Figures]]:
-    """Does the same, and returns each sample."""
+def take(
+    names: list[Any], rounds: int, sample: Callable[[Any], Figures], together: int = 1
+) -> dict[Any, list[Figures]]:
+    """Does the same, and returns each sample. So many names stand side by side in every round."""
     taken: dict[Any, list[Figures]] = {name: [] for name in names}
     for turn in range(rounds):
-        first = turn % len(names)
+        first = turn * together % len(names)
         for name in names[first:] + names[:first]:
             taken[name].append(sample(name))
     return taken
