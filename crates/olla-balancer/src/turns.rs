@@ -139,11 +139,6 @@ fn close_gaps(lanes: &mut [Lane<'_>]) {
 }
 
 fn next<'l, 'a>(lanes: &'l [Lane<'a>]) -> Option<&'l Lane<'a>> {
-    let (first, others) = lanes.split_first()?;
-    if others.iter().all(|other| other.weight == first.weight) {
-        // With one stride for all, the one that is furthest behind is eligible, and ends first.
-        return lanes.iter().min_by_key(|lane| (lane.lead, lane.position));
-    }
     let total: i128 = lanes.iter().map(|lane| lane.weight).sum();
     let moment: i128 = lanes.iter().map(|lane| lane.weight * lane.lead).sum();
     lanes
