@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use olla_balancer::{Candidate, Hint, Lease, Pick, Pinned, Reason, Tried};
+use olla_balancer::{Candidate, Hint, Lease, Pick, Reason, Tried};
 use olla_core::{Live, Place};
 use tokio::time::Instant;
 use tracing::debug;
@@ -98,11 +98,10 @@ impl<'c, 'f> Choice<'c, 'f> {
     /// Returns whether looking at everybody would hardly lead to a better choice.
     fn is_content(&self, pick: Option<Pick>) -> bool {
         let Some(pick) = pick.filter(|pick| !is_second_rate(Some(*pick))) else { return false };
-        let is_home = |pinned: Pinned| pick.reason == Reason::Pinned || self.tried.contains(pinned.position);
         // What has one choice has none; and whether a home has too much to do, the mean of all loads says.
         let Some(picked) = self.list.get(pick.position) else { return true };
         pick.reason != Reason::OnlyCandidate
-            && self.hint.pinned.is_none_or(is_home)
+            && (self.hint.pinned.is_none() || pick.reason == Reason::Pinned)
             && !picked.is_cold()
             && (!self.candidates.are_first(self.list.len()) || picked.is_idle(self.hint.now))
     }
