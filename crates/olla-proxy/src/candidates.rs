@@ -6,7 +6,7 @@ mod replicas;
 
 use std::{mem, sync::Arc};
 
-use olla_balancer::{Aperture, Candidate, Strategy, sample};
+use olla_balancer::Candidate;
 use olla_core::{Endpoint, Fleet, Preference, Status};
 use smallvec::SmallVec;
 
@@ -18,6 +18,7 @@ use crate::{
 
 pub(crate) use pairs::{Against, Asked, Pairs};
 pub(crate) use reach::{Reach, Way, in_scope, kind_or_any};
+pub(crate) use replicas::Drawing;
 use replicas::Replicas;
 
 /// The endpoints that could serve a request, in the order of the configuration, and why these.
@@ -31,14 +32,6 @@ pub(crate) struct Candidates<'f> {
     pub(crate) decision: Option<Decision>,
     /// Where `list` is not all.
     replicas: Option<Replicas<'f>>,
-}
-
-/// How a few of many candidates that are alike are drawn.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Drawing<'s> {
-    pub(crate) strategy: &'s dyn Strategy,
-    /// Where an idle one is looked for.
-    pub(crate) aperture: Aperture,
 }
 
 /// Works out the candidates of a request whose model is at hand, as nearly every one is: what [`resolve`] would find,
@@ -160,16 +153,6 @@ fn is_starting(endpoint: &Endpoint) -> bool {
 pub(crate) fn is_available(endpoint: &Endpoint) -> bool {
     let live = &endpoint.live;
     live.is_routable() || (live.is_suspect() && !live.is_draining())
-}
-
-// === impl Drawing ===
-
-impl Drawing<'_> {
-    /// Draws those that are looked at first of `total`; if an idle one will not do, `choices` are looked at.
-    fn first(self, choices: usize, total: usize) -> SmallVec<[usize; 8]> {
-        let count = self.strategy.choices_at_first().clamp(2, choices);
-        if count < choices { self.aperture.sample(count, total) } else { sample(count, total) }
-    }
 }
 
 // === impl Candidates ===

@@ -9,7 +9,7 @@ use olla_core::Fleet;
 
 use crate::{
     Answered, Body,
-    candidates::{self, Asked, Drawing},
+    candidates::{self, Asked},
     catalogue, clock,
     counting::Count,
     glance::Glance,
@@ -152,8 +152,7 @@ async fn forward(
     };
     let routing = shared.settings.routing;
     let settled;
-    let drawing = Drawing { strategy: &*shared.strategy, aperture: worker.aperture() };
-    let mut candidates = match candidates::at_hand(fleet, &asked, routing, drawing) {
+    let mut candidates = match candidates::at_hand(fleet, &asked, routing, worker.drawing()) {
         Some(candidates) => candidates,
         None => {
             let rediscovery;

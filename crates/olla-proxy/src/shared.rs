@@ -8,13 +8,20 @@ use std::{
     },
 };
 
-use olla_balancer::{Aperture, Strategy};
+use olla_balancer::Strategy;
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
 use crate::{
-    RateLimits, Settings, TrustedProxies, candidates::Reach, clock, rediscovery::Rediscoverer,
-    responses::Memory, retry::Budget, route::Route, sticky::Sessions, ticket::Books, tongues::Tongues,
+    RateLimits, Settings, TrustedProxies,
+    candidates::{Drawing, Reach},
+    rediscovery::Rediscoverer,
+    responses::Memory,
+    retry::Budget,
+    route::Route,
+    sticky::Sessions,
+    ticket::Books,
+    tongues::Tongues,
     upstream::Upstream,
 };
 
@@ -61,10 +68,10 @@ impl Worker {
         Self::new(Arc::clone(&self.shared), Books::clone(&self.books))
     }
 
-    /// Returns where among many replicas it looks for an idle one now.
-    pub(crate) fn aperture(&self) -> Aperture {
+    /// Returns how it draws a few of many candidates now.
+    pub(crate) fn drawing(&self) -> Drawing<'_> {
         let in_flight = Arc::strong_count(&self.books) - 1;
-        Aperture::of(self.number, in_flight, clock::now())
+        Drawing { strategy: &*self.shared.strategy, worker: self.number, in_flight }
     }
 }
 

@@ -3,12 +3,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use olla_balancer::{Candidate, sample};
-use olla_core::{EndpointId, Fleet, Placement};
+use olla_balancer::{Aperture, Candidate, Strategy, sample};
+use olla_core::{EndpointId, Fleet, Moment, Placement};
 use smallvec::SmallVec;
 
-use super::{Asked, Candidates, Drawing, pairs::spelling};
+use super::{Asked, Candidates, pairs::spelling};
 use crate::{clock, routing::Decision};
+
+/// For whom a few of many candidates are drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drawing<'s> {
+    pub(crate) strategy: &'s dyn Strategy,
+    /// The number of the worker.
+    pub(crate) worker: usize,
+    /// Requests that the worker is serving, this one included.
+    pub(crate) in_flight: usize,
+}
 
 /// All candidates of which only some have been drawn.
 #[derive(Debug)]
@@ -26,6 +36,19 @@ pub(super) struct Replicas<'f> {
 
 /// Up to so many, nobody is drawn, and all are looked at.
 const FEW: usize = 8;
+
+// === impl Drawing ===
+
+impl Drawing<'_> {
+    /// Draws those that are looked at first of `total`; if an idle one will not do, `choices` are looked at.
+    fn first(self, choices: usize, total: usize, now: Moment) -> SmallVec<[usize; 8]> {
+        let count = self.strategy.choices_at_first().clamp(2, choices);
+        if count == choices {
+            return sample(count, total);
+        }
+        Aperture::of(self.worker, self.in_flight, now).sample(count, total)
+    }
+}
 
 // === impl Replicas ===
 
@@ -113,10 +136,10 @@ impl<'f> Candidates<'f> {
                 replicas: None,
             });
         }
-        let first = drawing.first(choices, count);
+        let now = clock::now();
+        let first = drawing.first(choices, count, now);
         let mut list: SmallVec<[_; 8]> =
             first.into_iter().filter_map(|number| replicas.candidate(number)).collect();
-        let now = clock::now();
         if !list.iter().any(|drawn: &Candidate<'_>| drawn.is_idle(now)) {
             replicas.draw_more(&mut list);
         }
