@@ -29,7 +29,7 @@ pub struct Aperture {
 const STAY_MILLIS: u64 = 128;
 
 /// Candidates for each request in flight: if all of these are in here, one of three that are drawn is idle seven times of
-/// eight. With twice as many, hardly anything would be found in the caches again.
+/// eight. With twice as many, less is found in the caches again.
 const WIDTH_PER_REQUEST: usize = 2;
 
 /// Candidates at least.
