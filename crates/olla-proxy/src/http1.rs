@@ -3,19 +3,25 @@
 //!
 //! The side of the backends is this crate's own; whoever serves clients may use the same parts.
 
+mod batch;
 mod decoder;
 mod direct;
 mod fields;
 mod inbox;
 mod joined;
+mod socket;
 mod spare;
 
+pub use batch::WriteBatches;
 pub use decoder::{Decoded, Decoder, Length};
 pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
 pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
 pub use spare::{give_back, spare};
+
+/// No more writes than this wait for each other.
+const LARGEST_BATCH: usize = 64;
 
 /// What is no message of HTTP/1.1, or none that can be understood in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

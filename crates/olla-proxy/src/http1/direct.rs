@@ -1,14 +1,16 @@
 //! A TCP stream that is read and written with fewer detours. The runtime's own takes a lock for each look at a stream that
-//! has nothing to say, and the C library makes each call one that a thread can be cancelled in.
+//! has nothing to say, the C library makes each call one that a thread can be cancelled in, and small writes are sent
+//! [in batches](super::batch).
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     ptr,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{Shutdown, shutdown};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
@@ -16,10 +18,15 @@ use tokio::{
     task::coop::has_budget_remaining,
 };
 
+use super::{LONGEST_COPIED, batch, socket::Socket};
+
 /// A connection.
+///
+/// What has been written is on its way, and nobody has to see to it: it waits in a batch, or for room in the socket. Only
+/// a shutdown, and what is written next, wait until it is with the kernel.
 #[derive(Debug)]
 pub struct Direct {
-    stream: TcpStream,
+    socket: Arc<Socket>,
     /// Whom the runtime will wake when there is something to read, where that is known.
     listener: Option<Listener>,
     /// Whether this thread alone hears of what happens: where another does, a listener may be woken, and listen no more,
@@ -31,13 +38,6 @@ pub struct Direct {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listener(usize, usize);
 
-/// A write to a socket whose other end is gone is to be an error, and no signal.
-#[cfg(not(target_vendor = "apple"))]
-const FLAGS: SendFlags = SendFlags::NOSIGNAL;
-/// There, the standard library has asked the socket for that.
-#[cfg(target_vendor = "apple")]
-const FLAGS: SendFlags = SendFlags::empty();
-
 // === impl Direct ===
 
 impl Direct {
@@ -46,32 +46,67 @@ impl Direct {
     pub fn new(stream: TcpStream) -> Self {
         let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
         let hears_alone = matches!(flavor, Ok(RuntimeFlavor::CurrentThread));
-        Self { stream, listener: None, hears_alone }
+        Self { socket: Arc::new(Socket::new(stream)), listener: None, hears_alone }
     }
 
     /// Returns the stream.
     #[must_use]
     pub fn get_ref(&self) -> &TcpStream {
-        &self.stream
-    }
-
-    /// Returns the stream.
-    #[must_use]
-    pub fn into_inner(self) -> TcpStream {
-        self.stream
+        self.socket.stream()
     }
 
     /// Returns whether there is nothing to read, not even the end. Costs no system call while nothing has happened.
     pub(crate) fn is_silent(&mut self) -> bool {
         // The runtime may have woken who listened for what is read here.
         self.listener = None;
-        let read = self.stream.try_read(&mut [0]);
+        let read = self.get_ref().try_read(&mut [0]);
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Returns whether the socket has taken all that has been written.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.socket.is_settled()
+    }
+
+    /// Returns whether the socket has failed and taken nothing of what was written last.
+    pub(crate) fn has_sent_nothing(&self) -> bool {
+        self.socket.has_sent_nothing()
     }
 
     /// Returns what the runtime has heard last.
     fn may_be_readable(&self) -> bool {
-        self.stream.try_io(Interest::READABLE, || Ok(())).is_ok()
+        self.get_ref().try_io(Interest::READABLE, || Ok(())).is_ok()
+    }
+
+    /// Reads what there is.
+    fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = self.get_ref();
+        let room = buf.remaining();
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            // Whoever has said less than there is room for says no more: the runtime is to listen until it does.
+            let mut is_part = false;
+            let received = stream.try_io(Interest::READABLE, || match stream.try_read_buf(buf)? {
+                received if (1..room).contains(&received) => {
+                    is_part = true;
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                _ => Ok(()),
+            });
+            match received {
+                _ if is_part => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return Poll::Ready(received),
+            }
+        }
+    }
+
+    /// Waits until the socket has taken all that has been written.
+    fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.socket.waits() {
+            batch::send();
+        }
+        self.socket.poll_settled(cx)
     }
 }
 
@@ -90,57 +125,49 @@ impl AsyncRead for Direct {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let asking = Listener::of(cx.waker());
-        if self.listener == Some(asking) && !self.may_be_readable() {
-            return Poll::Pending;
+        if self.listener != Some(asking) || self.may_be_readable() {
+            let polled = self.poll_receive(cx, buf);
+            // Whoever has used up its turn is woken for another, and not when there is something to read.
+            let is_heard = polled.is_pending() && self.hears_alone && has_budget_remaining();
+            self.listener = is_heard.then_some(asking);
+            if polled.is_ready() {
+                return polled;
+            }
         }
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        // Whoever has used up its turn is woken for another, and not when there is something to read.
-        let is_heard = polled.is_pending() && self.hears_alone && has_budget_remaining();
-        self.listener = is_heard.then_some(asking);
-        polled
+        Poll::Pending
     }
 }
 
 impl AsyncWrite for Direct {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            // A socket that has taken less than all takes no more: the runtime is to listen until it does.
-            let mut part = None;
-            let sent = self.stream.try_io(Interest::WRITABLE, || match send(&self.stream, buf, FLAGS)? {
-                sent if sent < buf.len() => {
-                    part = Some(sent);
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                all => Ok(all),
-            });
-            match (sent, part) {
-                (_, Some(part)) => return Poll::Ready(Ok(part)),
-                (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_write_ready(cx))?;
-                }
-                (sent, None) => return Poll::Ready(sent),
-            }
+        ready!(self.poll_settled(cx))?;
+        let is_small = (1..=LONGEST_COPIED).contains(&buf.len());
+        if is_small && self.hears_alone && batch::take(&self.socket, buf) {
+            return Poll::Ready(Ok(buf.len()));
         }
+        self.socket.poll_send(cx, buf)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        ready!(self.poll_settled(cx))?;
+        self.socket.poll_send_pieces(cx, bufs)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_settled(cx))?;
+        Poll::Ready(shutdown(self.get_ref(), Shutdown::Write).map_err(Into::into))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::cell::RefCell;
 
+use super::LARGEST_BATCH;
+
 /// A buffer that has grown beyond this is let go of,
 const LARGEST: usize = 32 * 1024;
-/// and more than so many are not kept.
-const MOST: usize = 4;
+/// and more than so many are not kept: as many as wait to be sent, and those in which the next are written.
+const MOST: usize = LARGEST_BATCH + 4;
 
 thread_local! {
     // alloc: a few for each thread.
@@ -49,7 +51,7 @@ mod tests {
 
     #[test]
     fn few_are_kept_and_none_that_is_large() {
-        for capacity in [0, LARGEST + 1, 1, 1, 1, 1, 1, 1] {
+        for capacity in [0, LARGEST + 1].into_iter().chain([1; MOST + 2]) {
             give_back(Vec::with_capacity(capacity));
         }
 

@@ -112,7 +112,7 @@ impl Connection {
     }
 
     fn closed(&self) -> Unanswered {
-        Unanswered::Closed { sent: self.sending.has_begun() }
+        Unanswered::Closed { sent: self.sending.has_begun() && !self.socket.has_sent_nothing() }
     }
 
     /// Sends what the socket takes.
@@ -127,6 +127,22 @@ impl Connection {
 }
 
 // === impl Socket ===
+
+impl Socket {
+    /// Returns whether all that has been written has been sent.
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_settled(),
+            // Flushed when it is written.
+            Self::Tls(_) => true,
+        }
+    }
+
+    /// Returns whether nothing has been sent of what was written last, and nothing will be.
+    fn has_sent_nothing(&self) -> bool {
+        matches!(self, Self::Plain(socket) if socket.has_sent_nothing())
+    }
+}
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

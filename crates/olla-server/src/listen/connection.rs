@@ -47,7 +47,7 @@ struct Streams {
     activity: Arc<Activity>,
 }
 
-type Http2 = hyper::server::conn::http2::Connection<TokioIo<Watched<TcpStream>>, Streams, TokioExecutor>;
+type Http2 = hyper::server::conn::http2::Connection<TokioIo<Watched<Direct>>, Streams, TokioExecutor>;
 
 /// A connection whose protocol is known.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of HTTP/1.1")]
@@ -72,8 +72,7 @@ pub(super) async fn serve(
     let requests = Requests { dispatch, client: peer.ip().to_canonical() };
     let mut connection = if is_http2 {
         let activity = Activity::new();
-        let io =
-            TokioIo::new(Watched::new(link.socket.into_inner(), link.inbox.bytes, Arc::clone(&activity)));
+        let io = TokioIo::new(Watched::new(link.socket, link.inbox.bytes, Arc::clone(&activity)));
         let streams = Streams { requests, activity: Arc::clone(&activity) };
         Connection::Http2(Box::pin(protocols.http2.serve_connection(io, streams)), activity)
     } else {

@@ -141,7 +141,7 @@ where
                 State::Answering { .. } => ready!(self.poll_answer(cx)),
                 State::Replying { .. } => ready!(self.poll_reply(cx))?,
                 State::Lingering(_) => ready!(self.poll_linger(cx)),
-                State::Ended => return Poll::Ready(Ok(())),
+                State::Ended => return self.poll_end(cx).map(Ok),
             };
         }
     }
@@ -261,7 +261,7 @@ where
         if *is_read && !is_asked {
             return Poll::Ready(Ok(State::Ended));
         }
-        ready!(Pin::new(&mut link.socket).poll_shutdown(cx))?;
+        ready!(link.poll_shutdown(cx))?;
         Poll::Ready(Ok(State::Lingering(Box::pin(sleep(LONGEST_LINGER)))))
     }
 
@@ -272,6 +272,15 @@ where
         }
         let manner = Manner { is_head: false, is_http10: false, takes_trailers: false, keeps_alive: false };
         State::Answering { answer: (self.answer)(Err(refused)), manner, loan: None, is_read: false }
+    }
+
+    /// Waits until all that has been written has been sent.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.link {
+            // Whatever fails here, the connection has ended.
+            Some(link) => link.poll_shutdown(cx).map(|_| ()),
+            None => Poll::Ready(()),
+        }
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<State<S, F, B>> {

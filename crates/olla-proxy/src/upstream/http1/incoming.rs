@@ -40,7 +40,8 @@ impl Incoming {
     /// it.
     pub(crate) fn into_connection(self) -> Option<Box<Connection>> {
         let Self { connection, decoder, keeps_alive } = self;
-        let is_over = decoder.is_done() && connection.sending.is_done() && connection.inbox.bytes.is_empty();
+        let is_sent = connection.sending.is_done() && connection.socket.is_settled();
+        let is_over = decoder.is_done() && is_sent && connection.inbox.bytes.is_empty();
         (keeps_alive && is_over).then_some(connection)
     }
 

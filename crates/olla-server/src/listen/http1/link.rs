@@ -111,15 +111,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = http1::poll_write(Pin::new(&mut self.socket), cx, pieces);
-        if polled.is_pending() {
-            self.blocked_since.get_or_insert_with(clock::instant);
-            return Poll::Pending;
-        }
-        self.blocked_since = None;
-        match ready!(polled)? {
+        match ready!(self.noting_blocked(polled))? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(Ok(written)),
         }
+    }
+
+    /// Waits until the socket has taken all that has been written, and says that this is all.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.socket).poll_shutdown(cx);
+        self.noting_blocked(polled)
+    }
+
+    fn noting_blocked<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() {
+            self.blocked_since.get_or_insert_with(clock::instant);
+        } else {
+            self.blocked_since = None;
+        }
+        polled
     }
 }
 

@@ -1,0 +1,212 @@
+//! A TCP socket, and what has been written to it and it has not taken yet.
+
+use std::{
+    io::{self, IoSlice, Write as _},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU8,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use socket2::SockRef;
+use tokio::{io::Interest, net::TcpStream, runtime::Handle, time::timeout};
+
+/// A socket that a connection shares with the [batch](super::batch) in which its write waits.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// One of the following.
+    state: AtomicU8,
+    rest: Mutex<Rest>,
+}
+
+/// It has taken all that has been written.
+const SETTLED: u8 = 0;
+/// A write waits in a batch.
+const WAITS: u8 = 1;
+/// There is a rest, or the socket has failed.
+const BEHIND: u8 = 2;
+
+/// What the socket has not taken when its turn came.
+#[derive(Debug, Default)]
+struct Rest {
+    bytes: Vec<u8>,
+    sent: usize,
+    failed: Option<io::ErrorKind>,
+}
+
+/// A write to a socket whose other end is gone is to be an error, and no signal.
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: SendFlags = SendFlags::NOSIGNAL;
+/// There, the standard library has asked the socket for that.
+#[cfg(target_vendor = "apple")]
+const FLAGS: SendFlags = SendFlags::empty();
+
+/// Whoever takes nothing of a rest for so long does not get it when its connection is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+// === impl Socket ===
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, state: AtomicU8::new(SETTLED), rest: Mutex::default() }
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Returns whether it has taken all that has been written.
+    pub(super) fn is_settled(&self) -> bool {
+        self.state.load(Acquire) == SETTLED
+    }
+
+    /// Returns whether a write waits in a batch.
+    pub(super) fn waits(&self) -> bool {
+        self.state.load(Acquire) == WAITS
+    }
+
+    /// Returns whether the socket has failed and taken nothing of what was written last.
+    pub(super) fn has_sent_nothing(&self) -> bool {
+        self.state.load(Acquire) == BEHIND && {
+            let rest = self.rest();
+            rest.failed.is_some() && rest.sent == 0
+        }
+    }
+
+    /// Notes that a write waits in a batch.
+    pub(super) fn wait(&self) {
+        self.state.store(WAITS, Release);
+    }
+
+    /// Sends the write that has waited.
+    pub(super) fn send_waiting(self: Arc<Self>, bytes: Vec<u8>) {
+        match self.try_send(&bytes) {
+            Ok(sent) if sent == bytes.len() => {
+                self.state.store(SETTLED, Release);
+                super::give_back(bytes);
+            }
+            sent => self.fall_behind(bytes, sent),
+        }
+    }
+
+    /// Keeps what the socket has not taken, and sees to it that it does: whoever has written it takes it for sent.
+    #[cold]
+    fn fall_behind(self: Arc<Self>, bytes: Vec<u8>, sent: io::Result<usize>) {
+        let (sent, failed) = match sent {
+            Ok(sent) => (sent, None),
+            Err(error) if is_full(&error) => (0, None),
+            Err(error) => (0, Some(error)),
+        };
+        *self.rest() = Rest { bytes, sent, failed: failed.map(|error| self.fail(&error)) };
+        self.state.store(BEHIND, Release);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.send_rest_later());
+        }
+    }
+
+    async fn send_rest_later(self: Arc<Self>) {
+        loop {
+            match timeout(PATIENCE, self.stream.writable()).await {
+                Ok(Ok(())) if self.send_rest().is_err_and(|error| is_full(&error)) => {}
+                Ok(_) => return,
+                // Whoever has the connection waits for as long as it likes.
+                Err(_) if Arc::strong_count(&self) > 1 => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn send_rest(&self) -> io::Result<()> {
+        let mut rest = self.rest();
+        loop {
+            if let Some(kind) = rest.failed {
+                return Err(kind.into());
+            }
+            let bytes = rest.bytes.get(rest.sent..).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            match self.try_send(bytes) {
+                Ok(sent) => rest.sent += sent,
+                Err(error) if is_full(&error) => return Err(error),
+                Err(error) => rest.failed = Some(self.fail(&error)),
+            }
+        }
+        *rest = Rest::default();
+        self.state.store(SETTLED, Release);
+        Ok(())
+    }
+
+    /// Ends what comes by this socket, too: whoever waits for an answer is to see that there will be none.
+    fn fail(&self, error: &io::Error) -> io::ErrorKind {
+        // If that fails, it has ended already.
+        let _ = shutdown(&self.stream, Shutdown::Both);
+        error.kind()
+    }
+
+    /// Completes when it has taken all that has been written and does not wait in a batch.
+    pub(super) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_settled() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll(cx, || self.send_rest())
+    }
+
+    /// Sends what the socket takes, and returns how many bytes that are.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(cx, || self.try_send(bytes))
+    }
+
+    /// The same for several pieces.
+    pub(super) fn poll_send_pieces(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        let socket = SockRef::from(&self.stream);
+        self.poll(cx, || self.write(bytes, || (&*socket).write_vectored(pieces)))
+    }
+
+    /// Does something that needs room in the socket as soon as there is some.
+    fn poll<T>(&self, cx: &mut Context<'_>, mut act: impl FnMut() -> io::Result<T>) -> Poll<io::Result<T>> {
+        loop {
+            match act() {
+                Err(error) if is_full(&error) => ready!(self.stream.poll_write_ready(cx))?,
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes.len(), || Ok(send(&self.stream, bytes, FLAGS)?))
+    }
+
+    /// Writes so many bytes. A socket that takes less takes no more: the runtime is to listen until it does.
+    fn write(&self, bytes: usize, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        let mut part = None;
+        let written = self.stream.try_io(Interest::WRITABLE, || match write()? {
+            written if written < bytes => {
+                part = Some(written);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            all => Ok(all),
+        });
+        part.map_or(written, Ok)
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
