@@ -44,8 +44,10 @@ impl Recorder for AccessLog {
 
 fn fields(record: &RequestRecord, line: &mut Fields<'_>) {
     line.text("request_id", &record.id);
-    line.some_text("client", record.client.map(address).as_deref());
-    line.text("method", record.method.as_str());
+    if let Some(client) = record.client {
+        line.word("client", &address(client));
+    }
+    line.word("method", record.method.as_str());
     line.text("path", &shown(&record.uri));
     if let Some(status) = record.status {
         line.number("status", status.as_u16());
@@ -53,8 +55,12 @@ fn fields(record: &RequestRecord, line: &mut Fields<'_>) {
     line.some_text("model", record.model.as_deref());
     line.some_text("endpoint", record.attempts.last().map(|last| &*last.endpoint.spec.name));
     line.number("attempts", record.attempts.len());
-    line.some_text("mode", record.formats.and_then(mode));
-    line.some_text("sticky", record.affinity.map(|affinity| affinity.outcome.as_str()));
+    if let Some(mode) = record.formats.and_then(mode) {
+        line.word("mode", mode);
+    }
+    if let Some(affinity) = record.affinity {
+        line.word("sticky", affinity.outcome.as_str());
+    }
     if let Some(time) = record.first_byte {
         line.number("ttft_ms", millis(time));
     }

@@ -29,6 +29,16 @@ pub(super) fn text(line: &mut String, name: &'static str, value: &str) {
     line.push('"');
 }
 
+/// Adds a text that needs no escaping.
+#[inline(always)]
+pub(super) fn word(line: &mut String, name: &'static str, value: &str) {
+    debug_assert!(is_plain(value), "{name} needs escaping: {value:?}");
+    push_name(line, name);
+    line.push('"');
+    line.push_str(value);
+    line.push('"');
+}
+
 /// Adds a number, or what else is no text.
 #[inline(always)]
 pub(super) fn bare(line: &mut String, name: &'static str, value: &str) {

@@ -48,7 +48,7 @@ pub(crate) fn write(level: Level, message: &'static str, fields: impl Fn(&mut Fi
     dispatcher::get_default(|traced| {
         if let Some(lines) = traced.downcast_ref::<Lines>().filter(|lines| lines.level >= level) {
             lines.write(level, |line| {
-                line.text("message", message);
+                line.word("message", message);
                 fields(line);
             });
         }
@@ -112,6 +112,15 @@ impl Fields<'_> {
     pub(crate) fn text(&mut self, name: &'static str, value: &str) {
         match self.format {
             Format::Json => json::text(self.line, name, value),
+            Format::Text { colors } => text::text(self.line, name, value, colors),
+        }
+    }
+
+    /// Adds a text that has nothing in it that would need escaping: no quotes, backslashes or control characters.
+    #[inline(always)]
+    pub(crate) fn word(&mut self, name: &'static str, value: &str) {
+        match self.format {
+            Format::Json => json::word(self.line, name, value),
             Format::Text { colors } => text::text(self.line, name, value, colors),
         }
     }
