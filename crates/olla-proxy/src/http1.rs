@@ -17,7 +17,7 @@ pub use decoder::{Decoded, Decoder, Length};
 pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
-pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
+pub use joined::{LONGEST_COPIED, Pieces, TakesBuffers, poll_write, unsent};
 pub use spare::{give_back, spare};
 
 /// No more writes than this wait for each other.

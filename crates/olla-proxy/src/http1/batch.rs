@@ -5,12 +5,13 @@
 
 use std::{
     cell::RefCell,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::{LARGEST_BATCH, socket::Socket, spare};
+use super::{LARGEST_BATCH, socket::Socket};
 
 thread_local! {
     // alloc: one for each thread.
@@ -31,8 +32,8 @@ struct Write {
 /// Sends small writes of its thread in batches for as long as it is there. To be spawned in a runtime of one thread;
 /// never completes.
 ///
-/// What is written to a [`Direct`](super::Direct) by this thread waits until this has its turn, which comes after those of
-/// all who are ready by then.
+/// A small buffer that this thread hands to a [`Direct`](super::Direct) waits until this has its turn, which comes after
+/// those of all who are ready by then.
 #[derive(Debug, Default)]
 #[must_use = "it does nothing until it is spawned"]
 pub struct WriteBatches(());
@@ -67,23 +68,20 @@ impl Drop for WriteBatches {
     }
 }
 
-/// Has a write wait for others, if there is anybody who will send it.
-pub(super) fn take(socket: &Arc<Socket>, bytes: &[u8]) -> bool {
+/// Has a write wait for others, if there is anybody who will send it. Then the buffer that is left is an empty one.
+pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>) {
     BATCH.with_borrow_mut(|batch| {
-        let Some(batch) = batch else { return false };
-        let mut write = Write { socket: Arc::clone(socket), bytes: spare() };
+        let Some(batch) = batch else { return };
         if batch.writes.is_empty() {
             batch.sender.wake_by_ref();
         }
-        write.bytes.extend_from_slice(bytes);
-        write.socket.wait();
-        batch.writes.push(write);
+        socket.wait();
+        batch.writes.push(Write { socket: Arc::clone(socket), bytes: mem::take(bytes) });
         // The first of more would wait for too long.
         if batch.writes.len() == LARGEST_BATCH {
             batch.send();
         }
-        true
-    })
+    });
 }
 
 /// Sends what waits.
@@ -104,6 +102,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use std::{
+        future::poll_fn,
         io::{self, Read},
         net,
         time::Duration,
@@ -117,7 +116,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http1::{Direct, LONGEST_COPIED};
+    use crate::http1::{Direct, LONGEST_COPIED, TakesBuffers as _};
 
     /// Returns both ends of a connection, the client's of which does not wait; with batches, from now on.
     async fn batched() -> (net::TcpStream, Direct, JoinHandle<()>) {
@@ -142,6 +141,13 @@ mod tests {
         client.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Hands a buffer over, or writes it where it is not taken.
+    async fn hand(server: &mut Direct, bytes: &[u8]) -> io::Result<()> {
+        let mut buffer = bytes.to_vec();
+        poll_fn(|cx| Pin::new(&mut *server).poll_take(cx, &mut buffer)).await?;
+        server.write_all(&buffer).await
+    }
+
     /// Writes until the socket takes no more, and returns what it has taken.
     async fn fill(server: &mut Direct) -> Vec<u8> {
         SockRef::from(server.get_ref()).set_send_buffer_size(8 * 1024).unwrap();
@@ -158,14 +164,14 @@ mod tests {
     async fn small_writes_wait_until_everybody_has_had_a_turn() {
         let (client, mut server, _batches) = batched().await;
 
-        server.write_all(b"small").await.unwrap();
+        hand(&mut server, b"small").await.unwrap();
         assert!(is_silent(&client) && !server.is_settled());
         yield_now().await;
         assert_eq!(arrived(&client), b"small");
         assert!(server.is_settled());
 
         let large = vec![b'x'; LONGEST_COPIED + 1];
-        server.write_all(&large).await.unwrap();
+        hand(&mut server, &large).await.unwrap();
         assert_eq!(arrived(&client), large);
     }
 
@@ -175,7 +181,7 @@ mod tests {
         let large = "y".repeat(LONGEST_COPIED + 1);
 
         for piece in ["one ", "two ", &large, " three", ""] {
-            server.write_all(piece.as_bytes()).await.unwrap();
+            hand(&mut server, piece.as_bytes()).await.unwrap();
         }
         server.shutdown().await.unwrap();
 
@@ -192,7 +198,7 @@ mod tests {
         let first = all[0].0.try_clone().unwrap();
         for (_, server, _) in &mut all {
             assert!(is_silent(&first));
-            server.write_all(b"small").await.unwrap();
+            hand(server, b"small").await.unwrap();
         }
 
         assert!(all.iter().all(|(client, _, _)| arrived(client) == b"small"));
@@ -201,12 +207,12 @@ mod tests {
     #[tokio::test]
     async fn nothing_waits_where_nobody_sends_batches() {
         let (client, mut server, batches) = batched().await;
-        server.write_all(b"held").await.unwrap();
+        hand(&mut server, b"held").await.unwrap();
         batches.abort();
         yield_now().await;
         assert_eq!(arrived(&client), b"held", "the last batch is sent");
 
-        server.write_all(b"more").await.unwrap();
+        hand(&mut server, b"more").await.unwrap();
 
         assert_eq!(arrived(&client), b"more");
     }
@@ -217,7 +223,7 @@ mod tests {
             let (client, mut server, _batches) = batched().await;
             let mut expected = fill(&mut server).await;
 
-            server.write_all(b"the end").await.unwrap();
+            hand(&mut server, b"the end").await.unwrap();
             expected.extend_from_slice(b"the end");
             yield_now().await;
             assert!(!server.is_settled());
@@ -233,7 +239,7 @@ mod tests {
             let client = reading.await.unwrap();
             match kept {
                 Some(mut server) => {
-                    server.write_all(b"more").await.unwrap();
+                    hand(&mut server, b"more").await.unwrap();
                     server.shutdown().await.unwrap();
                     assert_eq!(arrived(&client), b"more");
                 }
@@ -246,11 +252,11 @@ mod tests {
     async fn what_follows_waits_for_room() {
         let (_client, mut server, _batches) = batched().await;
         fill(&mut server).await;
-        server.write_all(b"rest").await.unwrap();
+        hand(&mut server, b"rest").await.unwrap();
         yield_now().await;
 
         for piece in [&b"small"[..], &[b'x'; LONGEST_COPIED + 1]] {
-            let written = tokio::time::timeout(Duration::from_millis(20), server.write(piece)).await;
+            let written = tokio::time::timeout(Duration::from_millis(20), hand(&mut server, piece)).await;
             assert!(written.is_err());
         }
         assert!(tokio::time::timeout(Duration::from_millis(20), server.shutdown()).await.is_err());
@@ -260,7 +266,7 @@ mod tests {
     async fn a_write_that_fails_later_ends_the_answer_too() {
         let (client, mut server, _batches) = batched().await;
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-        server.write_all(b"into the void").await.unwrap();
+        hand(&mut server, b"into the void").await.unwrap();
         assert!(!server.has_sent_nothing());
 
         drop(client);
@@ -268,6 +274,6 @@ mod tests {
 
         assert!(server.has_sent_nothing() && !server.is_settled());
         assert!(!server.read(&mut [0]).await.is_ok_and(|read| read > 0));
-        assert!(server.write_all(b"more").await.is_err());
+        assert!(hand(&mut server, b"more").await.is_err());
     }
 }

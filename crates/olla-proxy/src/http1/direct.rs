@@ -18,12 +18,12 @@ use tokio::{
     task::coop::has_budget_remaining,
 };
 
-use super::{LONGEST_COPIED, batch, socket::Socket};
+use super::{LONGEST_COPIED, TakesBuffers, batch, socket::Socket};
 
 /// A connection.
 ///
-/// What has been written is on its way, and nobody has to see to it: it waits in a batch, or for room in the socket. Only
-/// a shutdown, and what is written next, wait until it is with the kernel.
+/// A buffer that it has taken is on its way, and nobody has to see to that: it waits in a batch, or for room in the socket.
+/// What is written next, and a shutdown, wait until it is with the kernel.
 #[derive(Debug)]
 pub struct Direct {
     socket: Arc<Socket>,
@@ -141,10 +141,6 @@ impl AsyncRead for Direct {
 impl AsyncWrite for Direct {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_settled(cx))?;
-        let is_small = (1..=LONGEST_COPIED).contains(&buf.len());
-        if is_small && self.hears_alone && batch::take(&self.socket, buf) {
-            return Poll::Ready(Ok(buf.len()));
-        }
         self.socket.poll_send(cx, buf)
     }
 
@@ -168,6 +164,17 @@ impl AsyncWrite for Direct {
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+impl TakesBuffers for Direct {
+    /// Takes what is small, to be sent with a batch.
+    fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        ready!(self.poll_settled(cx))?;
+        if self.hears_alone && (1..=LONGEST_COPIED).contains(&buffer.len()) {
+            batch::take(&self.socket, buffer);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::OwnRequest;
-use crate::http1::{Direct, Inbox};
+use crate::http1::{Direct, Inbox, TakesBuffers};
 use head::Head;
 pub(super) use incoming::{Broken, Incoming};
 use sending::Sending;
@@ -183,6 +183,15 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+impl TakesBuffers for Socket {
+    fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_take(cx, buffer),
+            Self::Tls(_) => Poll::Ready(Ok(())),
         }
     }
 }

@@ -22,10 +22,10 @@ use http::{Method, Version, request};
 use http_body::Body;
 use olla_proxy::{
     Answered,
-    http1::{Decoder, Length},
+    http1::{Decoder, Length, TakesBuffers},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::AsyncRead,
     time::{Instant, Sleep, sleep},
 };
 
@@ -112,7 +112,7 @@ impl<S, A, F, B> Connection<S, A, F, B> {
 
 impl<S, A, F, B> Connection<S, A, F, B>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + TakesBuffers + Unpin,
     A: Fn(Result<(Box<request::Parts>, Receiving<S>), Refused>) -> F,
     F: Future<Output = Result<Answered<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,

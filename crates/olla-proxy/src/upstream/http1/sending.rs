@@ -7,9 +7,12 @@ use std::{
 };
 
 use http::{HeaderName, Method, header};
-use tokio::io::AsyncWrite;
 
-use crate::{http1, replay::Replay, upstream::OwnRequest};
+use crate::{
+    http1::{self, TakesBuffers},
+    replay::Replay,
+    upstream::OwnRequest,
+};
 
 /// What is being sent, and how far it has come.
 #[derive(Debug, Default)]
@@ -67,8 +70,13 @@ impl Sending {
     /// Writes what the socket takes.
     pub(super) fn poll<S>(&mut self, socket: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
-        S: AsyncWrite + Unpin,
+        S: TakesBuffers + Unpin,
     {
+        if self.sent == 0 && self.body.is_none() {
+            let all = self.head.len() as u64;
+            ready!(Pin::new(&mut *socket).poll_take(cx, &mut self.head))?;
+            self.sent = if self.head.is_empty() { all } else { 0 };
+        }
         while self.sent < self.len() {
             let body = self.body.iter().flat_map(|body| body.chunks());
             let pieces = http1::unsent(iter::once(&*self.head).chain(body), self.sent);

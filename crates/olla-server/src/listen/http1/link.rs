@@ -9,7 +9,7 @@ use std::{
 
 use olla_proxy::{
     clock,
-    http1::{self, Inbox},
+    http1::{self, Inbox, TakesBuffers},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -115,6 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(Ok(written)),
         }
+    }
+
+    /// Hands a buffer to the socket, if that takes it.
+    pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>>
+    where
+        S: TakesBuffers,
+    {
+        let polled = Pin::new(&mut self.socket).poll_take(cx, buffer);
+        self.noting_blocked(polled)
     }
 
     /// Waits until the socket has taken all that has been written, and says that this is all.

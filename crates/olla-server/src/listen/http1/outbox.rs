@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use olla_proxy::http1;
-use tokio::io::{AsyncRead, AsyncWrite};
+use olla_proxy::http1::{self, TakesBuffers};
+use tokio::io::AsyncRead;
 
 use super::link::Link;
 
@@ -57,8 +57,11 @@ impl Outbox {
     /// Sends all.
     pub(super) fn poll_send<S>(&mut self, link: &mut Link<S>, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + TakesBuffers + Unpin,
     {
+        if self.sent == 0 && self.large.is_empty() {
+            ready!(link.poll_take(cx, &mut self.small))?;
+        }
         loop {
             let pieces = http1::unsent([&*self.small, &*self.large, self.end], self.sent);
             if pieces.is_empty() {
