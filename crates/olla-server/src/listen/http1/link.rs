@@ -123,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         S: TakesBuffers,
     {
         let polled = Pin::new(&mut self.socket).poll_take(cx, buffer);
-        self.noting_blocked(polled)
+        // What it leaves is written next, and that tells whether the client takes anything.
+        if polled.is_pending() || buffer.is_empty() { self.noting_blocked(polled) } else { polled }
     }
 
     /// Waits until the socket has taken all that has been written, and says that this is all.
@@ -205,8 +206,14 @@ mod tests {
         let (mut client, socket) = tokio::io::duplex(4);
         let mut link = Link::new(socket);
         link.asked();
-        let mut write =
-            async |words: &[u8]| poll_fn(|cx| Poll::Ready(link.poll_write(cx, &[IoSlice::new(words)]))).await;
+        let mut write = async |words: &[u8]| {
+            let mut buffer = words.to_vec();
+            let mut writing = |cx: &mut Context<'_>| {
+                ready!(link.poll_take(cx, &mut buffer))?;
+                link.poll_write(cx, &[IoSlice::new(&buffer)])
+            };
+            poll_fn(|cx| Poll::Ready(writing(cx))).await
+        };
 
         assert!(write(b"full").await.is_ready());
         assert!(write(b"more").await.is_pending());

@@ -59,7 +59,7 @@ impl Outbox {
     where
         S: AsyncRead + TakesBuffers + Unpin,
     {
-        if self.sent == 0 && self.large.is_empty() {
+        if self.sent == 0 && self.large.is_empty() && !self.small.is_empty() {
             ready!(link.poll_take(cx, &mut self.small))?;
         }
         loop {
