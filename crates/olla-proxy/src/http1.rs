@@ -1,5 +1,5 @@
-//! What both sides of HTTP/1.1 have in common (RFC 9112): receiving, the fields of a head, where a body ends, and
-//! sending small pieces as one.
+//! What both sides of HTTP/1.1 have in common (RFC 9112): receiving, the fields of a head, where a body ends,
+//! sending small pieces as one, and in batches.
 //!
 //! The side of the backends is this crate's own; whoever serves clients may use the same parts.
 
@@ -12,12 +12,12 @@ mod joined;
 mod socket;
 mod spare;
 
-pub use batch::WriteBatches;
+pub use batch::{TakesBuffers, WriteBatches};
 pub use decoder::{Decoded, Decoder, Length};
 pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
 pub use inbox::Inbox;
-pub use joined::{LONGEST_COPIED, Pieces, TakesBuffers, poll_write, unsent};
+pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
 pub use spare::{give_back, spare};
 
 /// No more writes than this wait for each other.

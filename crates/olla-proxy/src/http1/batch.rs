@@ -5,11 +5,13 @@
 
 use std::{
     cell::RefCell,
-    mem,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
+
+use tokio::io::{AsyncWrite, DuplexStream};
 
 use super::{LARGEST_BATCH, socket::Socket};
 
@@ -37,6 +39,20 @@ struct Write {
 #[derive(Debug, Default)]
 #[must_use = "it does nothing until it is spawned"]
 pub struct WriteBatches(());
+
+/// A socket that a whole buffer can be handed to, so that what waits to be sent is not copied.
+pub trait TakesBuffers: AsyncWrite {
+    /// Takes a buffer and leaves an empty one, or leaves it as it is, to be written.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    fn poll_take(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What is written to a pipe is there at once.
+impl TakesBuffers for DuplexStream {}
 
 // === impl WriteBatches ===
 
@@ -116,7 +132,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http1::{Direct, LONGEST_COPIED, TakesBuffers as _};
+    use crate::http1::{Direct, LONGEST_COPIED};
 
     /// Returns both ends of a connection, the client's of which does not wait; with batches, from now on.
     async fn batched() -> (net::TcpStream, Direct, JoinHandle<()>) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::io::{AsyncWrite, DuplexStream};
+use tokio::io::AsyncWrite;
 
 use super::{give_back, spare};
 
@@ -21,20 +21,6 @@ const PIECES: usize = 16;
 /// What goes into one write.
 // alloc: none for up to four pieces; a list with room for all would be copied for everybody.
 pub type Pieces<'p> = SmallVec<[IoSlice<'p>; 4]>;
-
-/// A socket that a whole buffer can be handed to, so that what waits to be sent is not copied.
-pub trait TakesBuffers: AsyncWrite {
-    /// Takes a buffer and leaves an empty one, or leaves it as it is, to be written.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    fn poll_take(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Vec<u8>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// What is written to a pipe is there at once.
-impl TakesBuffers for DuplexStream {}
 
 /// Returns what of these parts has not been sent, as much as goes into one write; nothing when all has been.
 pub fn unsent<'p>(parts: impl IntoIterator<Item = &'p [u8]>, mut sent: u64) -> Pieces<'p> {
