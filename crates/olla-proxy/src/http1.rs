@@ -1,8 +1,9 @@
 //! What both sides of HTTP/1.1 have in common (RFC 9112): receiving, the fields of a head, where a body ends,
-//! sending small pieces as one, and in batches.
+//! sending small pieces as one, and receiving and sending in batches.
 //!
 //! The side of the backends is this crate's own; whoever serves clients may use the same parts.
 
+mod arrival;
 mod batch;
 mod decoder;
 mod direct;
@@ -12,7 +13,7 @@ mod joined;
 mod socket;
 mod spare;
 
-pub use batch::{TakesBuffers, WriteBatches};
+pub use batch::{Batches, TakesBuffers};
 pub use decoder::{Decoded, Decoder, Length};
 pub use direct::Direct;
 pub use fields::{digits, head_end, lists, push_field, push_length, read_fields, span};
@@ -20,7 +21,7 @@ pub use inbox::Inbox;
 pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
 pub use spare::{give_back, spare};
 
-/// No more writes than this wait for each other.
+/// No more sockets than this have others wait for them.
 const LARGEST_BATCH: usize = 64;
 
 /// What is no message of HTTP/1.1, or none that can be understood in one way only.

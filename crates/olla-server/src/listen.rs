@@ -19,7 +19,7 @@ use std::{
 
 use futures_util::FutureExt;
 use hyper_util::rt::TokioExecutor;
-use olla_proxy::http1::WriteBatches;
+use olla_proxy::http1::Batches;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tracing::{debug, warn};
 
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let protocols = Arc::new(Protocols::new(patience.max_head_bytes));
     let mut connections = JoinSet::new();
-    let batches = tokio::spawn(WriteBatches::new());
+    let batches = tokio::spawn(Batches::new());
     let stopping = stop.clone();
     let start = |connections: &mut JoinSet<()>, (stream, peer), seat| {
         let (protocols, dispatch, stop) = (Arc::clone(&protocols), dispatch.clone(), stopping.clone());

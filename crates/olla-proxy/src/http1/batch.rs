@@ -1,7 +1,8 @@
-//! Small writes of one thread, sent one after the other when everybody who was ready has had a turn.
+//! What the sockets of one thread receive, one after the other before those who wait for it have their turns; and small
+//! writes, sent one after the other when everybody who was ready has had a turn.
 //!
-//! To send takes longer than all else that is done for a request, and nearly all of it is the kernel's. Sends in a row
-//! find its code in the caches, and whoever is sent several things is woken once for all of them.
+//! To receive and to send takes longer than all else that is done for a request, and nearly all of it is the kernel's. Calls
+//! in a row find its code in the caches, and whoever is sent several things is woken once for all of them.
 
 use std::{
     cell::RefCell,
@@ -22,8 +23,10 @@ thread_local! {
 
 /// What waits, and who sees to it that it does not do so for long.
 struct Batch {
+    /// The sockets that there is something to receive from.
+    arrivals: Vec<Arc<Socket>>,
     writes: Vec<Write>,
-    sender: Waker,
+    task: Waker,
 }
 
 struct Write {
@@ -31,14 +34,14 @@ struct Write {
     bytes: Vec<u8>,
 }
 
-/// Sends small writes of its thread in batches for as long as it is there. To be spawned in a runtime of one thread;
-/// never completes.
+/// Receives, and sends small writes, for its thread in batches, for as long as it is there. To be spawned in a runtime of
+/// one thread; never completes.
 ///
-/// A small buffer that this thread hands to a [`Direct`](super::Direct) waits until this has its turn, which comes after
-/// those of all who are ready by then.
+/// Whoever waits for a [`Direct`](super::Direct) is woken when something has been received for it. A small buffer that is
+/// handed to one waits until this has its turn, which comes after those of all who are ready by then.
 #[derive(Debug, Default)]
 #[must_use = "it does nothing until it is spawned"]
-pub struct WriteBatches(());
+pub struct Batches(());
 
 /// A socket that a whole buffer can be handed to, so that what waits to be sent is not copied.
 pub trait TakesBuffers: AsyncWrite {
@@ -54,33 +57,57 @@ pub trait TakesBuffers: AsyncWrite {
 /// What is written to a pipe is there at once.
 impl TakesBuffers for DuplexStream {}
 
-// === impl WriteBatches ===
+// === impl Batches ===
 
-impl WriteBatches {
+impl Batches {
     /// Returns a future to be spawned.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-impl Future for WriteBatches {
+impl Future for Batches {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         BATCH.with_borrow_mut(|batch| {
-            let sender = cx.waker();
-            let batch = batch.get_or_insert_with(|| Batch { writes: vec![], sender: sender.clone() });
-            batch.sender.clone_from(sender);
+            let task = cx.waker();
+            let batch =
+                batch.get_or_insert_with(|| Batch { arrivals: vec![], writes: vec![], task: task.clone() });
+            batch.task.clone_from(task);
             batch.send();
+            batch.receive();
         });
         Poll::Pending
     }
 }
 
-impl Drop for WriteBatches {
+impl Drop for Batches {
     fn drop(&mut self) {
         send();
-        BATCH.take();
+        if let Some(batch) = BATCH.take() {
+            batch.arrivals.iter().for_each(|socket| socket.arrival.pass());
+        }
+    }
+}
+
+/// Returns whether there is anybody who receives for others.
+pub(super) fn receives() -> bool {
+    BATCH.with_borrow(Option::is_some)
+}
+
+/// Notes that there is something to receive, and has the reader do that if nobody else does.
+pub(super) fn arrived(socket: Arc<Socket>) {
+    let mut socket = Some(socket);
+    // A thread that ends has nobody who receives.
+    let _ = BATCH.try_with(|batch| {
+        if let Some(batch) = &mut *batch.borrow_mut() {
+            batch.wake_if_empty();
+            batch.arrivals.extend(socket.take());
+        }
+    });
+    if let Some(socket) = socket {
+        socket.arrival.pass();
     }
 }
 
@@ -88,9 +115,7 @@ impl Drop for WriteBatches {
 pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>) {
     BATCH.with_borrow_mut(|batch| {
         let Some(batch) = batch else { return };
-        if batch.writes.is_empty() {
-            batch.sender.wake_by_ref();
-        }
+        batch.wake_if_empty();
         socket.wait();
         batch.writes.push(Write { socket: Arc::clone(socket), bytes: mem::take(bytes) });
         // The first of more would wait for too long.
@@ -108,188 +133,30 @@ pub(super) fn send() {
 // === impl Batch ===
 
 impl Batch {
+    /// Sees to it that what comes next does not wait for long; who has come before has done so.
+    fn wake_if_empty(&self) {
+        if self.arrivals.is_empty() && self.writes.is_empty() {
+            self.task.wake_by_ref();
+        }
+    }
+
     fn send(&mut self) {
         for Write { socket, bytes } in self.writes.drain(..) {
             socket.send_waiting(bytes);
         }
     }
+
+    fn receive(&mut self) {
+        // Those for whom the first has been received would wait for too long.
+        let row = self.arrivals.len().min(LARGEST_BATCH);
+        for socket in self.arrivals.drain(..row) {
+            socket.receive_awaited();
+        }
+        if !self.arrivals.is_empty() {
+            self.task.wake_by_ref();
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        future::poll_fn,
-        io::{self, Read},
-        net,
-        time::Duration,
-    };
-
-    use socket2::SockRef;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-        task::{JoinHandle, spawn_blocking, yield_now},
-    };
-
-    use super::*;
-    use crate::http1::{Direct, LONGEST_COPIED};
-
-    /// Returns both ends of a connection, the client's of which does not wait; with batches, from now on.
-    async fn batched() -> (net::TcpStream, Direct, JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.set_nonblocking(true).unwrap();
-        let batches = tokio::spawn(WriteBatches::new());
-        yield_now().await;
-        (client, Direct::new(listener.accept().await.unwrap().0), batches)
-    }
-
-    /// Returns what has arrived by now.
-    fn arrived(mut client: &net::TcpStream) -> Vec<u8> {
-        let mut bytes = vec![];
-        if let Err(error) = client.read_to_end(&mut bytes) {
-            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        }
-        bytes
-    }
-
-    fn is_silent(client: &net::TcpStream) -> bool {
-        client.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Hands a buffer over, or writes it where it is not taken.
-    async fn hand(server: &mut Direct, bytes: &[u8]) -> io::Result<()> {
-        let mut buffer = bytes.to_vec();
-        poll_fn(|cx| Pin::new(&mut *server).poll_take(cx, &mut buffer)).await?;
-        server.write_all(&buffer).await
-    }
-
-    /// Writes until the socket takes no more, and returns what it has taken.
-    async fn fill(server: &mut Direct) -> Vec<u8> {
-        SockRef::from(server.get_ref()).set_send_buffer_size(8 * 1024).unwrap();
-        let mut sent = vec![];
-        let piece: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
-        // Whatever is longer than what is copied is written at once.
-        while let Ok(taken) = tokio::time::timeout(Duration::from_millis(50), server.write(&piece)).await {
-            sent.extend_from_slice(&piece[..taken.unwrap()]);
-        }
-        sent
-    }
-
-    #[tokio::test]
-    async fn small_writes_wait_until_everybody_has_had_a_turn() {
-        let (client, mut server, _batches) = batched().await;
-
-        hand(&mut server, b"small").await.unwrap();
-        assert!(is_silent(&client) && !server.is_settled());
-        yield_now().await;
-        assert_eq!(arrived(&client), b"small");
-        assert!(server.is_settled());
-
-        let large = vec![b'x'; LONGEST_COPIED + 1];
-        hand(&mut server, &large).await.unwrap();
-        assert_eq!(arrived(&client), large);
-    }
-
-    #[tokio::test]
-    async fn what_is_written_by_one_stays_in_order() {
-        let (client, mut server, _batches) = batched().await;
-        let large = "y".repeat(LONGEST_COPIED + 1);
-
-        for piece in ["one ", "two ", &large, " three", ""] {
-            hand(&mut server, piece.as_bytes()).await.unwrap();
-        }
-        server.shutdown().await.unwrap();
-
-        assert_eq!(arrived(&client), format!("one two {large} three").into_bytes());
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_is_large_enough_waits_no_longer() {
-        let mut all = vec![];
-        for _ in 0..LARGEST_BATCH {
-            all.push(batched().await);
-        }
-
-        let first = all[0].0.try_clone().unwrap();
-        for (_, server, _) in &mut all {
-            assert!(is_silent(&first));
-            hand(server, b"small").await.unwrap();
-        }
-
-        assert!(all.iter().all(|(client, _, _)| arrived(client) == b"small"));
-    }
-
-    #[tokio::test]
-    async fn nothing_waits_where_nobody_sends_batches() {
-        let (client, mut server, batches) = batched().await;
-        hand(&mut server, b"held").await.unwrap();
-        batches.abort();
-        yield_now().await;
-        assert_eq!(arrived(&client), b"held", "the last batch is sent");
-
-        hand(&mut server, b"more").await.unwrap();
-
-        assert_eq!(arrived(&client), b"more");
-    }
-
-    #[tokio::test]
-    async fn whoever_reads_slowly_gets_all_though_nobody_waits_for_that() {
-        for leaves in [true, false] {
-            let (client, mut server, _batches) = batched().await;
-            let mut expected = fill(&mut server).await;
-
-            hand(&mut server, b"the end").await.unwrap();
-            expected.extend_from_slice(b"the end");
-            yield_now().await;
-            assert!(!server.is_settled());
-            let kept = (!leaves).then_some(server);
-            let reading = spawn_blocking(move || {
-                client.set_nonblocking(false).unwrap();
-                let mut bytes = vec![0; expected.len()];
-                (&client).read_exact(&mut bytes).unwrap();
-                assert!(bytes == expected);
-                client
-            });
-
-            let client = reading.await.unwrap();
-            match kept {
-                Some(mut server) => {
-                    hand(&mut server, b"more").await.unwrap();
-                    server.shutdown().await.unwrap();
-                    assert_eq!(arrived(&client), b"more");
-                }
-                None => assert!(!is_silent(&client), "it is closed"),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn what_follows_waits_for_room() {
-        let (_client, mut server, _batches) = batched().await;
-        fill(&mut server).await;
-        hand(&mut server, b"rest").await.unwrap();
-        yield_now().await;
-
-        for piece in [&b"small"[..], &[b'x'; LONGEST_COPIED + 1]] {
-            let written = tokio::time::timeout(Duration::from_millis(20), hand(&mut server, piece)).await;
-            assert!(written.is_err());
-        }
-        assert!(tokio::time::timeout(Duration::from_millis(20), server.shutdown()).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_write_that_fails_later_ends_the_answer_too() {
-        let (client, mut server, _batches) = batched().await;
-        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-        hand(&mut server, b"into the void").await.unwrap();
-        assert!(!server.has_sent_nothing());
-
-        drop(client);
-        yield_now().await;
-
-        assert!(server.has_sent_nothing() && !server.is_settled());
-        assert!(!server.read(&mut [0]).await.is_ok_and(|read| read > 0));
-        assert!(hand(&mut server, b"more").await.is_err());
-    }
-}
+mod tests;

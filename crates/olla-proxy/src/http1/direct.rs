@@ -1,9 +1,10 @@
 //! A TCP stream that is read and written with fewer detours. The runtime's own takes a lock for each look at a stream that
-//! has nothing to say, the C library makes each call one that a thread can be cancelled in, and small writes are sent
-//! [in batches](super::batch).
+//! has nothing to say, the C library makes each call one that a thread can be cancelled in, and what is small is received
+//! and sent [in batches](super::batch).
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     ptr,
     sync::Arc,
@@ -11,11 +12,11 @@ use std::{
 };
 
 use rustix::net::{Shutdown, shutdown};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     runtime::{Handle, RuntimeFlavor},
-    task::coop::has_budget_remaining,
 };
 
 use super::{LONGEST_COPIED, TakesBuffers, batch, socket::Socket};
@@ -27,16 +28,17 @@ use super::{LONGEST_COPIED, TakesBuffers, batch, socket::Socket};
 #[derive(Debug)]
 pub struct Direct {
     socket: Arc<Socket>,
-    /// Whom the runtime will wake when there is something to read, where that is known.
-    listener: Option<Listener>,
-    /// Whether this thread alone hears of what happens: where another does, a listener may be woken, and listen no more,
-    /// for what has been read meanwhile.
-    hears_alone: bool,
+    /// Wakes the socket.
+    bell: Waker,
+    /// Whom the socket wakes.
+    reader: Option<Identity>,
+    /// Whether all that happens to the socket happens in this thread.
+    is_local: bool,
 }
 
-/// Whom a waker wakes. As long as the runtime keeps the waker, no other is the same.
+/// Tells wakers apart. As long as one is kept, no other is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Listener(usize, usize);
+struct Identity(usize, usize);
 
 // === impl Direct ===
 
@@ -45,8 +47,9 @@ impl Direct {
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
         let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-        let hears_alone = matches!(flavor, Ok(RuntimeFlavor::CurrentThread));
-        Self { socket: Arc::new(Socket::new(stream)), listener: None, hears_alone }
+        let is_local = matches!(flavor, Ok(RuntimeFlavor::CurrentThread));
+        let socket = Arc::new(Socket::new(stream));
+        Self { bell: Arc::clone(&socket).into(), socket, reader: None, is_local }
     }
 
     /// Returns the stream.
@@ -56,11 +59,19 @@ impl Direct {
     }
 
     /// Returns whether there is nothing to read, not even the end. Costs no system call while nothing has happened.
-    pub(crate) fn is_silent(&mut self) -> bool {
-        // The runtime may have woken who listened for what is read here.
-        self.listener = None;
-        let read = self.get_ref().try_read(&mut [0]);
-        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.socket.arrival.is_here() && {
+            let read = self.get_ref().try_read(&mut [0]);
+            matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        }
+    }
+
+    /// Returns whether there is something to read, be it that the runtime has not heard of it yet.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let mut peek = || SockRef::from(self.get_ref()).peek(&mut byte);
+        self.socket.arrival.is_here() || peek().is_ok_and(|read| read > 0)
     }
 
     /// Returns whether the socket has taken all that has been written.
@@ -71,11 +82,6 @@ impl Direct {
     /// Returns whether the socket has failed and taken nothing of what was written last.
     pub(crate) fn has_sent_nothing(&self) -> bool {
         self.socket.has_sent_nothing()
-    }
-
-    /// Returns what the runtime has heard last.
-    fn may_be_readable(&self) -> bool {
-        self.get_ref().try_io(Interest::READABLE, || Ok(())).is_ok()
     }
 
     /// Reads what there is.
@@ -101,6 +107,16 @@ impl Direct {
         }
     }
 
+    /// Notes that a task waits for what the socket will be woken for.
+    fn wait(&mut self, cx: &Context<'_>) {
+        let reader = Some(Identity::of(cx.waker()));
+        if self.reader != reader {
+            self.socket.arrival.set_reader(cx.waker());
+            self.reader = reader;
+        }
+        self.socket.arrival.wait();
+    }
+
     /// Waits until the socket has taken all that has been written.
     fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.socket.waits() {
@@ -110,11 +126,17 @@ impl Direct {
     }
 }
 
-// === impl Listener ===
+// === impl Identity ===
 
-impl Listener {
+impl Identity {
     fn of(waker: &Waker) -> Self {
         Self(waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+    }
+}
+
+impl Drop for Direct {
+    fn drop(&mut self) {
+        self.socket.forget_reader();
     }
 }
 
@@ -124,16 +146,21 @@ impl AsyncRead for Direct {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let asking = Listener::of(cx.waker());
-        if self.listener != Some(asking) || self.may_be_readable() {
-            let polled = self.poll_receive(cx, buf);
-            // Whoever has used up its turn is woken for another, and not when there is something to read.
-            let is_heard = polled.is_pending() && self.hears_alone && has_budget_remaining();
-            self.listener = is_heard.then_some(asking);
+        let arrival = &self.socket.arrival;
+        if arrival.is_here() {
+            return Poll::Ready(arrival.take(buf));
+        }
+        if !arrival.is_awaited() {
+            // More than a little is received where it is wanted.
+            if !self.is_local || buf.remaining() > LONGEST_COPIED || !batch::receives() {
+                return self.poll_receive(cx, buf);
+            }
+            let polled = self.poll_receive(&mut Context::from_waker(&self.bell), buf);
             if polled.is_ready() {
                 return polled;
             }
         }
+        self.wait(cx);
         Poll::Pending
     }
 }
@@ -171,7 +198,7 @@ impl TakesBuffers for Direct {
     /// Takes what is small, to be sent with a batch.
     fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
         ready!(self.poll_settled(cx))?;
-        if self.hears_alone && (1..=LONGEST_COPIED).contains(&buffer.len()) {
+        if self.is_local && (1..=LONGEST_COPIED).contains(&buffer.len()) {
             batch::take(&self.socket, buffer);
         }
         Poll::Ready(Ok(()))
@@ -186,11 +213,24 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
-        task::coop,
+        task::{
+            coop::{self, has_budget_remaining},
+            yield_now,
+        },
         time::sleep,
     };
 
     use super::*;
+    use crate::http1::Batches;
+
+    /// Tests where everybody receives for itself, and where it is received for all.
+    async fn both_ways(test: impl AsyncFn()) {
+        test().await;
+        let batches = tokio::spawn(Batches::new());
+        yield_now().await;
+        test().await;
+        batches.abort();
+    }
 
     /// Returns both ends of a connection.
     async fn connected() -> (TcpStream, Direct) {
@@ -225,88 +265,103 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_is_woken_each_time_that_there_is_something() {
-        let (mut client, mut stream) = connected().await;
-        for n in 0..100 {
-            let talking = async {
-                for _ in 0..n % 3 {
-                    tokio::task::yield_now().await;
-                }
-                client.write_all(&[n]).await.unwrap();
-            };
-            let (read, ()) = tokio::join!(read(&mut stream), talking);
-            assert_eq!(read, [n]);
-        }
-        drop(client);
-        assert!(read(&mut stream).await.is_empty());
+        both_ways(async || {
+            let (mut client, mut stream) = connected().await;
+            for n in 0..100 {
+                let talking = async {
+                    for _ in 0..n % 3 {
+                        yield_now().await;
+                    }
+                    client.write_all(&[n]).await.unwrap();
+                };
+                let (read, ()) = tokio::join!(read(&mut stream), talking);
+                assert_eq!(read, [n]);
+            }
+            drop(client);
+            assert!(read(&mut stream).await.is_empty());
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn who_asks_last_is_woken_whoever_has_asked_before() {
-        let (mut client, mut stream) = connected().await;
-        let nobody = stream.read_u8().now_or_never();
-        assert!(nobody.is_none());
+        both_ways(async || {
+            let (mut client, mut stream) = connected().await;
+            let nobody = stream.read_u8().now_or_never();
+            assert!(nobody.is_none());
 
-        let talking = async {
-            tokio::task::yield_now().await;
-            client.write_all(b"x").await.unwrap();
-        };
-        let both = async { tokio::join!(stream.read_u8(), talking).0 };
+            let talking = async {
+                yield_now().await;
+                client.write_all(b"x").await.unwrap();
+            };
+            let both = async { tokio::join!(stream.read_u8(), talking).0 };
 
-        assert_eq!(woken(both).await.unwrap(), b'x');
+            assert_eq!(woken(both).await.unwrap(), b'x');
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn another_task_is_woken_once_it_has_the_stream() {
-        let (mut client, mut stream) = connected().await;
-        let mut byte = [0];
-        let mut nothing = ReadBuf::new(&mut byte);
-        let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut nothing))).await;
-        assert!(asked.is_pending() && stream.is_silent());
+        both_ways(async || {
+            let (mut client, mut stream) = connected().await;
+            let mut byte = [0];
+            let mut nothing = ReadBuf::new(&mut byte);
+            let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut nothing))).await;
+            assert!(asked.is_pending() && stream.is_silent());
 
-        let reading = tokio::spawn(async move { read(&mut stream).await });
-        tokio::task::yield_now().await;
-        client.write_all(b"x").await.unwrap();
+            let reading = tokio::spawn(async move { read(&mut stream).await });
+            yield_now().await;
+            client.write_all(b"x").await.unwrap();
 
-        assert_eq!(woken(reading).await.unwrap(), b"x");
+            assert_eq!(woken(reading).await.unwrap(), b"x");
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn whoever_has_used_up_its_turn_hears_of_what_comes_later() {
-        let (mut client, mut stream) = connected().await;
-        let mut is_first = true;
-        let reading = poll_fn(|cx| {
-            while is_first && has_budget_remaining() {
-                let _ = pin!(coop::consume_budget()).poll(cx);
-            }
-            is_first = false;
-            let mut byte = [0];
-            Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut byte))
-        });
-        let talking = async {
-            for _ in 0..10 {
-                tokio::task::yield_now().await;
-            }
-            client.write_all(b"x").await.unwrap();
-        };
+        both_ways(async || {
+            let (mut client, mut stream) = connected().await;
+            let mut is_first = true;
+            let reading = poll_fn(|cx| {
+                while is_first && has_budget_remaining() {
+                    let _ = pin!(coop::consume_budget()).poll(cx);
+                }
+                is_first = false;
+                let mut byte = [0];
+                Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut byte))
+            });
+            let talking = async {
+                for _ in 0..10 {
+                    yield_now().await;
+                }
+                client.write_all(b"x").await.unwrap();
+            };
 
-        let both = async { tokio::join!(reading, talking).0 };
-        woken(both).await.unwrap();
+            let both = async { tokio::join!(reading, talking).0 };
+            woken(both).await.unwrap();
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn silence_ends_with_a_byte_and_with_the_end() {
-        for says in [true, false] {
-            let (mut client, mut stream) = connected().await;
-            assert!(stream.is_silent());
+        both_ways(async || {
+            for says in [true, false] {
+                let (mut client, stream) = connected().await;
+                assert!(stream.is_silent());
 
-            if says {
-                client.write_all(b"x").await.unwrap();
+                if says {
+                    client.write_all(b"x").await.unwrap();
+                }
+                drop(client);
+                stream.get_ref().readable().await.unwrap();
+
+                assert!(!stream.is_silent());
             }
-            drop(client);
-            stream.get_ref().readable().await.unwrap();
-
-            assert!(!stream.is_silent());
-        }
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -332,7 +387,7 @@ mod tests {
         let mut failed = Ok(());
         for _ in 0..100 {
             failed = failed.and(stream.write_all(&[0; 1000]).await);
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
 
         assert!(failed.is_err());

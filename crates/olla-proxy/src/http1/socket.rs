@@ -1,7 +1,9 @@
-//! A TCP socket, and what has been written to it and it has not taken yet.
+//! A TCP socket, with what has been written to it and it has not taken yet, and what has been received and not read.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice, Write as _},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -9,21 +11,27 @@ use std::{
             Ordering::{Acquire, Release},
         },
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Wake, Waker, ready},
     time::Duration,
 };
 
-use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use rustix::{
+    buffer::spare_capacity,
+    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+};
 use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream, runtime::Handle, time::timeout};
+use tokio::{io::Interest, net::TcpStream, runtime::Handle, task::coop::unconstrained, time::timeout};
 
-/// A socket that a connection shares with the [batch](super::batch) in which its write waits.
+use super::{arrival::Arrival, batch, give_back, spare};
+
+/// A socket that a connection shares with the [batch](super::batch) in which its write, or what it is to read, waits.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     /// One of the following.
     state: AtomicU8,
     rest: Mutex<Rest>,
+    pub(super) arrival: Arrival,
 }
 
 /// It has taken all that has been written.
@@ -48,6 +56,9 @@ const FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const FLAGS: SendFlags = SendFlags::empty();
 
+/// Room for what is received in a batch: as much as a connection has that knows of nothing to come.
+const ROOM: usize = 2 * 1024;
+
 /// Whoever takes nothing of a rest for so long does not get it when its connection is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,7 +66,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, state: AtomicU8::new(SETTLED), rest: Mutex::default() }
+        let state = AtomicU8::new(SETTLED);
+        Self { stream, state, rest: Mutex::default(), arrival: Arrival::default() }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -95,9 +107,56 @@ impl Socket {
         match send(&self.stream, &bytes, FLAGS) {
             Ok(sent) if sent == bytes.len() => {
                 self.state.store(SETTLED, Release);
-                super::give_back(bytes);
+                give_back(bytes);
             }
             sent => self.fall_behind(bytes, sent.map_err(Into::into)),
+        }
+    }
+
+    /// Receives for the reader, if that waits. What a system call costs is said [above](Self::send_waiting).
+    #[inline(always)]
+    pub(super) fn receive_awaited(&self) {
+        if self.arrival.is_awaited() {
+            let mut bytes = spare();
+            bytes.reserve(ROOM);
+            let received = recv(&self.stream, spare_capacity(&mut bytes), RecvFlags::empty());
+            self.received(bytes, received.map(|_| ()).map_err(Into::into));
+        }
+    }
+
+    fn received(&self, bytes: Vec<u8>, received: io::Result<()>) {
+        match received {
+            // The reader finds the end, and that it was woken for nothing, by itself.
+            Ok(()) if bytes.is_empty() => self.arrival.pass(),
+            Err(error) if is_full(&error) => {
+                self.has_no_more();
+                self.arrival.pass();
+            }
+            // Whoever has said less than there is room for says no more.
+            Ok(()) => {
+                if bytes.len() < bytes.capacity() {
+                    self.has_no_more();
+                }
+                self.arrival.keep(Ok(bytes));
+            }
+            Err(error) => self.arrival.keep(Err(error)),
+        }
+    }
+
+    /// Has the runtime listen until there is more to receive.
+    fn has_no_more(&self) {
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // Only a socket that is known to have something is asked.
+        let _ = self.stream.try_io(Interest::READABLE, nothing);
+    }
+
+    /// Has nobody receive for the reader, and the runtime forget the socket, which would keep it open otherwise.
+    pub(super) fn forget_reader(&self) {
+        if self.arrival.is_awaited() {
+            self.arrival.forget();
+            let nobody = poll_fn(|_| self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())));
+            // Whatever the turn of this task has cost so far.
+            let _ = pin!(unconstrained(nobody)).poll(&mut Context::from_waker(Waker::noop()));
         }
     }
 
@@ -209,6 +268,12 @@ impl Socket {
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Socket {
+    fn wake(self: Arc<Self>) {
+        batch::arrived(self);
     }
 }
 

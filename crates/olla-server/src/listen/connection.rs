@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    mem::MaybeUninit,
     net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
@@ -77,7 +76,7 @@ pub(super) async fn serve(
         Connection::Http2(Box::pin(protocols.http2.serve_connection(io, streams)), activity)
     } else {
         let answer = move |request| requests.answer(request);
-        Connection::Http1(http1::Connection::new(link, answer, has_begun, protocols.most_head_bytes))
+        Connection::Http1(http1::Connection::new(link, answer, Direct::has_begun, protocols.most_head_bytes))
     };
     let mut signal = stop.clone();
     // Whatever the connection's turn has cost so far: a poll that is put off does not listen.
@@ -132,7 +131,7 @@ async fn open(
             }
         }
         if !is_asked && stopping.as_mut().poll(cx).is_ready() {
-            is_asked = !link.inbox.bytes.is_empty() || has_begun(&link.socket);
+            is_asked = !link.inbox.bytes.is_empty() || link.socket.has_begun();
             if !is_asked {
                 return Poll::Ready(None);
             }
@@ -148,12 +147,6 @@ fn is_http2(beginning: &[u8]) -> Option<bool> {
     const PREFACE: &[u8] = b"PRI";
     let beginning = beginning.get(..PREFACE.len()).unwrap_or(beginning);
     if beginning == PREFACE { Some(true) } else { (!PREFACE.starts_with(beginning)).then_some(false) }
-}
-
-/// Returns whether a client has said something that the runtime need not have heard of.
-fn has_begun(stream: &Direct) -> bool {
-    let mut byte = [MaybeUninit::uninit()];
-    SockRef::from(stream.get_ref()).peek(&mut byte).is_ok_and(|read| read > 0)
 }
 
 // === impl Connection ===
