@@ -171,6 +171,8 @@ fn start_workers(
             if let Err(error) = runtime.block_on(listen::serve(listener, dispatch, grants, stop)) {
                 error!(%error, "a worker cannot listen; the others serve on");
             }
+            // What its connections have left to be sent is sent.
+            drop(runtime);
             drop(alive);
         })?;
     }

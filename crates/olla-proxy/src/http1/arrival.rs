@@ -79,6 +79,11 @@ impl Arrival {
         }
     }
 
+    /// Wakes the reader, if there is one, for something else.
+    pub(super) fn wake_reader(&self) {
+        self.kept().wake();
+    }
+
     /// Keeps what has been received, and wakes the reader.
     pub(super) fn keep(&self, received: io::Result<Vec<u8>>) {
         let mut kept = self.kept();

@@ -12,7 +12,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::io::{AsyncWrite, DuplexStream};
+use tokio::{
+    io::{AsyncWrite, DuplexStream},
+    runtime::{Handle, Id},
+};
 
 use super::{LARGEST_BATCH, socket::Socket};
 
@@ -23,6 +26,8 @@ thread_local! {
 
 /// What waits, and who sees to it that it does not do so for long.
 struct Batch {
+    /// The runtime whose sockets these are.
+    runtime: Id,
     /// The sockets that there is something to receive from.
     arrivals: Vec<Arc<Socket>>,
     writes: Vec<Write>,
@@ -35,13 +40,16 @@ struct Write {
 }
 
 /// Receives, and sends small writes, for its thread in batches, for as long as it is there. To be spawned in a runtime of
-/// one thread; never completes.
+/// one thread; never completes. Of several runtimes that take turns in a thread, one has batches at a time.
 ///
 /// Whoever waits for a [`Direct`](super::Direct) is woken when something has been received for it. A small buffer that is
 /// handed to one waits until this has its turn, which comes after those of all who are ready by then.
 #[derive(Debug, Default)]
 #[must_use = "it does nothing until it is spawned"]
-pub struct Batches(());
+pub struct Batches {
+    /// That in which it has been polled.
+    runtime: Option<Id>,
+}
 
 /// A socket that a whole buffer can be handed to, so that what waits to be sent is not copied.
 pub trait TakesBuffers: AsyncWrite {
@@ -51,6 +59,11 @@ pub trait TakesBuffers: AsyncWrite {
     /// Those of the socket.
     fn poll_take(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Vec<u8>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+
+    /// Returns whether the other side has not taken what had its turn to be sent.
+    fn is_behind(&self) -> bool {
+        false
     }
 }
 
@@ -69,14 +82,19 @@ impl Batches {
 impl Future for Batches {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         BATCH.with_borrow_mut(|batch| {
             let task = cx.waker();
-            let batch =
-                batch.get_or_insert_with(|| Batch { arrivals: vec![], writes: vec![], task: task.clone() });
-            batch.task.clone_from(task);
-            batch.send();
-            batch.receive();
+            if !batch.as_ref().is_some_and(|batch| batch.task.will_wake(task)) {
+                // What another has gathered is not to wait for that one's turn, which may never come.
+                let (arrivals, writes) =
+                    batch.take().map(|batch| (batch.arrivals, batch.writes)).unwrap_or_default();
+                let runtime = Handle::current().id();
+                self.runtime = Some(runtime);
+                *batch = Some(Batch { runtime, arrivals, writes, task: task.clone() });
+            }
+            batch.iter_mut().for_each(Batch::send);
+            batch.iter_mut().for_each(Batch::receive);
         });
         Poll::Pending
     }
@@ -84,16 +102,19 @@ impl Future for Batches {
 
 impl Drop for Batches {
     fn drop(&mut self) {
-        send();
-        if let Some(batch) = BATCH.take() {
+        let own = |batch: &mut Batch| Some(batch.runtime) == self.runtime;
+        // A thread that ends has none.
+        let own = BATCH.try_with(|batch| batch.borrow_mut().take_if(own)).ok().flatten();
+        if let Some(mut batch) = own {
+            batch.send();
             batch.arrivals.iter().for_each(|socket| socket.arrival.pass());
         }
     }
 }
 
-/// Returns whether there is anybody who receives for others.
-pub(super) fn receives() -> bool {
-    BATCH.with_borrow(Option::is_some)
+/// Returns whether there is anybody who receives for the sockets of a runtime.
+pub(super) fn receives(runtime: Id) -> bool {
+    BATCH.with_borrow(|batch| batch.as_ref().is_some_and(|batch| batch.runtime == runtime))
 }
 
 /// Notes that there is something to receive, and has the reader do that if nobody else does.
@@ -111,10 +132,11 @@ pub(super) fn arrived(socket: Arc<Socket>) {
     }
 }
 
-/// Has a write wait for others, if there is anybody who will send it. Then the buffer that is left is an empty one.
-pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>) {
+/// Has a write wait for others of its runtime, if there is anybody who will send it. Then the buffer that is left is an
+/// empty one.
+pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>, runtime: Id) {
     BATCH.with_borrow_mut(|batch| {
-        let Some(batch) = batch else { return };
+        let Some(batch) = batch.as_mut().filter(|batch| batch.runtime == runtime) else { return };
         batch.wake_if_empty();
         socket.wait();
         batch.writes.push(Write { socket: Arc::clone(socket), bytes: mem::take(bytes) });

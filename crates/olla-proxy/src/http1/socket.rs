@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -17,10 +17,10 @@ use std::{
 
 use rustix::{
     buffer::spare_capacity,
-    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
 };
 use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream, runtime::Handle, task::coop::unconstrained, time::timeout};
+use tokio::{io::Interest, net::TcpStream, runtime::Handle, task::coop::unconstrained};
 
 use super::{arrival::Arrival, batch, give_back, spare};
 
@@ -47,6 +47,10 @@ struct Rest {
     bytes: Vec<u8>,
     sent: usize,
     failed: Option<io::ErrorKind>,
+    /// Whether there is a task that sends it.
+    is_attended: bool,
+    /// Whether nobody has the connection any more.
+    is_abandoned: bool,
 }
 
 /// A write to a socket whose other end is gone is to be an error, and no signal.
@@ -58,9 +62,6 @@ const FLAGS: SendFlags = SendFlags::empty();
 
 /// Room for what is received in a batch: as much as a connection has that knows of nothing to come.
 const ROOM: usize = 2 * 1024;
-
-/// Whoever takes nothing of a rest for so long does not get it when its connection is gone.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 // === impl Socket ===
 
@@ -84,9 +85,14 @@ impl Socket {
         self.state.load(Acquire) == WAITS
     }
 
+    /// Returns whether the socket has not taken what it was to take in its turn.
+    pub(super) fn is_behind(&self) -> bool {
+        self.state.load(Acquire) == BEHIND
+    }
+
     /// Returns whether the socket has failed and taken nothing of what was written last.
     pub(super) fn has_sent_nothing(&self) -> bool {
-        self.state.load(Acquire) == BEHIND && {
+        self.is_behind() && {
             let rest = self.rest();
             rest.failed.is_some() && rest.sent == 0
         }
@@ -150,8 +156,18 @@ impl Socket {
         let _ = self.stream.try_io(Interest::READABLE, nothing);
     }
 
+    /// Notes that nobody has the connection any more.
+    pub(super) fn abandon(&self) {
+        self.forget_reader();
+        let mut rest = self.rest();
+        rest.is_abandoned = true;
+        if self.is_behind() {
+            self.break_off();
+        }
+    }
+
     /// Has nobody receive for the reader, and the runtime forget the socket, which would keep it open otherwise.
-    pub(super) fn forget_reader(&self) {
+    fn forget_reader(&self) {
         if self.arrival.is_awaited() {
             self.arrival.forget();
             let nobody = poll_fn(|_| self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())));
@@ -166,35 +182,44 @@ impl Socket {
         let (sent, failed) = match sent {
             Ok(sent) => (sent, None),
             Err(error) if is_full(&error) => (0, None),
-            Err(error) => (0, Some(error)),
+            Err(error) => (0, Some(self.fail(&error))),
         };
-        *self.rest() = Rest { bytes, sent, failed: failed.map(|error| self.fail(&error)) };
+        let mut rest = self.rest();
+        (rest.bytes, rest.sent, rest.failed) = (bytes, sent, failed);
         self.state.store(BEHIND, Release);
-        if let Ok(runtime) = Handle::try_current() {
+        if rest.is_abandoned {
+            return self.break_off();
+        }
+        let runtime = Handle::try_current().ok().filter(|_| !rest.is_attended);
+        rest.is_attended |= runtime.is_some();
+        drop(rest);
+        // Whoever has the connection is to see that the other side does not read.
+        self.arrival.wake_reader();
+        if let Some(runtime) = runtime {
             runtime.spawn(self.send_rest_later());
         }
     }
 
     async fn send_rest_later(self: Arc<Self>) {
-        loop {
-            match timeout(PATIENCE, self.stream.writable()).await {
-                Ok(Ok(())) if self.send_rest().is_err_and(|error| is_full(&error)) => {}
-                Ok(_) => return,
-                // Whoever has the connection waits for as long as it likes.
-                Err(_) if Arc::strong_count(&self) > 1 => {}
-                Err(_) => return,
+        while self.stream.writable().await.is_ok() {
+            let mut rest = self.rest();
+            if !self.send_rest(&mut rest).is_err_and(|error| is_full(&error)) {
+                rest.is_attended = false;
+                return;
             }
         }
     }
 
-    fn send_rest(&self) -> io::Result<()> {
-        let mut rest = self.rest();
-        loop {
+    fn send_rest(&self, rest: &mut Rest) -> io::Result<()> {
+        // Whoever has the connection may have sent it, and written something else since.
+        while self.is_behind() {
             if let Some(kind) = rest.failed {
                 return Err(kind.into());
             }
             let bytes = rest.bytes.get(rest.sent..).unwrap_or_default();
             if bytes.is_empty() {
+                (rest.bytes, rest.sent) = (vec![], 0);
+                self.state.store(SETTLED, Release);
                 break;
             }
             match self.try_send(bytes) {
@@ -203,9 +228,15 @@ impl Socket {
                 Err(error) => rest.failed = Some(self.fail(&error)),
             }
         }
-        *rest = Rest::default();
-        self.state.store(SETTLED, Release);
         Ok(())
+    }
+
+    /// Closes the connection as one that has broken off: its end would make what has been sent look complete. That also
+    /// ends the task that waits to send the rest.
+    fn break_off(&self) {
+        // If that fails, it is closed already.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = shutdown(&self.stream, Shutdown::Both);
     }
 
     /// Ends what comes by this socket, too: whoever waits for an answer is to see that there will be none.
@@ -217,10 +248,15 @@ impl Socket {
 
     /// Completes when it has taken all that has been written and does not wait in a batch.
     pub(super) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_settled() {
-            return Poll::Ready(Ok(()));
+        match self.state.load(Acquire) {
+            SETTLED => Poll::Ready(Ok(())),
+            // It waits in a batch of another thread, which has its turn soon.
+            WAITS => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            _ => self.poll(cx, || self.send_rest(&mut self.rest())),
         }
-        self.poll(cx, || self.send_rest())
     }
 
     /// Sends what the socket takes, and returns how many bytes that are.
@@ -235,8 +271,8 @@ impl Socket {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
-        let socket = SockRef::from(&self.stream);
-        self.poll(cx, || self.write(bytes, || (&*socket).write_vectored(pieces)))
+        let send = || Ok(sendmsg(&self.stream, pieces, &mut SendAncillaryBuffer::default(), FLAGS)?);
+        self.poll(cx, || self.write(bytes, send))
     }
 
     /// Does something that needs room in the socket as soon as there is some.
@@ -279,4 +315,22 @@ impl Wake for Socket {
 
 fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_in_a_batch_is_not_taken_for_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+
+        socket.wait();
+        socket.send_rest(&mut socket.rest()).unwrap();
+
+        assert!(socket.waits());
+    }
 }

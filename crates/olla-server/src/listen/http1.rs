@@ -223,7 +223,10 @@ where
         let Poll::Ready(Ok(answered)) = answered else {
             // Whoever receives the body sees for itself that there will be no more.
             return match &mut self.link {
-                Some(link) => link.poll_left(cx).map(|()| State::Ended),
+                Some(link) => {
+                    link.note_whether_behind();
+                    link.poll_left(cx).map(|()| State::Ended)
+                }
                 None => Poll::Pending,
             };
         };
@@ -247,7 +250,10 @@ where
             }
             match gathered {
                 Gathered::Enough => {}
-                Gathered::Some => return link.poll_left(cx).map(|()| Err(Broken::Left)),
+                Gathered::Some => {
+                    link.note_whether_behind();
+                    return link.poll_left(cx).map(|()| Err(Broken::Left));
+                }
                 Gathered::Broken => return Poll::Ready(Err(Broken::Response)),
                 Gathered::All => break,
             }

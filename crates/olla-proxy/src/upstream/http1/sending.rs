@@ -57,7 +57,7 @@ impl Sending {
         }
     }
 
-    /// Returns whether any of it has been sent.
+    /// Returns whether any of it has been sent, or is on its way.
     pub(super) fn has_begun(&self) -> bool {
         self.sent > 0
     }

@@ -127,6 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if polled.is_pending() || buffer.is_empty() { self.noting_blocked(polled) } else { polled }
     }
 
+    /// Notes whether the client takes what it has been sent, while there is no more.
+    pub(super) fn note_whether_behind(&mut self)
+    where
+        S: TakesBuffers,
+    {
+        let taken = if self.socket.is_behind() { Poll::Pending } else { Poll::Ready(()) };
+        let _ = self.noting_blocked(taken);
+    }
+
     /// Waits until the socket has taken all that has been written, and says that this is all.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.socket).poll_shutdown(cx);
@@ -199,6 +208,52 @@ mod tests {
         link.inbox.bytes.clear();
         link.answered();
         assert_eq!(expires_in(&link), Some(60));
+    }
+
+    /// The rest of an earlier write waits for room in it, or it does not.
+    struct Behind(bool);
+
+    impl AsyncRead for Behind {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Behind {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl TakesBuffers for Behind {
+        fn is_behind(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_the_rest_is_waited_for_though_there_is_no_more() {
+        let mut link = Link::new(Behind(true));
+        link.asked();
+
+        for seconds in [60, 50] {
+            link.note_whether_behind();
+            let expiry = link.expiry(PATIENCE).unwrap();
+            assert_eq!((expiry - Instant::now()).as_secs(), seconds);
+            advance(Duration::from_secs(10)).await;
+        }
+        link.socket.0 = false;
+        link.note_whether_behind();
+
+        assert_eq!(link.expiry(PATIENCE), None);
     }
 
     #[tokio::test(start_paused = true)]
