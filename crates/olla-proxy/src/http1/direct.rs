@@ -153,11 +153,12 @@ impl AsyncRead for Direct {
         if arrival.is_here() {
             return Poll::Ready(arrival.take(buf));
         }
-        if !arrival.is_awaited() {
+        if buf.remaining() > LONGEST_COPIED || !self.runtime.is_some_and(batch::receives) {
             // More than a little is received where it is wanted.
-            if buf.remaining() > LONGEST_COPIED || !self.runtime.is_some_and(batch::receives) {
-                return self.poll_receive(cx, buf);
-            }
+            arrival.forget();
+            return self.poll_receive(cx, buf);
+        }
+        if !arrival.is_awaited() {
             let polled = self.poll_receive(&mut Context::from_waker(&self.bell), buf);
             if polled.is_ready() {
                 return polled;

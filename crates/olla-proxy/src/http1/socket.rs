@@ -168,12 +168,10 @@ impl Socket {
 
     /// Has nobody receive for the reader, and the runtime forget the socket, which would keep it open otherwise.
     fn forget_reader(&self) {
-        if self.arrival.is_awaited() {
-            self.arrival.forget();
-            let nobody = poll_fn(|_| self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())));
-            // Whatever the turn of this task has cost so far.
-            let _ = pin!(unconstrained(nobody)).poll(&mut Context::from_waker(Waker::noop()));
-        }
+        self.arrival.forget();
+        let nobody = poll_fn(|_| self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())));
+        // Whatever the turn of this task has cost so far.
+        let _ = pin!(unconstrained(nobody)).poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Keeps what the socket has not taken, and sees to it that it does: whoever has written it takes it for sent.

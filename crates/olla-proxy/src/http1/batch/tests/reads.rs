@@ -77,6 +77,21 @@ async fn what_is_longer_than_is_received_at_a_time_arrives_whole_and_so_does_the
 }
 
 #[tokio::test]
+async fn whoever_comes_to_have_room_for_much_receives_it_in_one_piece() {
+    let (client, mut server, _batches) = batched().await;
+    wait(&mut server);
+    let reading = tokio::spawn(async move {
+        let mut much = vec![0; 20_000];
+        timeout(Duration::from_secs(10), server.read(&mut much)).await.unwrap().unwrap()
+    });
+    yield_now().await;
+
+    (&client).write_all(&[b'x'; 10_000]).unwrap();
+
+    assert_eq!(reading.await.unwrap(), 10_000);
+}
+
+#[tokio::test]
 async fn who_waits_hears_of_a_failure() {
     let (client, mut server, _batches) = batched().await;
     wait(&mut server);
@@ -137,12 +152,15 @@ async fn who_is_woken_for_nothing_is_woken_again() {
 
 #[tokio::test]
 async fn a_connection_that_is_let_go_of_is_closed_though_it_was_waited_for() {
-    for is_tired in [false, true] {
+    for (is_tired, wants_much) in [(false, false), (true, false), (true, true)] {
         let (client, mut server, _batches) = batched().await;
         wait(&mut server);
 
         while is_tired && has_budget_remaining() {
             let _ = consume_budget().now_or_never();
+        }
+        if wants_much {
+            assert!(server.read(&mut [0; 10_000]).now_or_never().is_none());
         }
         drop(server);
 
