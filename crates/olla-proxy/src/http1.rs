@@ -21,6 +21,12 @@ pub use inbox::Inbox;
 pub use joined::{LONGEST_COPIED, Pieces, poll_write, unsent};
 pub use spare::{give_back, spare};
 
+/// What is longer is received and sent by itself: a request whose body is [copied](LONGEST_COPIED_BODY) is not.
+const LONGEST_BATCHED: usize = 20 * 1024;
+
+/// The body of a request is copied behind its head up to this length: it costs less to copy than to send by itself.
+pub(crate) const LONGEST_COPIED_BODY: usize = 16 * 1024;
+
 /// No more sockets than this have others wait for them.
 const LARGEST_BATCH: usize = 64;
 

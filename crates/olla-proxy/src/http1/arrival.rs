@@ -5,8 +5,8 @@ use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicU8,
-            Ordering::{Acquire, Release},
+            AtomicU8, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     task::Waker,
@@ -21,6 +21,8 @@ use super::give_back;
 pub(super) struct Arrival {
     /// One of the following.
     state: AtomicU8,
+    /// For how many bytes the reader has room.
+    room: AtomicUsize,
     kept: Mutex<Kept>,
 }
 
@@ -55,13 +57,19 @@ impl Arrival {
         self.state.load(Acquire) == HERE
     }
 
+    /// Returns for how many bytes the reader has room.
+    pub(super) fn room(&self) -> usize {
+        self.room.load(Relaxed)
+    }
+
     /// Notes whom to wake. Its waker is kept until there is another.
     pub(super) fn set_reader(&self, reader: &Waker) {
         self.kept().reader = Some(reader.clone());
     }
 
-    /// Notes that the reader waits.
-    pub(super) fn wait(&self) {
+    /// Notes that the reader waits, with room for so many bytes.
+    pub(super) fn wait(&self, room: usize) {
+        self.room.store(room, Relaxed);
         self.state.store(AWAITED, Release);
     }
 

@@ -22,7 +22,7 @@ use tokio::{
     runtime::{Handle, Id, RuntimeFlavor},
 };
 
-use super::{LONGEST_COPIED, TakesBuffers, batch, socket::Socket};
+use super::{LONGEST_BATCHED, TakesBuffers, batch, socket::Socket};
 
 /// A connection.
 ///
@@ -110,14 +110,14 @@ impl Direct {
         }
     }
 
-    /// Notes that a task waits for what the socket will be woken for.
-    fn wait(&mut self, cx: &Context<'_>) {
+    /// Notes that a task waits for what the socket will be woken for, with room for so many bytes.
+    fn wait(&mut self, cx: &Context<'_>, room: usize) {
         let reader = Some(Identity::of(cx.waker()));
         if self.reader != reader {
             self.socket.arrival.set_reader(cx.waker());
             self.reader = reader;
         }
-        self.socket.arrival.wait();
+        self.socket.arrival.wait(room);
     }
 
     /// Waits until the socket has taken all that has been written.
@@ -153,7 +153,7 @@ impl AsyncRead for Direct {
         if arrival.is_here() {
             return Poll::Ready(arrival.take(buf));
         }
-        if buf.remaining() > LONGEST_COPIED || !self.runtime.is_some_and(batch::receives) {
+        if buf.remaining() > LONGEST_BATCHED || !self.runtime.is_some_and(batch::receives) {
             // More than a little is received where it is wanted.
             arrival.forget();
             return self.poll_receive(cx, buf);
@@ -164,7 +164,7 @@ impl AsyncRead for Direct {
                 return polled;
             }
         }
-        self.wait(cx);
+        self.wait(cx, buf.remaining());
         Poll::Pending
     }
 }
@@ -207,7 +207,7 @@ impl TakesBuffers for Direct {
     fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
         ready!(self.poll_settled(cx))?;
         if let Some(runtime) = self.runtime
-            && (1..=LONGEST_COPIED).contains(&buffer.len())
+            && (1..=LONGEST_BATCHED).contains(&buffer.len())
         {
             batch::take(&self.socket, buffer, runtime);
         }

@@ -60,8 +60,8 @@ const FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const FLAGS: SendFlags = SendFlags::empty();
 
-/// Room for what is received in a batch: as much as a connection has that knows of nothing to come.
-const ROOM: usize = 2 * 1024;
+/// Room for what is received in a batch, at least: whoever only looks whether there is anything has less.
+const LEAST_ROOM: usize = 2 * 1024;
 
 // === impl Socket ===
 
@@ -124,7 +124,7 @@ impl Socket {
     pub(super) fn receive_awaited(&self) {
         if self.arrival.is_awaited() {
             let mut bytes = spare();
-            bytes.reserve(ROOM);
+            bytes.reserve(self.arrival.room().max(LEAST_ROOM));
             let received = recv(&self.stream, spare_capacity(&mut bytes), RecvFlags::empty());
             self.received(bytes, received.map(|_| ()).map_err(Into::into));
         }

@@ -16,7 +16,9 @@ async fn connected() -> (net::TcpStream, Direct) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     client.set_nonblocking(true).unwrap();
-    (client, Direct::new(listener.accept().await.unwrap().0))
+    let server = listener.accept().await.unwrap().0;
+    server.set_nodelay(true).unwrap();
+    (client, Direct::new(server))
 }
 
 /// The same, with batches from now on.

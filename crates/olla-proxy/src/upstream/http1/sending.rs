@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, Method, header};
 
 use crate::{
-    http1::{self, TakesBuffers},
+    http1::{self, LONGEST_COPIED_BODY, TakesBuffers},
     replay::Replay,
     upstream::OwnRequest,
 };
@@ -50,7 +50,7 @@ impl Sending {
             http1::push_length(head, length);
         }
         head.extend_from_slice(b"\r\n");
-        if length <= http1::LONGEST_COPIED as u64 {
+        if length <= LONGEST_COPIED_BODY as u64 {
             request.body.chunks().for_each(|chunk| head.extend_from_slice(chunk));
         } else {
             *body = Some(Box::new(Replay::clone(&request.body)));

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{batched, is_silent};
-use crate::http1::{Direct, LARGEST_BATCH};
+use crate::http1::{Direct, LARGEST_BATCH, LONGEST_BATCHED};
 
 /// Has a connection waited for by somebody who is not there any more.
 fn wait(server: &mut Direct) {
@@ -77,18 +77,34 @@ async fn what_is_longer_than_is_received_at_a_time_arrives_whole_and_so_does_the
 }
 
 #[tokio::test]
-async fn whoever_comes_to_have_room_for_much_receives_it_in_one_piece() {
+async fn whoever_has_room_for_it_receives_it_in_one_piece() {
+    for room in [5_000, LONGEST_BATCHED, LONGEST_BATCHED + 1] {
+        let (client, mut server, batches) = batched().await;
+        wait(&mut server);
+        let reading = tokio::spawn(async move {
+            let mut bytes = vec![0; room];
+            timeout(Duration::from_secs(10), server.read(&mut bytes)).await.unwrap().unwrap()
+        });
+        yield_now().await;
+
+        (&client).write_all(&[b'x'; 5_000]).unwrap();
+
+        assert_eq!(reading.await.unwrap(), 5_000);
+        batches.abort();
+    }
+}
+
+#[tokio::test]
+async fn who_has_little_room_again_is_woken() {
     let (client, mut server, _batches) = batched().await;
     wait(&mut server);
-    let reading = tokio::spawn(async move {
-        let mut much = vec![0; 20_000];
-        timeout(Duration::from_secs(10), server.read(&mut much)).await.unwrap().unwrap()
-    });
+    assert!(server.read(&mut [0; LONGEST_BATCHED + 1]).now_or_never().is_none());
+    let reading = tokio::spawn(async move { read(&mut server, 1).await });
     yield_now().await;
 
-    (&client).write_all(&[b'x'; 10_000]).unwrap();
+    (&client).write_all(b"x").unwrap();
 
-    assert_eq!(reading.await.unwrap(), 10_000);
+    assert_eq!(reading.await.unwrap(), b"x");
 }
 
 #[tokio::test]
@@ -160,7 +176,7 @@ async fn a_connection_that_is_let_go_of_is_closed_though_it_was_waited_for() {
             let _ = consume_budget().now_or_never();
         }
         if wants_much {
-            assert!(server.read(&mut [0; 10_000]).now_or_never().is_none());
+            assert!(server.read(&mut [0; LONGEST_BATCHED + 1]).now_or_never().is_none());
         }
         drop(server);
 
