@@ -61,7 +61,8 @@ pub trait TakesBuffers: AsyncWrite {
         Poll::Ready(Ok(()))
     }
 
-    /// Returns whether the other side has not taken what had its turn to be sent.
+    /// Returns whether the other side has not taken what had its turn to be sent. Who waits to read a little is woken when
+    /// that begins.
     fn is_behind(&self) -> bool {
         false
     }
@@ -112,9 +113,9 @@ impl Drop for Batches {
     }
 }
 
-/// Returns whether there is anybody who receives for the sockets of a runtime.
-pub(super) fn receives(runtime: Id) -> bool {
-    BATCH.with_borrow(|batch| batch.as_ref().is_some_and(|batch| batch.runtime == runtime))
+/// Returns whether there is anybody who receives for a socket.
+pub(super) fn receives(socket: &Socket) -> bool {
+    BATCH.with_borrow(|batch| batch.as_ref().is_some_and(|batch| batch.is_for(socket)))
 }
 
 /// Notes that there is something to receive, and has the reader do that if nobody else does.
@@ -123,8 +124,11 @@ pub(super) fn arrived(socket: Arc<Socket>) {
     // A thread that ends has nobody who receives.
     let _ = BATCH.try_with(|batch| {
         if let Some(batch) = &mut *batch.borrow_mut() {
-            batch.wake_if_empty();
-            batch.arrivals.extend(socket.take());
+            let own = socket.take_if(|socket| batch.is_for(socket));
+            if own.is_some() {
+                batch.wake_if_empty();
+            }
+            batch.arrivals.extend(own);
         }
     });
     if let Some(socket) = socket {
@@ -134,9 +138,9 @@ pub(super) fn arrived(socket: Arc<Socket>) {
 
 /// Has a write wait for others of its runtime, if there is anybody who will send it. Then the buffer that is left is an
 /// empty one.
-pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>, runtime: Id) {
+pub(super) fn take(socket: &Arc<Socket>, bytes: &mut Vec<u8>) {
     BATCH.with_borrow_mut(|batch| {
-        let Some(batch) = batch.as_mut().filter(|batch| batch.runtime == runtime) else { return };
+        let Some(batch) = batch.as_mut().filter(|batch| batch.is_for(socket)) else { return };
         batch.wake_if_empty();
         socket.wait();
         batch.writes.push(Write { socket: Arc::clone(socket), bytes: mem::take(bytes) });
@@ -155,6 +159,10 @@ pub(super) fn send() {
 // === impl Batch ===
 
 impl Batch {
+    fn is_for(&self, socket: &Socket) -> bool {
+        socket.runtime() == Some(self.runtime)
+    }
+
     /// Sees to it that what comes next does not wait for long; who has come before has done so.
     fn wake_if_empty(&self) {
         if self.arrivals.is_empty() && self.writes.is_empty() {

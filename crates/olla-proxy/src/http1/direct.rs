@@ -19,7 +19,6 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
-    runtime::{Handle, Id, RuntimeFlavor},
 };
 
 use super::{LONGEST_BATCHED, TakesBuffers, batch, socket::Socket};
@@ -27,7 +26,8 @@ use super::{LONGEST_BATCHED, TakesBuffers, batch, socket::Socket};
 /// A connection.
 ///
 /// A buffer that it has taken is on its way, and nobody has to see to that: it waits in a batch, or for room in the socket.
-/// What is written next, and a shutdown, wait until it is with the kernel. To drop the connection before that breaks it off.
+/// What is written next, and a shutdown, wait until it is with the kernel. To drop the connection while it waits for room
+/// breaks it off.
 #[derive(Debug)]
 pub struct Direct {
     socket: Arc<Socket>,
@@ -35,8 +35,6 @@ pub struct Direct {
     bell: Waker,
     /// Whom the socket wakes.
     reader: Option<Identity>,
-    /// The runtime that it is of, if that has one thread.
-    runtime: Option<Id>,
 }
 
 /// Tells wakers apart. As long as one is kept, no other is the same.
@@ -49,10 +47,8 @@ impl Direct {
     /// Takes a stream of the runtime that this is called in.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        let is_of_one_thread = |runtime: &Handle| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        let runtime = Handle::try_current().ok().filter(is_of_one_thread).map(|runtime| runtime.id());
         let socket = Arc::new(Socket::new(stream));
-        Self { bell: Arc::clone(&socket).into(), socket, reader: None, runtime }
+        Self { bell: Arc::clone(&socket).into(), socket, reader: None }
     }
 
     /// Returns the stream.
@@ -85,6 +81,11 @@ impl Direct {
     /// Returns whether the socket has failed and taken nothing of what was written last.
     pub(crate) fn has_sent_nothing(&self) -> bool {
         self.socket.has_sent_nothing()
+    }
+
+    /// Returns what the runtime has heard last.
+    fn may_be_readable(&self) -> bool {
+        self.get_ref().try_io(Interest::READABLE, || Ok(())).is_ok()
     }
 
     /// Reads what there is.
@@ -153,14 +154,14 @@ impl AsyncRead for Direct {
         if arrival.is_here() {
             return Poll::Ready(arrival.take(buf));
         }
-        if buf.remaining() > LONGEST_BATCHED || !self.runtime.is_some_and(batch::receives) {
-            // More than a little is received where it is wanted.
+        let is_gathered = buf.remaining() <= LONGEST_BATCHED && batch::receives(&self.socket);
+        // Whoever has a turn before the batch has one is to find what is there.
+        if !is_gathered || !arrival.is_awaited() || self.may_be_readable() {
             arrival.forget();
-            return self.poll_receive(cx, buf);
-        }
-        if !arrival.is_awaited() {
-            let polled = self.poll_receive(&mut Context::from_waker(&self.bell), buf);
-            if polled.is_ready() {
+            // More than a little is received where it is wanted.
+            let bell = is_gathered.then_some(&self.bell);
+            let polled = self.poll_receive(&mut Context::from_waker(bell.unwrap_or(cx.waker())), buf);
+            if !is_gathered || polled.is_ready() {
                 return polled;
             }
         }
@@ -206,10 +207,8 @@ impl TakesBuffers for Direct {
     /// Takes what is small, to be sent with a batch.
     fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
         ready!(self.poll_settled(cx))?;
-        if let Some(runtime) = self.runtime
-            && (1..=LONGEST_BATCHED).contains(&buffer.len())
-        {
-            batch::take(&self.socket, buffer, runtime);
+        if (1..=LONGEST_BATCHED).contains(&buffer.len()) {
+            batch::take(&self.socket, buffer);
         }
         Poll::Ready(Ok(()))
     }

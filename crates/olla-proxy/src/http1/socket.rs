@@ -20,7 +20,12 @@ use rustix::{
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
 };
 use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream, runtime::Handle, task::coop::unconstrained};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    runtime::{Handle, Id, RuntimeFlavor},
+    task::{AbortHandle, coop::unconstrained},
+};
 
 use super::{arrival::Arrival, batch, give_back, spare};
 
@@ -28,6 +33,8 @@ use super::{arrival::Arrival, batch, give_back, spare};
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
+    /// The runtime that it is of, if that has one thread.
+    runtime: Option<Id>,
     /// One of the following.
     state: AtomicU8,
     rest: Mutex<Rest>,
@@ -47,8 +54,8 @@ struct Rest {
     bytes: Vec<u8>,
     sent: usize,
     failed: Option<io::ErrorKind>,
-    /// Whether there is a task that sends it.
-    is_attended: bool,
+    /// The task that sends it.
+    helper: Option<AbortHandle>,
     /// Whether nobody has the connection any more.
     is_abandoned: bool,
 }
@@ -66,9 +73,16 @@ const LEAST_ROOM: usize = 2 * 1024;
 // === impl Socket ===
 
 impl Socket {
+    /// Takes a stream of the runtime that this is called in.
     pub(super) fn new(stream: TcpStream) -> Self {
+        let is_of_one_thread = |runtime: &Handle| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let runtime = Handle::try_current().ok().filter(is_of_one_thread).map(|runtime| runtime.id());
         let state = AtomicU8::new(SETTLED);
-        Self { stream, state, rest: Mutex::default(), arrival: Arrival::default() }
+        Self { stream, runtime, state, rest: Mutex::default(), arrival: Arrival::default() }
+    }
+
+    pub(super) fn runtime(&self) -> Option<Id> {
+        self.runtime
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -164,6 +178,8 @@ impl Socket {
         if self.is_behind() {
             self.break_off();
         }
+        // The last to hold the socket closes it.
+        rest.helper.iter().for_each(AbortHandle::abort);
     }
 
     /// Has nobody receive for the reader, and the runtime forget the socket, which would keep it open otherwise.
@@ -188,21 +204,19 @@ impl Socket {
         if rest.is_abandoned {
             return self.break_off();
         }
-        let runtime = Handle::try_current().ok().filter(|_| !rest.is_attended);
-        rest.is_attended |= runtime.is_some();
+        if rest.helper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let spawn = |runtime: Handle| runtime.spawn(Arc::clone(&self).send_rest_later()).abort_handle();
+            rest.helper = Handle::try_current().ok().map(spawn);
+        }
         drop(rest);
         // Whoever has the connection is to see that the other side does not read.
         self.arrival.wake_reader();
-        if let Some(runtime) = runtime {
-            runtime.spawn(self.send_rest_later());
-        }
     }
 
     async fn send_rest_later(self: Arc<Self>) {
         while self.stream.writable().await.is_ok() {
-            let mut rest = self.rest();
-            if !self.send_rest(&mut rest).is_err_and(|error| is_full(&error)) {
-                rest.is_attended = false;
+            let sent = self.send_rest(&mut self.rest());
+            if !sent.is_err_and(|error| is_full(&error)) {
                 return;
             }
         }
@@ -229,12 +243,10 @@ impl Socket {
         Ok(())
     }
 
-    /// Closes the connection as one that has broken off: its end would make what has been sent look complete. That also
-    /// ends the task that waits to send the rest.
+    /// Has the connection break off when it is closed: its end would make what has been sent look complete.
     fn break_off(&self) {
         // If that fails, it is closed already.
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-        let _ = shutdown(&self.stream, Shutdown::Both);
     }
 
     /// Ends what comes by this socket, too: whoever waits for an answer is to see that there will be none.

@@ -159,6 +159,7 @@ where
                     Err(refused) => return Poll::Ready(Ok(self.refuse(refused))),
                 }
             }
+            link.note_whether_behind();
             if ready!(link.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(State::Ended));
             }

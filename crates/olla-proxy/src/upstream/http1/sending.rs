@@ -113,7 +113,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_arrives_whole_however_little_is_taken_at_a_time() {
         let host = HeaderValue::from_static("engine");
-        for (size, room) in [(0, 7), (1, 7), (4096, 100), (4097, 1000), (100_000, 1 << 20)] {
+        let limit = LONGEST_COPIED_BODY;
+        for (size, room) in [(0, 7), (1, 7), (limit, 100), (limit + 1, 1000), (100_000, 1 << 20)] {
             let mut request = OwnRequest {
                 method: &Method::POST,
                 target: Cow::Owned(PathAndQuery::from_static("/v1/x")),

@@ -120,7 +120,7 @@ async fn whoever_reads_slowly_gets_all_though_nobody_waits_for_that() {
 
 #[tokio::test]
 async fn a_connection_that_is_let_go_of_ends_at_once_and_does_not_look_complete() {
-    for is_behind in [true, false] {
+    for (is_behind, reads) in [(true, true), (true, false), (false, false)] {
         let (mut client, mut server, batches) = batched().await;
         fill(&mut server).await;
         hand(&mut server, b"the end").await.unwrap();
@@ -129,10 +129,13 @@ async fn a_connection_that_is_let_go_of_ends_at_once_and_does_not_look_complete(
         }
 
         drop(server);
+        if reads {
+            let more = client.read_to_end(&mut vec![]).unwrap_err();
+            assert_eq!(more.kind(), io::ErrorKind::WouldBlock, "it has not ended");
+        }
         sleep(Duration::from_millis(20)).await;
 
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "nobody but the batches");
-        client.set_nonblocking(false).unwrap();
         let broken = client.read_to_end(&mut vec![]).unwrap_err();
         assert_eq!(broken.kind(), io::ErrorKind::ConnectionReset);
         batches.abort();
