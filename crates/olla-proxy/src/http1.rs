@@ -12,6 +12,8 @@ mod inbox;
 mod joined;
 mod socket;
 mod spare;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batches, TakesBuffers};
 pub use decoder::{Decoded, Decoder, Length};

@@ -86,16 +86,19 @@ impl Future for Batches {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         BATCH.with_borrow_mut(|batch| {
             let task = cx.waker();
-            if !batch.as_ref().is_some_and(|batch| batch.task.will_wake(task)) {
-                // What another has gathered is not to wait for that one's turn, which may never come.
-                let (arrivals, writes) =
-                    batch.take().map(|batch| (batch.arrivals, batch.writes)).unwrap_or_default();
-                let runtime = Handle::current().id();
-                self.runtime = Some(runtime);
-                *batch = Some(Batch { runtime, arrivals, writes, task: task.clone() });
-            }
-            batch.iter_mut().for_each(Batch::send);
-            batch.iter_mut().for_each(Batch::receive);
+            let batch = match batch {
+                Some(own) if own.task.will_wake(task) => own,
+                other => {
+                    // What another has gathered is not to wait for that one's turn, which may never come.
+                    let (arrivals, writes) =
+                        other.take().map(|other| (other.arrivals, other.writes)).unwrap_or_default();
+                    let runtime = Handle::current().id();
+                    self.runtime = Some(runtime);
+                    other.insert(Batch { runtime, arrivals, writes, task: task.clone() })
+                }
+            };
+            batch.send();
+            batch.receive();
         });
         Poll::Pending
     }

@@ -120,14 +120,6 @@ impl Direct {
         }
         self.socket.arrival.wait(room);
     }
-
-    /// Waits until the socket has taken all that has been written.
-    fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.socket.waits() {
-            batch::send();
-        }
-        self.socket.poll_settled(cx)
-    }
 }
 
 // === impl Identity ===
@@ -172,7 +164,7 @@ impl AsyncRead for Direct {
 
 impl AsyncWrite for Direct {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_settled(cx))?;
+        ready!(self.socket.poll_settled(cx))?;
         self.socket.poll_send(cx, buf)
     }
 
@@ -181,7 +173,7 @@ impl AsyncWrite for Direct {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_settled(cx))?;
+        ready!(self.socket.poll_settled(cx))?;
         self.socket.poll_send_pieces(cx, bufs)
     }
 
@@ -190,7 +182,7 @@ impl AsyncWrite for Direct {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_settled(cx))?;
+        ready!(self.socket.poll_settled(cx))?;
         match shutdown(self.get_ref(), Shutdown::Write) {
             // The other side has broken off.
             Ok(()) | Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
@@ -206,7 +198,7 @@ impl AsyncWrite for Direct {
 impl TakesBuffers for Direct {
     /// Takes what is small, to be sent with a batch.
     fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<()>> {
-        ready!(self.poll_settled(cx))?;
+        ready!(self.socket.poll_settled(cx))?;
         if (1..=LONGEST_BATCHED).contains(&buffer.len()) {
             batch::take(&self.socket, buffer);
         }

@@ -19,7 +19,7 @@ pub struct Inbox {
 }
 
 /// Room to receive into: little for streams, whose pieces are small,
-const LEAST_ROOM: usize = 2 * 1024;
+pub(super) const LEAST_ROOM: usize = 2 * 1024;
 /// and more for what fills it.
 const MOST_ROOM: usize = 256 * 1024;
 /// It is not worth a system call to receive less.

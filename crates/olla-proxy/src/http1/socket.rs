@@ -27,7 +27,7 @@ use tokio::{
     task::{AbortHandle, coop::unconstrained},
 };
 
-use super::{arrival::Arrival, batch, give_back, spare};
+use super::{arrival::Arrival, batch, give_back, inbox::LEAST_ROOM, spare};
 
 /// A socket that a connection shares with the [batch](super::batch) in which its write, or what it is to read, waits.
 #[derive(Debug)]
@@ -66,9 +66,6 @@ const FLAGS: SendFlags = SendFlags::NOSIGNAL;
 /// There, the standard library has asked the socket for that.
 #[cfg(target_vendor = "apple")]
 const FLAGS: SendFlags = SendFlags::empty();
-
-/// Room for what is received in a batch, at least: whoever only looks whether there is anything has less.
-const LEAST_ROOM: usize = 2 * 1024;
 
 // === impl Socket ===
 
@@ -138,6 +135,7 @@ impl Socket {
     pub(super) fn receive_awaited(&self) {
         if self.arrival.is_awaited() {
             let mut bytes = spare();
+            // Whoever only looks whether there is anything has less room than what will come.
             bytes.reserve(self.arrival.room().max(LEAST_ROOM));
             let received = recv(&self.stream, spare_capacity(&mut bytes), RecvFlags::empty());
             self.received(bytes, received.map(|_| ()).map_err(Into::into));
@@ -166,7 +164,7 @@ impl Socket {
     /// Has the runtime listen until there is more to receive.
     fn has_no_more(&self) {
         let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        // Only a socket that is known to have something is asked.
+        // No news is lost with that: it would come by the thread that this is.
         let _ = self.stream.try_io(Interest::READABLE, nothing);
     }
 
@@ -256,8 +254,11 @@ impl Socket {
         error.kind()
     }
 
-    /// Completes when it has taken all that has been written and does not wait in a batch.
+    /// Completes when it has taken all that has been written.
     pub(super) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.waits() {
+            batch::send();
+        }
         match self.state.load(Acquire) {
             SETTLED => Poll::Ready(Ok(())),
             // It waits in a batch of another thread, which has its turn soon.

@@ -2,7 +2,8 @@
 //! channel between the two.
 //!
 //! Whoever has a [`Connection`] has it alone. Dropping it, or a future or body that holds it, closes it, and that
-//! cancels what it was doing; a request that is to be sent this moment is sent before. Nobody looks at an idle one until it is taken again, or swept out.
+//! cancels what it was doing; a request that is to be sent this moment is sent before. Nobody looks at an idle one until
+//! it is taken again, or swept out.
 
 mod head;
 mod incoming;

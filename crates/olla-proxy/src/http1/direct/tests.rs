@@ -1,4 +1,4 @@
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{future::poll_fn, pin::pin};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -8,11 +8,10 @@ use tokio::{
         coop::{self, has_budget_remaining},
         yield_now,
     },
-    time::sleep,
 };
 
 use super::*;
-use crate::http1::Batches;
+use crate::http1::{Batches, tests::woken};
 
 /// Tests where everybody receives for itself, and where it is received for all.
 async fn both_ways(test: impl AsyncFn()) {
@@ -43,15 +42,6 @@ async fn read(stream: &mut Direct) -> Vec<u8> {
         Poll::Pending
     });
     woken(reading).await.unwrap()
-}
-
-/// Waits for what has to be woken to go on; a time limit that looks at it once more would not do.
-async fn woken<F: Future>(future: F) -> F::Output {
-    tokio::select! {
-        biased;
-        () = sleep(Duration::from_secs(10)) => panic!("it is not woken"),
-        output = future => output,
-    }
 }
 
 #[tokio::test]

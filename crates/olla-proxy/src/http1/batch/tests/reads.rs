@@ -10,7 +10,6 @@ use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, ReadBuf},
-    runtime,
     task::{
         JoinSet,
         coop::{consume_budget, has_budget_remaining},
@@ -20,20 +19,14 @@ use tokio::{
 };
 
 use super::{batched, is_silent};
-use crate::http1::{Direct, LARGEST_BATCH, LONGEST_BATCHED};
+use crate::http1::{
+    Direct, LARGEST_BATCH, LONGEST_BATCHED,
+    tests::{runtime_of_one_thread, woken},
+};
 
 /// Has a connection waited for by somebody who is not there any more.
 fn wait(server: &mut Direct) {
     assert!(server.read(&mut [0]).now_or_never().is_none());
-}
-
-/// Waits for what has to be woken to go on; a time limit that looks at it once more would not do.
-async fn woken<F: Future>(future: F) -> F::Output {
-    tokio::select! {
-        biased;
-        () = sleep(Duration::from_secs(10)) => panic!("it is not woken"),
-        output = future => output,
-    }
 }
 
 /// Reads as many bytes as there are to be, in small pieces.
@@ -90,8 +83,7 @@ async fn who_has_a_turn_before_the_batch_finds_what_is_there() {
 
 #[test]
 fn who_waits_in_another_runtime_receives_for_itself() {
-    let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (one, other) = (runtime(), runtime());
+    let (one, other) = (runtime_of_one_thread(), runtime_of_one_thread());
     let (client, mut server, _batches) = one.block_on(batched());
     let reading = one.spawn(async move { read(&mut server, 1).await });
     one.block_on(yield_now());

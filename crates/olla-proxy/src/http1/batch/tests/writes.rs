@@ -11,13 +11,16 @@ use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
-    runtime::{self, Handle},
+    runtime::Handle,
     task::{spawn_blocking, yield_now},
     time::{sleep, timeout},
 };
 
 use super::{arrived, batched, connected, is_silent};
-use crate::http1::{Batches, Direct, LARGEST_BATCH, LONGEST_BATCHED, TakesBuffers};
+use crate::http1::{
+    Batches, Direct, LARGEST_BATCH, LONGEST_BATCHED, TakesBuffers,
+    tests::{runtime_of_one_thread, woken},
+};
 
 /// Hands a buffer over, or writes it where it is not taken.
 async fn hand(server: &mut Direct, bytes: &[u8]) -> io::Result<()> {
@@ -31,7 +34,7 @@ async fn fill(server: &mut Direct) -> Vec<u8> {
     SockRef::from(server.get_ref()).set_send_buffer_size(8 * 1024).unwrap();
     let mut sent = vec![];
     let piece: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
-    // Whatever is longer than what is copied is written at once.
+    // Whatever is longer than what waits is written at once.
     while let Ok(taken) = timeout(Duration::from_millis(50), server.write(&piece)).await {
         sent.extend_from_slice(&piece[..taken.unwrap()]);
     }
@@ -182,20 +185,12 @@ async fn who_reads_hears_that_what_it_has_written_is_not_taken() {
         if server.is_behind() { Poll::Ready(()) } else { Poll::Pending }
     });
 
-    let waiting = async {
-        tokio::select! {
-            biased;
-            () = sleep(Duration::from_secs(10)) => panic!("it is not woken"),
-            () = reading => {}
-        }
-    };
-    waiting.await;
+    woken(reading).await;
 }
 
 #[test]
 fn a_write_does_not_wait_for_another_runtime() {
-    let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (one, other) = (runtime(), runtime());
+    let (one, other) = (runtime_of_one_thread(), runtime_of_one_thread());
     let _batched = one.block_on(batched());
 
     other.block_on(async {
