@@ -17,8 +17,8 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 /// Of many endpoints that are alike, each chooses among eight that are drawn at random, at a cost that does not grow
 /// with their number. Already the better of two is nearly as good as the best of all ("the power of two choices":
 /// Azar et al., 1994; Mitzenmacher, 2001): of n endpoints, the most loaded has log log n / log d requests more than the
-/// mean with d choices, which is one or two with eight and any number of endpoints. By the fewest requests in flight,
-/// three of an [`Aperture`](crate::Aperture) are looked at first, and if one of them is idle, that is the choice.
+/// mean with d choices, which is one or two with eight and any number of endpoints. By the fewest requests in flight, the
+/// next of an [`Aperture`](crate::Aperture) is looked at first, and if it is [free](Candidate::is_free), that is the choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
     /// The endpoints of the highest priority, in turn.
@@ -32,9 +32,6 @@ pub enum Balancer {
 
 /// Of how many that are alike one is chosen.
 const CHOICES: usize = 8;
-
-/// Among how many an idle one is looked for: nobody has less to do. Of two, the one behind would not catch up.
-const CHOICES_AT_FIRST: usize = 3;
 
 /// The name is not that of a strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -67,11 +64,11 @@ impl Strategy for Balancer {
         CHOICES
     }
 
-    fn choices_at_first(&self) -> usize {
+    fn takes_any_free(&self) -> bool {
         match self {
-            // They differ in nothing but their turns, and the more are asked the fairer these are.
-            Self::Priority | Self::RoundRobin => CHOICES,
-            Self::LeastConnections => CHOICES_AT_FIRST,
+            // Whose turn it is matters, free or not.
+            Self::Priority | Self::RoundRobin => false,
+            Self::LeastConnections => true,
         }
     }
 

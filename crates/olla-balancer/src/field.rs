@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use olla_core::{Endpoint, Moment, Standing};
+use olla_core::{Endpoint, Moment};
 use smallvec::SmallVec;
 
 use crate::{Candidate, Pinned, Reason, Tried, turns};
@@ -38,22 +38,20 @@ impl<'a> Field<'a> {
         tried: &Tried,
         now: Moment,
     ) -> Option<Reason> {
-        let well = |c: &Candidate<'_>| matches!(c.standing(now), Standing::Good | Standing::OnTrial);
-        let at_hand = |c: &Candidate<'_>| !c.is_full() && c.aside_until(now).is_none();
         let routable = |c: &Candidate<'_>| {
             let live = &c.endpoint.live;
             live.is_routable().then(|| live.status().share_percent())
         };
 
-        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| well(c) && at_hand(c))) {
+        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| c.may_be_picked(now))) {
             return None;
         }
-        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| at_hand(c))) {
+        if self.fill(candidates, tried, now, |c| routable(c).filter(|_| c.is_at_hand(now))) {
             return Some(Reason::LastResort);
         }
         let is_suspect = |c: &Candidate<'_>| {
             let live = &c.endpoint.live;
-            live.is_suspect() && !live.is_draining() && at_hand(c)
+            live.is_suspect() && !live.is_draining() && c.is_at_hand(now)
         };
         if self.fill(candidates, tried, now, |c| is_suspect(c).then_some(100)) {
             return Some(Reason::LastResort);

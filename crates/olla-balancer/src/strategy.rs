@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use olla_core::{Endpoint, Moment, Placement, Standing};
+use olla_core::{Endpoint, Moment, Placement, Standing, Status};
 
 use crate::Tried;
 
@@ -20,11 +20,10 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         usize::MAX
     }
 
-    /// Returns how many are drawn at first, where that is fewer of an [`Aperture`](crate::Aperture): if one of them has
-    /// nothing to do, there is no need to look for a better one, and it is shown no more. Default: as many as
-    /// [`choices`](Self::choices).
-    fn choices_at_first(&self) -> usize {
-        self.choices()
+    /// Returns whether, where so many are drawn, one that is [free](Candidate::is_free) is as good a choice as any: then the
+    /// next of an [`Aperture`](crate::Aperture) is taken if it is, and the strategy is not asked. Default: no.
+    fn takes_any_free(&self) -> bool {
+        false
     }
 
     /// Chooses a candidate that has not been tried, or `None` when none is left that may be used.
@@ -80,6 +79,8 @@ pub enum Reason {
     OnlyCandidate,
     /// No other of those to choose among had fewer requests in flight for its weight.
     LeastLoaded,
+    /// It came next, and was free; nobody else was looked at.
+    Free,
     /// Its turn had come.
     NextInTurn,
     /// No routable one had a higher priority.
@@ -115,11 +116,28 @@ impl Candidate<'_> {
         self.endpoint.live.is_open() && self.aside_until(now).is_none()
     }
 
-    /// Returns whether the endpoint has nothing to do, and nothing that counts as if it had.
+    /// Returns whether nobody could be less busy, or better prepared: the endpoint takes its full part and has nothing to
+    /// do, nor anything that counts as if it had, and the model is in memory, as far as is known.
     #[must_use]
-    pub fn is_idle(&self, now: Moment) -> bool {
+    pub fn is_free(&self, now: Moment) -> bool {
         let live = &self.endpoint.live;
-        live.in_flight() == 0 && live.outlier().penalty(now) == 0
+        live.status() == Status::Healthy
+            && !live.is_draining()
+            && live.in_flight() == 0
+            && self.may_be_picked(now)
+            && live.outlier().penalty(now) == 0
+            && !self.is_cold()
+    }
+
+    /// Returns whether nothing stands against it but perhaps that it is down: no ejection, no crowd and no wish to be
+    /// spared.
+    pub(crate) fn may_be_picked(&self, now: Moment) -> bool {
+        matches!(self.standing(now), Standing::Good | Standing::OnTrial) && self.is_at_hand(now)
+    }
+
+    /// Returns whether there is room, and the backend has not asked to be spared.
+    pub(crate) fn is_at_hand(&self, now: Moment) -> bool {
+        !self.is_full() && self.aside_until(now).is_none()
     }
 
     /// Returns whether the endpoint takes part, as far as its requests tell.
@@ -150,6 +168,7 @@ impl Reason {
         match self {
             Self::OnlyCandidate => "only_candidate",
             Self::LeastLoaded => "least_loaded",
+            Self::Free => "free",
             Self::NextInTurn => "next_in_turn",
             Self::HighestPriority => "highest_priority",
             Self::Preferred => "preferred",

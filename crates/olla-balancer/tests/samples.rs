@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use olla_balancer::{Aperture, Balancer, Candidate, Hint, Lease, Strategy, Tried, sample};
+use olla_balancer::{Aperture, Balancer, Candidate, Hint, Lease, Pick, Reason, Strategy, Tried, sample};
 use olla_core::{BaseUrl, EndpointSpec, Fleet, FleetCell, Moment, Status};
 
 const ENDPOINTS: usize = 200;
@@ -19,33 +19,33 @@ fn fleet() -> Arc<Fleet> {
     fleet
 }
 
-/// Chooses among a sample, first in an aperture if the strategy looks for an idle one; returns the endpoint's number and a
-/// lease of it.
-fn choose(balancer: Balancer, fleet: &Fleet, aperture: Aperture) -> (usize, Lease) {
+/// Takes the next of an aperture if it is free and the strategy takes any that is, or else chooses among a sample; returns the
+/// endpoint's number and a lease of it.
+fn choose(balancer: Balancer, fleet: &Fleet, next: impl FnOnce(usize) -> usize) -> (usize, Lease) {
+    let (tried, hint) = (Tried::default(), Hint::default());
     let candidate = |n: &usize| Candidate { endpoint: &fleet.endpoints()[*n], placement: None, rank: 0 };
-    let (first, all) = (balancer.choices_at_first(), balancer.choices());
-    if first < all {
-        let drawn = aperture.sample(first, ENDPOINTS);
-        let candidates: Vec<_> = drawn.iter().map(candidate).collect();
-        let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
-        if candidates[pick.position].is_idle(Moment::default()) {
-            return (drawn[pick.position], Lease::acquire(&candidates, pick, Moment::default()).unwrap());
+    if balancer.takes_any_free() {
+        let next = next(ENDPOINTS);
+        if candidate(&next).is_free(hint.now) {
+            let pick = Pick { position: 0, reason: Reason::Free };
+            return (next, Lease::acquire(&[candidate(&next)], pick, hint.now).unwrap());
         }
     }
-    let drawn = sample(all, ENDPOINTS);
+    let drawn = sample(balancer.choices(), ENDPOINTS);
     let candidates: Vec<_> = drawn.iter().map(candidate).collect();
-    let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
-    (drawn[pick.position], Lease::acquire(&candidates, pick, Moment::default()).unwrap())
+    let pick = balancer.pick(&candidates, &tried, &hint).unwrap();
+    (drawn[pick.position], Lease::acquire(&candidates, pick, hint.now).unwrap())
 }
 
 /// Returns how many of so many requests a second each endpoint gets, all of them over at once, from two workers that take
 /// turns.
 fn served(balancer: Balancer, requests: usize, a_second: usize) -> Vec<usize> {
-    let fleet = fleet();
+    let (fleet, workers) = (fleet(), [0, 1].map(Aperture::new));
     let mut served = vec![0; ENDPOINTS];
     for number in 0..requests {
         let now = Moment::from_millis((number * 1000 / a_second) as u64);
-        served[choose(balancer, &fleet, Aperture::of(number % 2, 1, now)).0] += 1;
+        let next = |total| workers[number % 2].next(total, 1, now);
+        served[choose(balancer, &fleet, next).0] += 1;
     }
     served
 }
@@ -85,15 +85,16 @@ fn the_least_loaded_of_a_sample_is_nearly_the_least_loaded_of_all() {
     for share in [1, 4, 32] {
         fastrand::seed(7);
         let fleet = fleet();
-        let mut open = VecDeque::new();
+        let (mut open, aperture) = (VecDeque::new(), Aperture::new(0));
 
         for _ in 0..50 * ENDPOINTS {
             if open.len() == share * ENDPOINTS {
                 // Requests end in no order.
                 open.swap_remove_back(fastrand::usize(..open.len()));
             }
-            let aperture = Aperture::of(0, open.len() + 1, Moment::default());
-            open.push_back(choose(Balancer::LeastConnections, &fleet, aperture).1);
+            let next = |total| aperture.next(total, open.len() + 1, Moment::default());
+            let lease = choose(Balancer::LeastConnections, &fleet, next).1;
+            open.push_back(lease);
             let most = fleet.endpoints().iter().map(|endpoint| endpoint.live.in_flight()).max().unwrap();
             assert!(most as usize <= share + 1, "{most} in flight at one, {share} at each");
         }

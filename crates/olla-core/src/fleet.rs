@@ -309,7 +309,7 @@ mod tests {
         let (cell, ids) = cell(vec![spec("a")]);
         cell.publish_models(ids[0], None, models(&["old", "kept"]));
         let before = cell.load();
-        before.endpoints()[0].model_live[0].totals().record(
+        before.endpoints()[0].model_live[0].record(
             Outcome::Success,
             Default::default(),
             0,

@@ -14,7 +14,8 @@ const BUCKETS: usize = (36 - SUB_BITS as usize + 1) * SUB;
 /// Counts durations in log-linear buckets of microseconds.
 #[derive(Debug)]
 pub struct Histogram {
-    buckets: Box<[AtomicU64]>,
+    // In place: who counts need not look up first where they are.
+    buckets: [AtomicU64; BUCKETS],
 }
 
 // === impl Histogram ===
@@ -22,25 +23,16 @@ pub struct Histogram {
 impl Histogram {
     /// Creates an empty histogram.
     #[must_use]
-    pub fn new() -> Self {
-        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect() }
+    pub const fn new() -> Self {
+        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS] }
     }
 
     /// Counts one duration.
     pub fn record(&self, value: Duration) {
-        self.record_micros(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    pub(crate) fn record_micros(&self, micros: u64) {
+        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
             bucket.fetch_add(1, Relaxed);
         }
-    }
-
-    /// Returns how many have been counted.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
     }
 
     /// Adds this histogram's counts to `counts`, so that several can be read as one.

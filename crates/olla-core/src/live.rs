@@ -16,9 +16,9 @@ use crate::{EjectionRules, Failure, Gaps, Moment, Outlier, Status, Totals, Versi
 
 /// Live state of one endpoint, shared by everybody who routes to it or checks it.
 #[derive(Debug, Default)]
-// What a choice among endpoints looks at comes first, in two cache lines that processors fetch together: it looks at several
-// endpoints, of which others may be further away than the one that is chosen.
-#[repr(C, align(128))]
+// What each choice among endpoints looks at comes first, and is one cache line: it looks at several endpoints, of which
+// others may be further away than the one that is chosen.
+#[repr(C, align(64))]
 pub struct Live {
     /// Position in the rotation of strategies that take turns; see `olla-balancer`.
     turn: AtomicU64,
@@ -29,9 +29,9 @@ pub struct Live {
     slots: Slots,
     outlier: Outlier,
     totals: Totals,
+    gaps: Gaps,
     /// A packed [`Version`]; zero: unknown.
     version: AtomicU64,
-    gaps: Gaps,
     probe_wanted: AtomicBool,
     probe_waker: AtomicWaker,
     checkup: Mutex<Checkup>,

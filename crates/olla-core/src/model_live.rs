@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Moment, Totals};
+use crate::{Histogram, Moment, Outcome, Totals};
 
 /// Live state of one model on one endpoint; it survives new listings that still hold the model.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct ModelLive {
     aside_until: AtomicU64,
     loaded: AtomicU8,
     totals: Totals,
+    /// How long successes took.
+    latencies: Histogram,
     /// By the size of the prompt, and by how many requests the endpoint had.
     starts: [[Starts; CROWDS]; PROMPT_SIZES.len() + 1],
     residency: Mutex<Option<Residency>>,
@@ -67,6 +69,20 @@ impl ModelLive {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Returns how long successes took.
+    #[must_use]
+    pub fn latencies(&self) -> &Histogram {
+        &self.latencies
+    }
+
+    /// Counts one request that has finished so long after the beginning of 1970.
+    pub fn record(&self, outcome: Outcome, latency: Duration, bytes: u64, since_1970: Duration) {
+        self.totals.record(outcome, latency, bytes, since_1970);
+        if outcome == Outcome::Success {
+            self.latencies.record(latency);
+        }
     }
 
     /// Returns whether the backend holds the model in memory; `None` where it does not tell.

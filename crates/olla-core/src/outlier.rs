@@ -50,14 +50,14 @@ pub struct Trial(u64);
 pub struct Outlier {
     /// When the ejection ends, in milliseconds, plus one; 0 is none.
     ejected_until: AtomicU64,
-    /// When the trial that is under way began, in milliseconds, plus one; 0 is none.
-    trial: AtomicU64,
     /// Failures since the last success.
     in_a_row: AtomicU32,
     /// Ejections since the endpoint was last good for long.
     ejections: AtomicU32,
     /// Whether it is back from an ejection, and no response has ended well since.
     probation: AtomicBool,
+    /// When the trial that is under way began, in milliseconds, plus one; 0 is none.
+    trial: AtomicU64,
     /// Successes and failures.
     window: Window,
 }

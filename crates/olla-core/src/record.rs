@@ -170,7 +170,7 @@ impl Attempt {
     fn count(&self, outcome: Outcome, latency: Duration, bytes: u64, now: Duration) {
         self.endpoint.live.totals().record(outcome, latency, bytes, now);
         if let Some(model) = &self.model {
-            model.totals().record(outcome, latency, bytes, now);
+            model.record(outcome, latency, bytes, now);
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Slots {
     taken: AtomicU32,
     /// The length of the line, for whoever does not hold its lock.
     waiting: AtomicU32,
-    line: Mutex<Line>,
+    // Elsewhere: it is looked at only where there is a limit, and then changes all the time.
+    line: Box<Mutex<Line>>,
 }
 
 /// Those who wait, each with what it calls this endpoint.

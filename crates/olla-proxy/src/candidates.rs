@@ -24,7 +24,7 @@ use replicas::Replicas;
 /// The endpoints that could serve a request, in the order of the configuration, and why these.
 #[derive(Debug)]
 pub(crate) struct Candidates<'f> {
-    /// All, or those drawn first of many that are alike.
+    /// All; of many that are alike, one that is free, or those that were drawn.
     pub(crate) list: SmallVec<[Candidate<'f>; 8]>,
     /// For each candidate, or once for all that are alike, the name to put into the body, where it differs from
     /// what the client wrote.
@@ -176,14 +176,9 @@ impl<'f> Candidates<'f> {
         self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.all(&self.list))
     }
 
-    /// Returns more candidates than so many, where there are more; the first are the same.
-    pub(crate) fn wider(&self, than: usize) -> &[Candidate<'f>] {
-        self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.wider(&self.list, than))
-    }
-
-    /// Returns whether so many are fewer than the strategy is content with.
-    pub(crate) fn are_first(&self, count: usize) -> bool {
-        self.replicas.as_ref().is_some_and(|replicas| replicas.are_first(count))
+    /// Returns whether there are many, and `list` is one alone of them that is free.
+    pub(crate) fn begin_with_free(&self) -> bool {
+        self.replicas.is_some() && self.list.len() == 1
     }
 
     /// Returns the candidate at a position among all.

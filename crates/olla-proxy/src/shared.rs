@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use olla_balancer::Strategy;
+use olla_balancer::{Aperture, Strategy};
 use olla_core::FleetCell;
 use olla_profiles::Profiles;
 
@@ -32,7 +32,7 @@ pub(crate) struct Worker {
     pub(crate) upstream: Upstream,
     /// Held by each request that is being served, and by nobody else.
     pub(crate) books: Arc<Books>,
-    number: usize,
+    aperture: Aperture,
 }
 
 /// What all workers share.
@@ -59,8 +59,8 @@ pub(crate) struct Shared {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, books: Books) -> Self {
         let upstream = Upstream::new(shared.settings.connect);
-        let number = shared.workers.fetch_add(1, Relaxed);
-        Self { shared, upstream, books: Arc::new(books), number }
+        let aperture = Aperture::new(shared.workers.fetch_add(1, Relaxed));
+        Self { shared, upstream, books: Arc::new(books), aperture }
     }
 
     /// Returns another, with no connections so far.
@@ -71,7 +71,7 @@ impl Worker {
     /// Returns how it draws a few of many candidates now.
     pub(crate) fn drawing(&self) -> Drawing<'_> {
         let in_flight = Arc::strong_count(&self.books) - 1;
-        Drawing { strategy: &*self.shared.strategy, worker: self.number, in_flight }
+        Drawing { strategy: &*self.shared.strategy, aperture: &self.aperture, in_flight }
     }
 }
 

@@ -7,7 +7,7 @@ fn what_a_choice_looks_at_is_close_together() {
     // Of either, only the beginning.
     let (slots, outlier) = (offset_of!(Live, slots), offset_of!(Live, outlier));
 
-    assert!(slots + 12 <= 64 && outlier + 24 <= 128, "{slots} {outlier}");
+    assert!(slots + 12 <= 64 && outlier + 17 <= 64, "{slots} {outlier}");
 }
 
 #[test]

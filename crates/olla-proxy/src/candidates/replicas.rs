@@ -1,21 +1,20 @@
-//! Candidates that are alike: one is judged for all. Of many, a few are drawn, and the others are looked at only when
-//! those will not do.
+//! Candidates that are alike: one is judged for all. Of many, one that is free is taken, or a few are drawn, and the others
+//! are looked at only when those will not do.
 
 use std::sync::{Arc, OnceLock};
 
 use olla_balancer::{Aperture, Candidate, Strategy, sample};
-use olla_core::{EndpointId, Fleet, Moment, Placement};
+use olla_core::{EndpointId, Fleet, Placement};
 use smallvec::SmallVec;
 
 use super::{Asked, Candidates, pairs::spelling};
 use crate::{clock, routing::Decision};
 
-/// For whom a few of many candidates are drawn.
+/// For whom some of many candidates are found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drawing<'s> {
     pub(crate) strategy: &'s dyn Strategy,
-    /// The number of the worker.
-    pub(crate) worker: usize,
+    pub(crate) aperture: &'s Aperture,
     /// Requests that the worker is serving, this one included.
     pub(crate) in_flight: usize,
 }
@@ -28,27 +27,12 @@ pub(super) struct Replicas<'f> {
     rank: u32,
     /// How many the strategy is content with.
     choices: usize,
-    /// So many, the first of which are those drawn first, once somebody wants them.
-    drawn: OnceLock<Box<[Candidate<'f>]>>,
     /// Those drawn and then all others, once somebody wants them.
     all: OnceLock<Box<[Candidate<'f>]>>,
 }
 
 /// Up to so many, nobody is drawn, and all are looked at.
 const FEW: usize = 8;
-
-// === impl Drawing ===
-
-impl Drawing<'_> {
-    /// Draws those that are looked at first of `total`; if an idle one will not do, `choices` are looked at.
-    fn first(self, choices: usize, total: usize, now: Moment) -> SmallVec<[usize; 8]> {
-        let count = self.strategy.choices_at_first().clamp(2, choices);
-        if count == choices {
-            return sample(count, total);
-        }
-        Aperture::of(self.worker, self.in_flight, now).sample(count, total)
-    }
-}
 
 // === impl Replicas ===
 
@@ -59,26 +43,18 @@ impl<'f> Replicas<'f> {
         Some(Candidate { endpoint, placement: Some(placement), rank: self.rank })
     }
 
-    pub(super) fn are_first(&self, count: usize) -> bool {
-        count < self.choices
+    /// Returns the next in an aperture, if it is free and the strategy takes any that is.
+    fn free(&self, drawing: Drawing<'_>) -> Option<Candidate<'f>> {
+        if !drawing.strategy.takes_any_free() {
+            return None;
+        }
+        let now = clock::now();
+        let number = drawing.aperture.next(self.placements.len(), drawing.in_flight, now);
+        self.candidate(number).filter(|next| next.is_free(now))
     }
 
-    pub(super) fn wider(&self, first: &[Candidate<'f>], than: usize) -> &[Candidate<'f>] {
-        if self.are_first(than) { self.drawn(first) } else { self.all(first) }
-    }
-
-    /// Returns as many as the strategy is content with.
-    fn drawn(&self, first: &[Candidate<'f>]) -> &[Candidate<'f>] {
-        // alloc: only where an idle one that was drawn first will not do, or has not done.
-        self.drawn.get_or_init(|| {
-            let mut drawn = SmallVec::from_slice(first);
-            self.draw_more(&mut drawn);
-            drawn.as_slice().into()
-        })
-    }
-
-    /// Adds to those drawn, up to as many as the strategy is content with.
-    fn draw_more(&self, drawn: &mut SmallVec<[Candidate<'f>; 8]>) {
+    /// Draws as many as the strategy is content with, or as many as are missing to that.
+    fn draw(&self, drawn: &mut SmallVec<[Candidate<'f>; 8]>) {
         for number in sample(self.choices, self.placements.len()) {
             if let Some(other) = self.candidate(number).filter(|other| !has(drawn, other))
                 && drawn.len() < self.choices
@@ -92,10 +68,9 @@ impl<'f> Replicas<'f> {
     pub(super) fn all(&self, first: &[Candidate<'f>]) -> &[Candidate<'f>] {
         // alloc: only where those drawn will not do, or have not done.
         self.all.get_or_init(|| {
-            let drawn = if self.are_first(first.len()) { self.drawn(first) } else { first };
             let numbers = 0..self.placements.len();
-            let others = numbers.filter_map(|n| self.candidate(n)).filter(|other| !has(drawn, other));
-            drawn.iter().copied().chain(others).collect()
+            let others = numbers.filter_map(|n| self.candidate(n)).filter(|other| !has(first, other));
+            first.iter().copied().chain(others).collect()
         })
     }
 }
@@ -125,8 +100,7 @@ impl<'f> Candidates<'f> {
         let (rename, decision, count) = (spelling(first, name), Some(decision), placements.len());
         // Of two at least: with one alone, nobody would look for others.
         let choices = drawing.strategy.choices().max(2);
-        let (drawn, all) = (OnceLock::new(), OnceLock::new());
-        let replicas = Replicas { fleet, placements, rank, choices, drawn, all };
+        let replicas = Replicas { fleet, placements, rank, choices, all: OnceLock::new() };
         if count <= choices.max(FEW) {
             let list: SmallVec<_> = (0..count).filter_map(|number| replicas.candidate(number)).collect();
             return Some(Self {
@@ -136,12 +110,10 @@ impl<'f> Candidates<'f> {
                 replicas: None,
             });
         }
-        let now = clock::now();
-        let first = drawing.first(choices, count, now);
-        let mut list: SmallVec<[_; 8]> =
-            first.into_iter().filter_map(|number| replicas.candidate(number)).collect();
-        if !list.iter().any(|drawn: &Candidate<'_>| drawn.is_idle(now)) {
-            replicas.draw_more(&mut list);
+        let mut list = SmallVec::new();
+        match replicas.free(drawing) {
+            Some(free) => list.push(free),
+            None => replicas.draw(&mut list),
         }
         Some(Self { list, rename: SmallVec::from_slice(&[rename]), decision, replicas: Some(replicas) })
     }
@@ -154,8 +126,8 @@ impl<'f> Candidates<'f> {
             replicas.placements.binary_search_by_key(&endpoint, |placement| placement.endpoint).ok()
         });
         let Some(wanted) = number.and_then(|number| replicas.candidate(number)) else { return };
-        if replicas.are_first(self.list.len()) {
-            self.list = SmallVec::from_slice(replicas.drawn(&self.list));
+        if self.list.len() < replicas.choices {
+            replicas.draw(&mut self.list);
         }
         if self.list.iter().all(|drawn| drawn.endpoint.id != id) {
             // Whoever makes room for it is drawn too: then those that stay are as good a sample as they all were, nearly.
@@ -164,6 +136,6 @@ impl<'f> Candidates<'f> {
                 *place = wanted;
             }
         }
-        (replicas.drawn, replicas.all) = (OnceLock::new(), OnceLock::new());
+        replicas.all = OnceLock::new();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -21,6 +22,8 @@ pub(super) struct Choice<'c, 'f> {
     candidates: &'c Candidates<'f>,
     /// Those that it chooses among; all where the first will not do.
     list: &'c [Candidate<'f>],
+    /// Whether the first is one that is free, and the strategy need not be asked.
+    begins_with_free: bool,
     tried: Tried,
     hint: Hint,
     /// When it stops waiting for room; set when it begins to.
@@ -39,8 +42,9 @@ const MAX_RACES: usize = 100;
 
 impl<'c, 'f> Choice<'c, 'f> {
     pub(super) fn new(shared: &'c Shared, candidates: &'c Candidates<'f>, hint: Hint) -> Self {
-        let list = &*candidates.list;
-        Self { shared, candidates, list, tried: Tried::default(), hint, patience: None, jam: None }
+        let (list, begins_with_free) = (&*candidates.list, candidates.begin_with_free());
+        let tried = Tried::default();
+        Self { shared, candidates, list, begins_with_free, tried, hint, patience: None, jam: None }
     }
 
     /// Chooses the candidate to try next, each at most once; waits for room where that is all that is missing.
@@ -58,7 +62,11 @@ impl<'c, 'f> Choice<'c, 'f> {
                 self.list = self.candidates.all();
             }
             self.hint.now = clock::now();
-            let pick = self.shared.strategy.pick(self.list, &self.tried, &self.hint);
+            let pick = if mem::take(&mut self.begins_with_free) {
+                Some(Pick { position: 0, reason: Reason::Free })
+            } else {
+                self.shared.strategy.pick(self.list, &self.tried, &self.hint)
+            };
             if !self.is_content(pick) && self.widen() {
                 continue;
             }
@@ -103,13 +111,12 @@ impl<'c, 'f> Choice<'c, 'f> {
         pick.reason != Reason::OnlyCandidate
             && (self.hint.pinned.is_none() || pick.reason == Reason::Pinned)
             && !picked.is_cold()
-            && (!self.candidates.are_first(self.list.len()) || picked.is_idle(self.hint.now))
     }
 
-    /// Chooses among more from now on; returns whether there are more.
+    /// Chooses among all from now on; returns whether these are more.
     fn widen(&mut self) -> bool {
         let few = self.list.len();
-        self.list = self.candidates.wider(few);
+        self.list = self.candidates.all();
         few < self.list.len()
     }
 

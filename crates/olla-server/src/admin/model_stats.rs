@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use olla_core::{Endpoint, Fleet, Histogram, Totals, TotalsView};
+use olla_core::{Endpoint, Fleet, Histogram, ModelLive, TotalsView};
 use serde::Serialize;
 
 use super::format;
@@ -115,7 +115,7 @@ fn sums(fleet: &Fleet) -> Vec<Sum> {
         for (model, live) in endpoint.models.iter().zip(&*endpoint.model_live) {
             sums.entry(&*model.name)
                 .or_insert_with(|| Sum { name: Arc::clone(&model.name), ..Sum::default() })
-                .add(&endpoint.spec.name, live.totals());
+                .add(&endpoint.spec.name, live);
         }
     }
     sums.into_values().filter(|sum| sum.view.requests > 0).collect()
@@ -180,13 +180,13 @@ fn merge(into: &mut TotalsView, part: &TotalsView) {
 // === impl Sum ===
 
 impl Sum {
-    fn add(&mut self, endpoint: &Arc<str>, totals: &Totals) {
-        let view = totals.view();
+    fn add(&mut self, endpoint: &Arc<str>, live: &ModelLive) {
+        let view = live.totals().view();
         if view.requests == 0 {
             return;
         }
         merge(&mut self.view, &view);
-        totals.latencies().add_to(&mut self.latencies);
+        live.latencies().add_to(&mut self.latencies);
         self.parts.push((Arc::clone(endpoint), view));
     }
 
