@@ -1,13 +1,15 @@
 """Scenarios in which each connection sends its next request when it has its answer: CPU time counts."""
 
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import engine, proxies
 from .bench import REFERENCES, Bench
 from .engine import Upstream
 from .load import Load, Sample
-from .rounds import Figures, medians, paired_ratio, ratio, rotate, table, take
+from .rounds import Figures, Sampler, all_medians, medians, paired_ratios, ratio, table, take
 
 COLUMNS = [
     ("proxy", "{name}"),
@@ -39,14 +41,23 @@ def figures(sample: Sample, parts: int) -> Figures:
     }
 
 
-def compare(bench: Bench, upstream: Upstream, load: Load, parts: int, stage) -> dict[str, Figures]:
-    """Starts the proxies, warms them up, and measures them in rotation."""
-    running = proxies.start_all(*stage, bench.starters, upstream)
+def compare(
+    bench: Bench, load: Load, parts: int, upstream: Callable[[ExitStack, Path], Upstream] | None = None
+) -> dict[str, Figures]:
+    """Measures the proxies in rotation, warmed up, and each round with processes of its own: of one binary, one process
+    may take a twentieth more than the next, by where its memory happens to lie."""
     warm_up = Load(max(load.requests // 4, load.connections), load.connections, load.body_bytes, pace=load.pace)
-    for proxy in running.values():
-        bench.generator.run(proxy.url, warm_up)
-    measure = lambda name: figures(bench.generator.measure(running[name], load), parts)
-    return rotate(list(running), bench.rounds, measure)
+
+    @contextmanager
+    def begin() -> Iterator[Sampler]:
+        with bench.stage() as stage:
+            front = upstream(*stage) if upstream else engine.start(*stage, bench.sim)
+            running = proxies.start_all(*stage, bench.starters, front)
+            for proxy in running.values():
+                bench.generator.run(proxy.url, warm_up)
+            yield lambda name: figures(bench.generator.measure(running[name], load), parts)
+
+    return all_medians(take(list(bench.starters), bench.rounds, begin))
 
 
 def rows(results: dict[str, Figures]) -> list[dict]:
@@ -64,22 +75,19 @@ def show(results: dict[str, Figures], per: str = "request") -> str:
 def small_chat(bench: Bench) -> str:
     """A small chat request, 64 keep-alive connections"""
     load = Load(bench.scaled(60_000, 500))
-    with bench.stage() as stage:
-        return show(compare(bench, engine.start(*stage, bench.sim), load, load.requests, stage))
+    return show(compare(bench, load, load.requests))
 
 
 def prompt_of_32_kib(bench: Bench) -> str:
     """A prompt of 32 KiB, 64 keep-alive connections"""
     load = Load(bench.scaled(20_000, 200), body_bytes=32 * 1024)
-    with bench.stage() as stage:
-        return show(compare(bench, engine.start(*stage, bench.sim), load, load.requests, stage))
+    return show(compare(bench, load, load.requests))
 
 
 def prompt_of_1_mib(bench: Bench) -> str:
     """A prompt of 1 MiB, 16 keep-alive connections"""
     load = Load(bench.scaled(1_500, 20), connections=16, body_bytes=1024 * 1024)
-    with bench.stage() as stage:
-        return show(compare(bench, engine.start(*stage, bench.sim), load, load.requests, stage))
+    return show(compare(bench, load, load.requests))
 
 
 def unpaced_streams(bench: Bench) -> str:
@@ -88,42 +96,48 @@ def unpaced_streams(bench: Bench) -> str:
     joined, apart = load(6_000), load(3_000, apart=True)
     shown = []
     for load, title in ((joined, "The engine sends a stream in one piece:"), (apart, "A write for each chunk:")):
-        with bench.stage() as stage:
-            results = compare(bench, engine.start(*stage, bench.sim), load, load.requests * 200, stage)
-            shown.append(f"{title}\n\n" + show(results, per="chunk"))
+        shown.append(f"{title}\n\n" + show(compare(bench, load, load.requests * 200), per="chunk"))
     return "\n\n".join(shown)
 
 
 def tls_upstream(bench: Bench) -> str:
     """A small chat request to an engine behind TLS, 64 keep-alive connections"""
     load = Load(bench.scaled(30_000, 500))
-    with bench.stage() as stage:
-        upstream = engine.behind_tls(*stage, engine.start(*stage, bench.sim))
-        return show(compare(bench, upstream, load, load.requests, stage))
+    behind_tls = lambda *stage: engine.behind_tls(*stage, engine.start(*stage, bench.sim))
+    return show(compare(bench, load, load.requests, behind_tls))
 
 
 def growth(bench: Bench) -> str:
     """A small chat request: 1, 10 and 200 endpoints, 10 and 10,000 models"""
-    load = Load(bench.scaled(30_000, 300))
-    with bench.stage() as (stack, work):
-        running = {}
-        few, many = (engine.start(stack, directory(work), bench.sim, models) for models in (10, 10_000))
-        setups = ((few, 1, 10), (few, 10, 10), (few, 200, 10), (many, 1, 10_000))
-        for upstream, count, models in setups:
-            started = proxies.start_all(stack, work, bench.starters, engine.many(upstream, count))
-            running |= {(name, count, models): proxy for name, proxy in started.items()}
-        for proxy in running.values():
-            bench.generator.run(proxy.url, Load(bench.scaled(8_000, 300)))
-        measure = lambda key: figures(bench.generator.measure(running[key], load), load.requests)
-        # Those that are compared stand side by side: a neighbour may disturb the machine for some of a round only.
-        taken = take(sorted(running), bench.rounds, measure, together=len(setups))
+    load = Load(bench.scaled(4_000, 300))
+    setups = ((1, 10), (10, 10), (200, 10), (1, 10_000))
+
+    @contextmanager
+    def begin() -> Iterator[Sampler]:
+        with bench.stage() as (stack, work):
+            engines = {count: engine.start(stack, directory(work), bench.sim, count) for _, count in setups}
+            running = {}
+            for count, models in setups:
+                started = proxies.start_all(stack, work, bench.starters, engine.many(engines[models], count))
+                running |= {(name, count, models): proxy for name, proxy in started.items()}
+            # Each goes by all of its endpoints.
+            for proxy in [*running.values()] * 3:
+                bench.generator.run(proxy.url, load)
+            yield lambda key: figures(bench.generator.measure(running[key], load), load.requests)
+
+    # Those that are compared stand side by side, and are sampled briefly and often: it is a few percent that count, and a
+    # neighbour may disturb the machine for some of a round only.
+    names = sorted((name, count, models) for name in bench.starters for count, models in setups)
+    taken = take(names, bench.rounds, begin, together=len(setups), times=bench.scaled(8, 1))
     shown = [
         {"name": name, "endpoints": count, "models": models, **medians(samples)}
-        | {"ratio": paired_ratio(samples, taken[name, 1, 10], "cpu_us")}
+        | paired_ratios(samples, taken[name, 1, 10], "cpu_us", bench.rounds)
         for (name, count, models), samples in taken.items()
     ]
-    columns = [(heading.replace("ratio", "ratio to 1 endpoint, 10 models"), form) for heading, form in COLUMNS]
-    return table([columns[0], ("endpoints", "{endpoints}"), ("models", "{models}"), *columns[1:]], shown)
+    name, *rest = COLUMNS
+    ratio_to_first = ("ratio to 1 endpoint, 10 models", "{ratio:.3f} ± {ratio_error:.3f}")
+    rest = [ratio_to_first if heading == "ratio" else (heading, form) for heading, form in rest]
+    return table([name, ("endpoints", "{endpoints}"), ("models", "{models}"), *rest], shown)
 
 
 def directory(work: Path) -> Path:

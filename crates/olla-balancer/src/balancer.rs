@@ -17,8 +17,8 @@ use crate::{Candidate, Hint, Pick, Reason, Strategy, Tried, field::Field};
 /// Of many endpoints that are alike, each chooses among eight that are drawn at random, at a cost that does not grow
 /// with their number. Already the better of two is nearly as good as the best of all ("the power of two choices":
 /// Azar et al., 1994; Mitzenmacher, 2001): of n endpoints, the most loaded has log log n / log d requests more than the
-/// mean with d choices, which is one or two with eight and any number of endpoints. By the fewest requests in flight, the
-/// next of an [`Aperture`](crate::Aperture) is looked at first, and if it is [free](Candidate::is_free), that is the choice.
+/// mean with d choices, which is one or two with eight and any number of endpoints. By the fewest requests in flight,
+/// some of an [`Aperture`](crate::Aperture) are looked at before, and the first that is [free](Candidate::is_free) is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Balancer {
     /// The endpoints of the highest priority, in turn.

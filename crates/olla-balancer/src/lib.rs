@@ -3,8 +3,8 @@
 //! A [`Strategy`] is given the [`Candidate`]s of one request, those already [`Tried`] and a [`Hint`]; it
 //! answers with a [`Pick`]. [`Balancer`] holds the strategies that a configuration can name; embedders may
 //! bring their own. [`Lease`] then counts the request as in flight until it is dropped. Of many candidates that
-//! are alike a strategy is shown a [`sample`], if that is enough for it; where anyone who is free is as good, the next of an
-//! [`Aperture`] is taken without asking it, if it is.
+//! are alike a strategy is shown a [`sample`], if that is enough for it; where anyone who is free is as good, some of
+//! an [`Aperture`] are looked at before, and the first that is free is taken without asking it.
 //!
 //! It must not wait, take a lock, look at a clock or remember anything outside
 //! [`Live`](olla_core::Live): all workers share the rotation through it.

@@ -21,7 +21,7 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     }
 
     /// Returns whether, where so many are drawn, one that is [free](Candidate::is_free) is as good a choice as any: then the
-    /// next of an [`Aperture`](crate::Aperture) is taken if it is, and the strategy is not asked. Default: no.
+    /// next few of an [`Aperture`](crate::Aperture) are looked at before, and the strategy is not asked if one is. Default: no.
     fn takes_any_free(&self) -> bool {
         false
     }
@@ -79,7 +79,7 @@ pub enum Reason {
     OnlyCandidate,
     /// No other of those to choose among had fewer requests in flight for its weight.
     LeastLoaded,
-    /// It came next, and was free; nobody else was looked at.
+    /// It was the first free one that came along; nobody could be better.
     Free,
     /// Its turn had come.
     NextInTurn,

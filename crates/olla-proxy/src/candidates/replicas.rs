@@ -34,6 +34,9 @@ pub(super) struct Replicas<'f> {
 /// Up to so many, nobody is drawn, and all are looked at.
 const FEW: usize = 8;
 
+/// How many are looked at for one that is free; more would take time for nothing where nobody is.
+const LOOKS: usize = 3;
+
 // === impl Replicas ===
 
 impl<'f> Replicas<'f> {
@@ -43,14 +46,17 @@ impl<'f> Replicas<'f> {
         Some(Candidate { endpoint, placement: Some(placement), rank: self.rank })
     }
 
-    /// Returns the next in an aperture, if it is free and the strategy takes any that is.
+    /// Returns the first of the next in an aperture that is free, if the strategy takes any that is.
     fn free(&self, drawing: Drawing<'_>) -> Option<Candidate<'f>> {
-        if !drawing.strategy.takes_any_free() {
+        let Drawing { strategy, aperture, in_flight } = drawing;
+        let total = self.placements.len();
+        // With more in flight than there are candidates, hardly any is.
+        if !strategy.takes_any_free() || in_flight > total {
             return None;
         }
         let now = clock::now();
-        let number = drawing.aperture.next(self.placements.len(), drawing.in_flight, now);
-        self.candidate(number).filter(|next| next.is_free(now))
+        let mut next = (0..LOOKS).filter_map(|_| self.candidate(aperture.next(total, in_flight, now)));
+        next.find(|next| next.is_free(now))
     }
 
     /// Draws as many as the strategy is content with, or as many as are missing to that.

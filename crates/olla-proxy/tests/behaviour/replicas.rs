@@ -138,17 +138,22 @@ async fn a_strategy_is_shown_as_many_as_it_is_content_with() {
 }
 
 #[tokio::test]
-async fn whoever_is_next_is_taken_if_it_is_free() {
+async fn the_next_one_that_is_free_is_taken() {
     let backend = Backend::answering(ok("{}")).await;
     let mut stage = plan(&backend).start();
     let watching = watch_taking_any_free(&mut stage, 8);
 
     endpoint_of(&stage).await;
+    let _busy: Vec<_> = (0..MANY).filter(|n| n % 2 == 0).map(|number| enter(&stage, number)).collect();
+    for _ in 0..MANY {
+        let chosen: usize = endpoint_of(&stage).await[1..].parse().unwrap();
+        assert!(chosen % 2 == 1, "{chosen} is busy");
+    }
     assert_eq!(watching.shown(), [0; 0], "the strategy need not be asked");
 
     let mut busy: Vec<_> = (0..MANY).map(|number| enter(&stage, number)).collect();
     endpoint_of(&stage).await;
-    assert_eq!(watching.shown(), [8], "whoever is next has something to do");
+    assert_eq!(watching.shown(), [8], "all that come next have something to do");
 
     // One of them at least is among all but one.
     busy.truncate(MANY - 8);
@@ -183,6 +188,7 @@ async fn a_worker_goes_round_a_few_for_a_moment_and_others_round_others() {
 
 #[tokio::test]
 async fn whoever_has_more_to_do_looks_among_more() {
+    const BUSY: usize = 9;
     stop_the_clock();
     let answered = Arc::new(AtomicUsize::new(0));
     let backend = Backend::scripted(move |mut conn| {
@@ -190,7 +196,7 @@ async fn whoever_has_more_to_do_looks_among_more() {
         async move {
             while conn.request().await.is_some() {
                 conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{").await;
-                if answered.fetch_add(1, Relaxed) < 5 {
+                if answered.fetch_add(1, Relaxed) < BUSY {
                     conn.cue().await;
                 }
                 conn.send("}").await;
@@ -202,15 +208,15 @@ async fn whoever_has_more_to_do_looks_among_more() {
     watch_taking_any_free(&mut stage, 8);
 
     let mut open = vec![];
-    for _ in 0..5 {
+    for _ in 0..BUSY {
         open.push(stage.open(chat()).await);
     }
 
-    // Two for each of those, and two for whoever asks: but for those five, the same come again after twelve.
-    let answered = asked(&stage, 24).await;
-    let again_after =
-        |places: usize| answered.iter().zip(&answered[places..]).filter(|(a, b)| a == b).count();
-    assert!(again_after(12) >= 7 && again_after(8) < 7, "{answered:?}");
+    // Two for each of those, and two for whoever asks: twenty, of which eleven are free. The others come one after the other,
+    // and for each three of them somebody else is drawn.
+    let answered = asked(&stage, 28).await;
+    let again = answered.iter().zip(&answered[14..]).filter(|(first, again)| first == again).count();
+    assert!(again >= 11, "{answered:?}");
 }
 
 #[tokio::test]
