@@ -115,12 +115,13 @@ def growth(bench: Bench) -> str:
     @contextmanager
     def begin() -> Iterator[Sampler]:
         with bench.stage() as (stack, work):
-            engines = {count: engine.start(stack, directory(work), bench.sim, count) for _, count in setups}
+            known = {models for _, models in setups}
+            engines = {models: engine.start(stack, directory(work), bench.sim, models) for models in known}
             running = {}
             for count, models in setups:
                 started = proxies.start_all(stack, work, bench.starters, engine.many(engines[models], count))
                 running |= {(name, count, models): proxy for name, proxy in started.items()}
-            # Each goes by all of its endpoints.
+            # Each goes by most of its endpoints.
             for proxy in [*running.values()] * 3:
                 bench.generator.run(proxy.url, load)
             yield lambda key: figures(bench.generator.measure(running[key], load), load.requests)

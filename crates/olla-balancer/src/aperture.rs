@@ -12,7 +12,8 @@ use olla_core::Moment;
 /// asks for, and goes on to another soon. That helps where answers take milliseconds; where they take seconds, each
 /// endpoint is used once at most before the worker goes on, or so much is in flight that the stretch is all of them.
 ///
-/// It goes round and does not draw: whom it comes to is the one that it used longest ago, and so most likely to be idle.
+/// It goes round and does not draw: whom it comes to is the one of these that it used longest ago, and so most likely to be
+/// idle.
 ///
 /// The stretches of several workers, and those of one worker one after the other, begin a golden ratio of the whole apart,
 /// which spreads any number of them evenly (the three-distance theorem; Sós, 1958). That alone makes endpoints equal in the
@@ -51,7 +52,7 @@ impl Aperture {
     /// Returns the position of the next of `total` candidates, now that the worker has so many requests in flight; 0
     /// where there are none.
     pub fn next(&self, total: usize, in_flight: usize, now: Moment) -> usize {
-        let width = in_flight.saturating_mul(WIDTH_PER_REQUEST).max(MIN_WIDTH);
+        let width = in_flight.saturating_mul(WIDTH_PER_REQUEST).max(MIN_WIDTH).min(total);
         // A worker is one thread; where several share one, they may come to the same candidate.
         let place = self.place.load(Relaxed);
         self.place.store(if place + 1 < width { place + 1 } else { 0 }, Relaxed);
@@ -70,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns whom a worker with so many requests in flight comes to in two rounds.
+    /// Returns whom a worker with so many requests in flight comes to in two rounds or more.
     fn seen(aperture: &Aperture, in_flight: usize, millis: u64) -> BTreeSet<usize> {
         (0..800).map(|_| aperture.next(200, in_flight, Moment::from_millis(millis))).collect()
     }
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn nobody_comes_again_before_all_others() {
         let aperture = Aperture::new(3);
-        for in_flight in [1, 10, 100] {
+        for in_flight in [1, 10, 100, 150] {
             let width = seen(&aperture, in_flight, 0).len();
             let next = || aperture.next(200, in_flight, Moment::default());
             let round: Vec<_> = (0..width).map(|_| next()).collect();

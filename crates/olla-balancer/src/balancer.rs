@@ -25,7 +25,8 @@ pub enum Balancer {
     Priority,
     /// All endpoints, in turn.
     RoundRobin,
-    /// The endpoint with the fewest requests in flight for its weight, this one included; equals in turn.
+    /// The endpoint with the fewest requests in flight for its weight, this one included; equals in turn, but of many that
+    /// are alike whoever is free and comes along.
     #[default]
     LeastConnections,
 }

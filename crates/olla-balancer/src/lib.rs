@@ -6,7 +6,7 @@
 //! are alike a strategy is shown a [`sample`], if that is enough for it; where anyone who is free is as good, some of
 //! an [`Aperture`] are looked at before, and the first that is free is taken without asking it.
 //!
-//! It must not wait, take a lock, look at a clock or remember anything outside
+//! A strategy must not wait, take a lock, look at a clock or remember anything outside
 //! [`Live`](olla_core::Live): all workers share the rotation through it.
 //!
 //! ```

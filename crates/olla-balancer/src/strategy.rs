@@ -8,7 +8,7 @@ use crate::Tried;
 
 /// Chooses one of the candidates of a request.
 ///
-/// Called on the request path, once for each attempt: it returns at once and does not allocate.
+/// Called on the request path, at most once for each attempt: it returns at once and does not allocate.
 pub trait Strategy: Send + Sync + fmt::Debug {
     /// Returns the name shown in logs and status documents.
     fn name(&self) -> &'static str;

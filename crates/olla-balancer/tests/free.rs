@@ -57,7 +57,7 @@ fn who_has_something_to_do_is_not_free() {
 }
 
 #[test]
-fn who_is_waited_for_is_not_free() {
+fn who_has_promised_a_slot_is_not_free() {
     let mut place = None;
     assert!(!is_free_after(|e| {
         let all = [e.live.try_enter().unwrap(), e.live.try_enter().unwrap()];

@@ -19,17 +19,15 @@ fn fleet() -> Arc<Fleet> {
     fleet
 }
 
-/// Takes the next of an aperture if it is free and the strategy takes any that is, or else chooses among a sample; returns the
-/// endpoint's number and a lease of it.
-fn choose(balancer: Balancer, fleet: &Fleet, next: impl FnOnce(usize) -> usize) -> (usize, Lease) {
+/// Takes the first of the next three in an aperture that is free if the strategy takes any, or else chooses among a sample;
+/// returns the endpoint's number and a lease of it.
+fn choose(balancer: Balancer, fleet: &Fleet, next: impl Fn(usize) -> usize) -> (usize, Lease) {
     let (tried, hint) = (Tried::default(), Hint::default());
     let candidate = |n: &usize| Candidate { endpoint: &fleet.endpoints()[*n], placement: None, rank: 0 };
-    if balancer.takes_any_free() {
-        let next = next(ENDPOINTS);
-        if candidate(&next).is_free(hint.now) {
-            let pick = Pick { position: 0, reason: Reason::Free };
-            return (next, Lease::acquire(&[candidate(&next)], pick, hint.now).unwrap());
-        }
+    let mut next = (0..3).filter(|_| balancer.takes_any_free()).map(|_| next(ENDPOINTS));
+    if let Some(free) = next.find(|next| candidate(next).is_free(hint.now)) {
+        let pick = Pick { position: 0, reason: Reason::Free };
+        return (free, Lease::acquire(&[candidate(&free)], pick, hint.now).unwrap());
     }
     let drawn = sample(balancer.choices(), ENDPOINTS);
     let candidates: Vec<_> = drawn.iter().map(candidate).collect();

@@ -176,9 +176,14 @@ impl<'f> Candidates<'f> {
         self.replicas.as_ref().map_or(&*self.list, |replicas| replicas.all(&self.list))
     }
 
-    /// Returns whether there are many, and `list` is one alone of them that is free.
+    /// Returns whether there is somebody else to ask if one fails.
+    pub(crate) fn are_several(&self) -> bool {
+        self.replicas.is_some() || self.list.len() > 1
+    }
+
+    /// Returns whether `list` is one alone of many, which is free: no strategy need be asked.
     pub(crate) fn begin_with_free(&self) -> bool {
-        self.replicas.is_some() && self.list.len() == 1
+        self.replicas.as_ref().is_some_and(Replicas::begin_with_free)
     }
 
     /// Returns the candidate at a position among all.

@@ -154,7 +154,7 @@ struct Sending<'s, 'f> {
 impl<'s> Sending<'s, '_> {
     /// Whether there is anybody else who might be asked.
     fn has_others(&self) -> bool {
-        self.manner.replayable && self.candidates.list.len() > 1
+        self.manner.replayable && self.candidates.are_several()
     }
 
     fn reach(&self) -> Reach<'s> {

@@ -27,6 +27,8 @@ pub(super) struct Replicas<'f> {
     rank: u32,
     /// How many the strategy is content with.
     choices: usize,
+    /// Whether one alone is looked at so far, and it is free.
+    begins_with_free: bool,
     /// Those drawn and then all others, once somebody wants them.
     all: OnceLock<Box<[Candidate<'f>]>>,
 }
@@ -44,6 +46,10 @@ impl<'f> Replicas<'f> {
         let placement = self.placements.get(number)?;
         let endpoint = self.fleet.endpoints().get(placement.endpoint)?;
         Some(Candidate { endpoint, placement: Some(placement), rank: self.rank })
+    }
+
+    pub(super) fn begin_with_free(&self) -> bool {
+        self.begins_with_free
     }
 
     /// Returns the first of the next in an aperture that is free, if the strategy takes any that is.
@@ -106,7 +112,8 @@ impl<'f> Candidates<'f> {
         let (rename, decision, count) = (spelling(first, name), Some(decision), placements.len());
         // Of two at least: with one alone, nobody would look for others.
         let choices = drawing.strategy.choices().max(2);
-        let replicas = Replicas { fleet, placements, rank, choices, all: OnceLock::new() };
+        let (begins_with_free, all) = (false, OnceLock::new());
+        let mut replicas = Replicas { fleet, placements, rank, choices, begins_with_free, all };
         if count <= choices.max(FEW) {
             let list: SmallVec<_> = (0..count).filter_map(|number| replicas.candidate(number)).collect();
             return Some(Self {
@@ -118,7 +125,10 @@ impl<'f> Candidates<'f> {
         }
         let mut list = SmallVec::new();
         match replicas.free(drawing) {
-            Some(free) => list.push(free),
+            Some(free) => {
+                list.push(free);
+                replicas.begins_with_free = true;
+            }
             None => replicas.draw(&mut list),
         }
         Some(Self { list, rename: SmallVec::from_slice(&[rename]), decision, replicas: Some(replicas) })
@@ -132,7 +142,7 @@ impl<'f> Candidates<'f> {
             replicas.placements.binary_search_by_key(&endpoint, |placement| placement.endpoint).ok()
         });
         let Some(wanted) = number.and_then(|number| replicas.candidate(number)) else { return };
-        if self.list.len() < replicas.choices {
+        if std::mem::take(&mut replicas.begins_with_free) {
             replicas.draw(&mut self.list);
         }
         if self.list.iter().all(|drawn| drawn.endpoint.id != id) {

@@ -157,12 +157,35 @@ async fn the_next_one_that_is_free_is_taken() {
 
     // One of them at least is among all but one.
     busy.truncate(MANY - 8);
-    let shown_all = watch_taking_any_free(&mut stage, MANY - 1);
+    watch_taking_any_free(&mut stage, MANY - 1);
     for _ in 0..20 {
         let chosen: usize = endpoint_of(&stage).await[1..].parse().unwrap();
         assert!(chosen >= MANY - 8, "{chosen} is busy");
     }
-    assert!(shown_all.shown().iter().all(|shown| *shown == MANY - 1));
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_before_its_first_output_moves_on_from_one_that_was_free() {
+    const GOOD: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"well\"}}]}\n\ndata: [DONE]\n\n";
+    const BAD: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
+    let answered = Arc::new(AtomicUsize::new(0));
+    let backend = Backend::scripted(move |mut conn| {
+        let answered = Arc::clone(&answered);
+        async move {
+            while conn.request().await.is_some() {
+                let events = if answered.fetch_add(1, Relaxed) == 0 { BAD } else { GOOD };
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length:";
+                conn.send(&format!("{head} {}\r\n\r\n{events}", events.len())).await;
+            }
+        }
+    })
+    .await;
+    let stage = plan(&backend).start();
+
+    let told = stage.ask(post("/v1/chat/completions", r#"{"model":"m","stream":true,"messages":[]}"#)).await;
+
+    assert_eq!(told.text(), GOOD);
+    assert_eq!(stage.journal.only().await.attempts.len(), 2);
 }
 
 #[tokio::test]
