@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use olla_core::Moment;
 
+use crate::Candidate;
+
 /// The part of many candidates that a worker goes through, one after the other, for a moment.
 ///
 /// To which of many idle endpoints a request goes is the same to the client, but not to the machine: what an endpoint and
@@ -37,6 +39,9 @@ const WIDTH_PER_REQUEST: usize = 2;
 /// Candidates at least.
 const MIN_WIDTH: usize = 8;
 
+/// How many are looked at for one that is free; more would take time for nothing where nobody is.
+const LOOKS: usize = 3;
+
 /// The fraction of the golden ratio, in units of 2⁻⁶⁴.
 const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -49,9 +54,24 @@ impl Aperture {
         Self { worker, place: AtomicUsize::new(0) }
     }
 
-    /// Returns the position of the next of `total` candidates, now that the worker has so many requests in flight; 0
-    /// where there are none.
-    pub fn next(&self, total: usize, in_flight: usize, now: Moment) -> usize {
+    /// Returns the first of the next few of `total` candidates that is [free](Candidate::is_free), now that the worker has
+    /// so many requests in flight. `candidate` returns the one at a position.
+    pub fn free<'f>(
+        &self,
+        (total, in_flight): (usize, usize),
+        now: Moment,
+        candidate: impl Fn(usize) -> Option<Candidate<'f>>,
+    ) -> Option<Candidate<'f>> {
+        // With more in flight than there are candidates, hardly any is.
+        if in_flight > total {
+            return None;
+        }
+        let mut next = (0..LOOKS).filter_map(|_| candidate(self.next(total, in_flight, now)));
+        next.find(|next| next.is_free(now))
+    }
+
+    /// Returns the position of the next of `total` candidates, or 0 where there are none.
+    fn next(&self, total: usize, in_flight: usize, now: Moment) -> usize {
         let width = in_flight.saturating_mul(WIDTH_PER_REQUEST).max(MIN_WIDTH).min(total);
         // A worker is one thread; where several share one, they may come to the same candidate.
         let place = self.place.load(Relaxed);

@@ -19,20 +19,24 @@ fn fleet() -> Arc<Fleet> {
     fleet
 }
 
-/// Takes the first of the next three in an aperture that is free if the strategy takes any, or else chooses among a sample;
-/// returns the endpoint's number and a lease of it.
-fn choose(balancer: Balancer, fleet: &Fleet, next: impl Fn(usize) -> usize) -> (usize, Lease) {
-    let (tried, hint) = (Tried::default(), Hint::default());
-    let candidate = |n: &usize| Candidate { endpoint: &fleet.endpoints()[*n], placement: None, rank: 0 };
-    let mut next = (0..3).filter(|_| balancer.takes_any_free()).map(|_| next(ENDPOINTS));
-    if let Some(free) = next.find(|next| candidate(next).is_free(hint.now)) {
-        let pick = Pick { position: 0, reason: Reason::Free };
-        return (free, Lease::acquire(&[candidate(&free)], pick, hint.now).unwrap());
+/// Takes one of an aperture that is free if the strategy takes any, or else chooses among a sample; returns a lease of it.
+fn choose(
+    balancer: Balancer,
+    fleet: &Fleet,
+    (aperture, in_flight): (&Aperture, usize),
+    now: Moment,
+) -> Lease {
+    let candidate = |number: usize| {
+        Some(Candidate { endpoint: fleet.endpoints().get(number)?, placement: None, rank: 0 })
+    };
+    let free = || aperture.free((ENDPOINTS, in_flight), now, candidate);
+    if let Some(free) = balancer.takes_any_free().then(free).flatten() {
+        return Lease::acquire(&[free], Pick { position: 0, reason: Reason::Free }, now).unwrap();
     }
-    let drawn = sample(balancer.choices(), ENDPOINTS);
-    let candidates: Vec<_> = drawn.iter().map(candidate).collect();
-    let pick = balancer.pick(&candidates, &tried, &hint).unwrap();
-    (drawn[pick.position], Lease::acquire(&candidates, pick, hint.now).unwrap())
+    let candidates: Vec<_> =
+        sample(balancer.choices(), ENDPOINTS).into_iter().filter_map(candidate).collect();
+    let pick = balancer.pick(&candidates, &Tried::default(), &Hint::default()).unwrap();
+    Lease::acquire(&candidates, pick, now).unwrap()
 }
 
 /// Returns how many of so many requests a second each endpoint gets, all of them over at once, from two workers that take
@@ -42,8 +46,8 @@ fn served(balancer: Balancer, requests: usize, a_second: usize) -> Vec<usize> {
     let mut served = vec![0; ENDPOINTS];
     for number in 0..requests {
         let now = Moment::from_millis((number * 1000 / a_second) as u64);
-        let next = |total| workers[number % 2].next(total, 1, now);
-        served[choose(balancer, &fleet, next).0] += 1;
+        let lease = choose(balancer, &fleet, (&workers[number % 2], 1), now);
+        served[lease.endpoint().id.index()] += 1;
     }
     served
 }
@@ -90,9 +94,8 @@ fn the_least_loaded_of_a_sample_is_nearly_the_least_loaded_of_all() {
                 // Requests end in no order.
                 open.swap_remove_back(fastrand::usize(..open.len()));
             }
-            let next = |total| aperture.next(total, open.len() + 1, Moment::default());
-            let lease = choose(Balancer::LeastConnections, &fleet, next).1;
-            open.push_back(lease);
+            let worker = (&aperture, open.len() + 1);
+            open.push_back(choose(Balancer::LeastConnections, &fleet, worker, Moment::default()));
             let most = fleet.endpoints().iter().map(|endpoint| endpoint.live.in_flight()).max().unwrap();
             assert!(most as usize <= share + 1, "{most} in flight at one, {share} at each");
         }

@@ -36,9 +36,6 @@ pub(super) struct Replicas<'f> {
 /// Up to so many, nobody is drawn, and all are looked at.
 const FEW: usize = 8;
 
-/// How many are looked at for one that is free; more would take time for nothing where nobody is.
-const LOOKS: usize = 3;
-
 // === impl Replicas ===
 
 impl<'f> Replicas<'f> {
@@ -52,17 +49,13 @@ impl<'f> Replicas<'f> {
         self.begins_with_free
     }
 
-    /// Returns the first of the next in an aperture that is free, if the strategy takes any that is.
+    /// Returns one that comes next and is free, if the strategy takes any that is.
     fn free(&self, drawing: Drawing<'_>) -> Option<Candidate<'f>> {
         let Drawing { strategy, aperture, in_flight } = drawing;
-        let total = self.placements.len();
-        // With more in flight than there are candidates, hardly any is.
-        if !strategy.takes_any_free() || in_flight > total {
+        if !strategy.takes_any_free() {
             return None;
         }
-        let now = clock::now();
-        let mut next = (0..LOOKS).filter_map(|_| self.candidate(aperture.next(total, in_flight, now)));
-        next.find(|next| next.is_free(now))
+        aperture.free((self.placements.len(), in_flight), clock::now(), |number| self.candidate(number))
     }
 
     /// Draws as many as the strategy is content with, or as many as are missing to that.

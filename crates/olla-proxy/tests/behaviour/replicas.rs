@@ -51,12 +51,18 @@ async fn endpoint_of(stage: &Stage) -> String {
     told.header("x-olla-endpoint").unwrap().to_owned()
 }
 
-/// Asks often enough to tell a rule from chance.
-async fn endpoints_of(stage: &Stage) -> Vec<String> {
+/// Returns who answers when a stage is asked so often at one moment.
+async fn asked(stage: &Stage, times: usize) -> Vec<String> {
     let mut endpoints = vec![];
-    for _ in 0..30 {
+    for _ in 0..times {
         endpoints.push(endpoint_of(stage).await);
     }
+    endpoints
+}
+
+/// Asks often enough to tell a rule from chance.
+async fn endpoints_of(stage: &Stage) -> Vec<String> {
+    let mut endpoints = asked(stage, 30).await;
     endpoints.sort_unstable();
     endpoints.dedup();
     endpoints
@@ -110,15 +116,6 @@ impl Watching {
     fn shown(&self) -> Vec<usize> {
         std::mem::take(&mut self.shown.lock().unwrap())
     }
-}
-
-/// Returns who answers when a stage is asked so often at one moment.
-async fn asked(stage: &Stage, times: usize) -> Vec<String> {
-    let mut endpoints = vec![];
-    for _ in 0..times {
-        endpoints.push(endpoint_of(stage).await);
-    }
-    endpoints
 }
 
 fn distinct(endpoints: &[String]) -> BTreeSet<&str> {
